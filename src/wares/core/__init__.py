@@ -1,0 +1,1 @@
+"""Nouns, column names, errors, configuration, clock: what every room shares and nothing more."""

