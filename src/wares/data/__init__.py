@@ -1,0 +1,1 @@
+"""Raw exports in, governed tables out: sources, contracts, checks, quarantine, the versioned store."""
