@@ -29,7 +29,7 @@ class Shop(Section):
     seed: int = Field(7, description="Seed of everything random.")
 
 
-class State(Section):
+class StateConfig(Section):
     """Operational state: registry, online events, API keys."""
 
     url: str = Field(
@@ -142,7 +142,7 @@ class Config(Section):
     """The whole of ``wares.toml``."""
 
     shop: Shop = Field(default_factory=Shop)
-    state: State = Field(default_factory=State)
+    state: StateConfig = Field(default_factory=StateConfig)
     sources: list[SourceConfig] = Field(default_factory=list[SourceConfig])
     encoder: Encoder = Field(default_factory=Encoder)
     recommend: Recommend = Field(default_factory=Recommend)

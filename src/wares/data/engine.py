@@ -1,0 +1,118 @@
+"""Table computation: Ibis expressions on an in-memory DuckDB. The only file that knows Ibis and DuckDB."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import ibis
+import pyarrow as pa
+import pyarrow.parquet as pq
+from ibis.expr.types import BooleanValue, Table, Value
+
+from wares.core.errors import DataError, Unavailable
+
+__all__ = ["BooleanValue", "Engine", "Table", "Value", "any_of", "cases", "desc", "literal", "row_number", "window"]
+
+cases = ibis.cases
+literal = ibis.literal
+desc = ibis.desc
+row_number = ibis.row_number
+window = ibis.window
+
+
+def any_of(conditions: Sequence[BooleanValue]) -> BooleanValue:
+    """True where one of the conditions is."""
+    return ibis.or_(*conditions) if conditions else ibis.literal(False)
+
+
+class Engine:
+    """A private computing space. Close it, or use it in a ``with``."""
+
+    def __init__(self, memory_gb: float = 4.0, threads: int = 0, scratch: Path | None = None) -> None:
+        self._scratch = tempfile.TemporaryDirectory(prefix="wares-", dir=scratch)
+        settings: dict[str, Any] = {
+            "memory_limit": f"{max(0.25, memory_gb):.2f}GB",
+            "temp_directory": self._scratch.name,
+            "preserve_insertion_order": False,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+        if threads:
+            settings["threads"] = threads
+        self._backend = ibis.duckdb.connect(**settings)
+        self._n = 0
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free memory and scratch files."""
+        self._backend.disconnect()
+        self._scratch.cleanup()
+
+    def _name(self) -> str:
+        self._n += 1
+        return f"t{self._n}"
+
+    def parquet(self, files: Sequence[str]) -> Table:
+        """Parquet files as one table; columns by name."""
+        return self._backend.read_parquet([str(f) for f in files], table_name=self._name(), union_by_name=True)
+
+    def rows(self, table: pa.Table) -> Table:
+        """An Arrow table (through a scratch file: Ibis 12 sends DuckDB 2 a statement that it no longer parses)."""
+        path = Path(self._scratch.name) / f"{self._name()}.parquet"
+        pq.write_table(table, path)
+        return self.parquet([str(path)])
+
+    def keep(self, expression: Table) -> Table:
+        """Compute now and hold the result (spilling to disk beyond the memory limit), for several uses."""
+        with _clear_errors():
+            return self._backend.create_table(self._name(), expression, temp=True)
+
+    def arrow(self, expression: Any) -> pa.Table:
+        """The result as an Arrow table."""
+        with _clear_errors():
+            return expression.to_pyarrow()
+
+    def scalar(self, expression: Any) -> Any:
+        """The result of an aggregate."""
+        with _clear_errors():
+            return expression.to_pyarrow().as_py()
+
+    def count(self, expression: Table) -> int:
+        """How many rows."""
+        return int(self.scalar(expression.count()))
+
+    def batches(self, expression: Table, size: int = 100_000) -> pa.RecordBatchReader:
+        """The result as a stream of bounded memory. It goes through a scratch file: DuckDB 2 has no Arrow stream that Ibis 12 knows."""
+        path = Path(self._scratch.name) / f"{self._name()}.parquet"
+        self.to_parquet(expression, path)
+        file = pq.ParquetFile(path)
+        return pa.RecordBatchReader.from_batches(file.schema_arrow, file.iter_batches(batch_size=size))
+
+    def to_parquet(self, expression: Table, path: Path) -> None:
+        """Write the result to a Parquet file."""
+        with _clear_errors():
+            expression.to_parquet(path)
+
+
+@contextmanager
+def _clear_errors() -> Iterator[None]:
+    try:
+        yield
+    except duckdb.OutOfMemoryException as error:
+        raise Unavailable(
+            f"the data engine ran out of its memory: {str(error)[:200]}", mend="Raise `build.memory_gb`, or free disk space for its scratch files"
+        ) from error
+    except duckdb.IOException as error:
+        raise Unavailable(f"the data engine could not read or write: {str(error)[:300]}", mend="Check the disk") from error
+    except duckdb.Error as error:
+        raise DataError(f"the data engine refused: {str(error)[:300]}", mend="Check the contract and the mapping") from error
