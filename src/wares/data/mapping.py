@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from string import Formatter
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from wares.core import columns as c
 from wares.core.errors import ConfigError
+from wares.core.text import fill, template_parts
 
 _COMMON_ID = ["asin", "sku", "stockcode", "itemid", "productid", "product", "item", "goodsid", "clothingid", "articleid", "parentasin", "商品编号", "商品id", "货号"]
 _USER = ["userid", "user", "customerid", "customer", "householdid", "visitorid", "reviewerid", "memberid", "memberno", "clientid", "用户id", "用户", "会员号"]
@@ -96,26 +96,16 @@ def template_fields(value: str) -> list[str] | None:
     if "{" not in value:
         return None
     try:
-        return [name for _, name, _, _ in Formatter().parse(value) if name is not None]
+        return [name for _, name in template_parts(value) if name]
     except ValueError as error:
         raise ConfigError(f"template {value!r}: {error}", mend="Write columns as {name}", key="map", source=value) from None
 
 
 def compose(table: pa.Table, template: str) -> pa.Array:
     """Fill a template row by row; the separator before a missing part is dropped with it."""
-    parts = list(Formatter().parse(template))
-    rows = table.select([name for _, name, _, _ in parts if name]).to_pylist()
-    out: list[str | None] = []
-    for row in rows:
-        text = ""
-        for literal, name, _, _ in parts:
-            cell = str(row[name]).strip() if name and row[name] is not None else ""
-            if name is None:
-                text += literal
-            elif cell:
-                text += (literal if text or literal.strip(" ,.;·|/-") else "") + cell
-        out.append(text.strip(" ,;·|/-") or None)
-    return pa.array(out, pa.string())
+    parts = template_parts(template)
+    rows = table.select([name for _, name in parts if name]).to_pylist()
+    return pa.array([fill(parts, row) or None for row in rows], pa.string())
 
 
 def apply_map(table: pa.Table, mapping: dict[str, str], kind: str, source: str) -> tuple[pa.Table, list[str]]:

@@ -1,0 +1,142 @@
+"""Aggregate events to user × item pairs inside the data engine, so that memory stays bounded."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from wares.core import columns as c
+from wares.core.config import Recommend
+from wares.core.strings import StringTable
+from wares.data.engine import Engine, Table, cases, literal
+from wares.data.store import Store
+from wares.features.interactions import Interactions
+
+DAY = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class EventLog:
+    """The events of a version, ready for questions about time windows."""
+
+    store: Store
+    version: int
+    item_ids: pa.Array
+    config: Recommend
+    memory_gb: float
+    scratch: Path
+
+    def _events(self, engine: Engine) -> Table:
+        events = engine.parquet(self.store.files(c.EVENTS, self.version))
+        weights = dict(self.config.kinds)
+        # What was sent back counts against what was bought.
+        weights[c.RETURN] = -weights.get(c.PURCHASE, 1.0)
+        weight = cases(*((events[c.KIND] == kind, literal(float(w))) for kind, w in weights.items()), else_=0.0)
+        user = events[c.USER_ID].coalesce(literal("~") + events[c.SESSION_ID])
+        chosen = events.select(user=user, item=events[c.PRODUCT_ID], at=events[c.AT].epoch_seconds(), weight=weight, kind=events[c.KIND])
+        return chosen.filter(chosen.user.notnull() & (chosen.weight != 0))
+
+    def span(self) -> tuple[int, int]:
+        """First and last moment, in Unix seconds; (0, 0) when there are no events."""
+        with Engine(self.memory_gb, scratch=self.scratch) as engine:
+            events = self._events(engine)
+            row = engine.arrow(events.aggregate(first=events["at"].min(), last=events["at"].max())).to_pylist()[0]
+        return int(row["first"] or 0), int(row["last"] or 0)
+
+    def interactions(self, until: int | None = None) -> tuple[Interactions, list[str]]:
+        """Pairs of all events before `until` (Unix seconds), and the users by row, sorted."""
+        decays = tuple(self.config.half_lives_days)
+        with Engine(self.memory_gb, scratch=self.scratch) as engine:
+            events = self._events(engine)
+            if until is not None:
+                events = events.filter(events["at"] < until)
+            as_of = until if until is not None else int(engine.scalar(events["at"].max()) or 0)
+            age = (literal(as_of) - events["at"]) / DAY
+            sums = {
+                f"d{i}": (events.weight * (age * (-math.log(2) / half_life)).exp()).sum().cast("float32")
+                for i, half_life in enumerate(decays)
+            }
+            pairs = events.group_by(["user", "item"]).aggregate(
+                count=events.weight.sum().cast("float32"), times=(events.weight > 0).sum().cast("int32"), last=events["at"].max(), **sums
+            )
+            table = engine.arrow(pairs.filter(pairs["count"] > 0).order_by(["user", "item"]))
+        return self._matrix(table, decays, as_of)
+
+    def _matrix(self, table: pa.Table, decays: tuple[float, ...], as_of: int) -> tuple[Interactions, list[str]]:
+        rows = pc.index_in(table["item"], value_set=self.item_ids)
+        known = pc.is_valid(rows)
+        table, rows = table.filter(known), rows.filter(known)
+        encoded = table["user"].combine_chunks().dictionary_encode()
+        users = encoded.dictionary.to_pylist()
+        code = encoded.indices.to_numpy(zero_copy_only=False)
+        decayed = [np.maximum(table[f"d{i}"].to_numpy(), 0) for i in range(len(decays))]
+        matrix = Interactions(
+            n_items=len(self.item_ids),
+            ptr=np.concatenate([[0], np.cumsum(np.bincount(code, minlength=len(users)))]).astype(np.int64),
+            items=rows.to_numpy().astype(np.int32),
+            counts=table["count"].to_numpy().astype(np.float32),
+            times=table["times"].to_numpy().astype(np.int32),
+            last=table["last"].to_numpy().astype(np.int64),
+            decayed=np.stack(decayed, 1).astype(np.float32) if decayed else np.zeros((table.num_rows, 0), np.float32),
+            decays=decays,
+            as_of=as_of,
+        )
+        return matrix, users
+
+    def window(self, since: int, until: int, users: Sequence[str]) -> tuple[list[NDArray[np.int32]], list[str]]:
+        """Distinct items that each of `users` took up within [since, until), and users not among them likewise.
+
+        Returns a list by row of `users` and then one for each newcomer, with the newcomers' names. Weak signals
+        (views, clicks) do not count as taking up.
+        """
+        with Engine(self.memory_gb, scratch=self.scratch) as engine:
+            events = self._events(engine)
+            strong = events.filter((events["at"] >= since) & (events["at"] < until) & (events.weight >= self._strong()))
+            table = engine.arrow(strong.select("user", "item").distinct().order_by(["user", "item"]))
+        rows = pc.index_in(table["item"], value_set=self.item_ids)
+        known = pc.is_valid(rows)
+        names, items = table.filter(known)["user"].to_pylist(), rows.filter(known).to_numpy()
+        place = {name: i for i, name in enumerate(users)}
+        newcomers: list[str] = []
+        for name in names:
+            if name not in place and not name.startswith("~"):
+                place[name] = len(users) + len(newcomers)
+                newcomers.append(name)
+        truth: list[list[int]] = [[] for _ in range(len(users) + len(newcomers))]
+        for name, item in zip(names, items.tolist(), strict=True):
+            if name in place:
+                truth[place[name]].append(item)
+        return [np.array(t, np.int32) for t in truth], newcomers
+
+    def _strong(self) -> float:
+        return min(self.config.kinds.get(c.PURCHASE, 1.0), max(self.config.kinds.values(), default=1.0))
+
+    def popularity(self, until: int, days: float) -> NDArray[np.float32]:
+        """How many users took up each item in the `days` before `until` ``(n_items,)``."""
+        with Engine(self.memory_gb, scratch=self.scratch) as engine:
+            events = self._events(engine)
+            recent = events.filter((events["at"] < until) & (events["at"] >= until - int(days * DAY)) & (events.weight > 0))
+            table = engine.arrow(recent.group_by("item").aggregate(users=recent.user.nunique()).order_by("item"))
+        rows = pc.index_in(table["item"], value_set=self.item_ids)
+        known = pc.is_valid(rows)
+        out = np.zeros(len(self.item_ids), np.float32)
+        out[rows.filter(known).to_numpy()] = table["users"].filter(known).to_numpy()
+        return out
+
+
+def build_interactions(log: EventLog, folder: Path) -> dict[str, Any]:
+    """Write the interactions of the whole log, and ``popular (n_items,) float32`` of its last days."""
+    matrix, users = log.interactions()
+    popular = log.popularity(matrix.as_of + 1, log.config.popular_days)
+    np.save(folder / "popular.npy", popular, allow_pickle=False)
+    last = datetime.fromtimestamp(matrix.as_of, UTC).isoformat()
+    return matrix.save(folder, StringTable.of(users), last=last)
