@@ -1,0 +1,1 @@
+"""Recommendation: collaborative item-item weights, text neighbours, repeat purchase and popularity, blended."""

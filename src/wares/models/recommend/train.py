@@ -1,0 +1,187 @@
+"""Fit the recommender: collaborative neighbours, text neighbours, and a blend chosen on validation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from wares.core.arrays import save_arrays, seal
+from wares.core.config import Recommend
+from wares.features.interactions import Interactions
+from wares.models.recommend import closed_form as cf
+from wares.models.recommend.infer import KIND, SIGNALS, History
+
+TEXT_ITEMS = (4, 2)
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class TextSide:
+    """Text neighbours: ``ids (n_texts, k) int32`` and ``sims`` (the first is the text itself), ``text_of (n_items,)``."""
+
+    ids: NDArray[np.int32]
+    sims: NDArray[np.float16]
+    text_of: NDArray[np.int32]
+
+    @classmethod
+    def none(cls, n_items: int) -> TextSide:
+        """For catalogues without any text."""
+        return cls(np.zeros((0, 0), np.int32), np.zeros((0, 0), np.float16), np.zeros(n_items, np.int32))
+
+
+@dataclass
+class Params:
+    """What validation chose.
+
+    ``query`` and ``rebuy`` are the forgetting (index of ``decays``) of the two signals; ``blend_new`` weighs the
+    signals where what the shopper has is left out.
+    """
+
+    regularisation: float = 300.0
+    query: int = 0
+    rebuy: int = 0
+    repeat: bool = False
+    blend: dict[str, float] = field(default_factory=lambda: {"cf": 1.0, "text": 0.1, "popular": 0.05, "repeat": 0.0})
+    blend_new: dict[str, float] = field(default_factory=lambda: {"cf": 1.0, "text": 0.1, "popular": 0.05, "repeat": 0.0})
+    tail: float = 0.0
+    tail_scale: float = 0.6
+    diversity: float = 0.15
+    model: str = "lowrank"
+    validation: dict[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+def query_weights(data: Interactions, decay: int) -> NDArray[np.float32]:
+    """Weight of each pair when it asks: log2(1 + decayed sum), so that a tenth purchase says less than a first."""
+    return np.log2(1.0 + data.decayed[:, decay]).astype(np.float32)
+
+
+def fit_values(data: Interactions) -> NDArray[np.float32]:
+    """Weight of each pair in the fitted matrix: log2(1 + count), one for a single deed."""
+    return np.log2(1.0 + data.counts).astype(np.float32)
+
+
+def history_of(data: Interactions, user: int, params: Params) -> History:
+    """A training user's history as the ranker wants it."""
+    part = data.of(user)
+    decayed = data.decayed[part]
+    return History(
+        data.items[part], np.log2(1.0 + decayed[:, params.query]).astype(np.float32), decayed[:, params.rebuy].astype(np.float32), data.times[part], data.last[part]
+    )
+
+
+def choose_model(config: Recommend, n_columns: int, memory_gb: float) -> str:
+    """``ease`` when its two dense matrices fit, otherwise ``lowrank``, unless the config decides."""
+    if config.model != "auto":
+        return config.model
+    fits = 12.0 * n_columns**2 <= memory_gb * 2**30
+    return "ease" if n_columns <= config.max_dense_items and fits else "lowrank"
+
+
+class Collaborative:
+    """The collaborative part over the supported columns; ``at`` gives a model for a regularisation."""
+
+    def __init__(self, data: Interactions, config: Recommend, memory_gb: float, seed: int) -> None:
+        self.columns = cf.Columns.supported(data, config.min_support)
+        self.matrix = cf.to_matrix(data, self.columns, fit_values(data))
+        self.kind = choose_model(config, len(self.columns.items), memory_gb)
+        self.config, self.seed = config, seed
+        self._factors: cf.Factors | None = None
+
+    def at(self, regularisation: float) -> cf.ItemModel:
+        """The model for this lambda (ignored by item-kNN)."""
+        if self.kind == "ease":
+            return cf.Ease(self.matrix, regularisation)
+        if self.kind == "knn":
+            return cf.ItemKnn(self.matrix, k=self.config.neighbours)
+        if self._factors is None:
+            self._factors = cf.Factors(self.matrix, self.config.rank, self.seed)
+        return cf.LowRankEase(self._factors, regularisation)
+
+    def neighbours(self, model: cf.ItemModel) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Each column's best neighbours, as columns."""
+        k, n = self.config.neighbours, len(self.columns.items)
+        if isinstance(model, cf.ItemKnn):
+            return model.ids, model.values
+        if isinstance(model, cf.LowRankEase):
+            if n > cf.DENSE_NEIGHBOURS:
+                return cf.approximate_neighbours(model, k)
+            return cf.best_of_rows(model.blocks(), n, k)
+        assert isinstance(model, cf.Ease)
+        return cf.best_of_rows(model.blocks(), n, k)
+
+
+def fit(
+    data: Interactions,
+    popular: NDArray[np.float32],
+    text: TextSide,
+    category_of: NDArray[np.int32],
+    params: Params,
+    config: Recommend,
+    folder: Path,
+    *,
+    memory_gb: float = 4.0,
+    seed: int = 7,
+    part: Collaborative | None = None,
+    model: cf.ItemModel | None = None,
+) -> dict[str, Any]:
+    """Write a recommender into `folder`; deterministic for the same inputs and seed.
+
+    `popular (n_items,)` counts recent shoppers; `part` and `model` may come from tuning on the same data.
+    """
+    save_arrays(folder, text_of=text.text_of, text_ids=text.ids, text_sims=text.sims, category_of=category_of)
+    sold = data.item_counts()
+    log_sold = np.log1p(sold).astype(np.float32)
+    top = np.lexsort((np.arange(data.n_items), -sold, -popular))[:1000]
+    save_arrays(
+        folder, popular=np.log1p(popular).astype(np.float32), popular_top=top[(popular[top] > 0) | (sold[top] > 0)].astype(np.int32),
+        log_sold=log_sold / max(float(log_sold.max(initial=0)), 1.0), text_items=_text_items(text, sold),
+    )  # fmt: skip
+    if len(data.items):
+        part = part or Collaborative(data, config, memory_gb, seed)
+        model = model or part.at(params.regularisation)
+        ids, weights = part.neighbours(model)
+        shared = cf.shared_users(part.matrix, ids)
+        items = part.columns.items
+        row_of = part.columns.column_of
+    else:
+        ids, weights, shared = np.zeros((0, 1), np.int32), np.zeros((0, 1), np.float32), np.zeros((0, 1), np.uint16)
+        items, row_of = np.zeros(0, np.int32), np.full(data.n_items, -1, np.int32)
+    save_arrays(
+        folder, cf_row=row_of, cf_ids=np.where(ids >= 0, items[np.maximum(ids, 0)] if len(items) else ids, -1).astype(np.int32),
+        cf_weights=weights.astype(np.float32), cf_shared=shared,
+    )  # fmt: skip
+    return seal(folder, KIND, n_items=data.n_items, columns=len(items), params=params.to_json(), decays=list(data.decays), by_position=data.by_position)
+
+
+def _text_items(text: TextSide, sold: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Which products speak for each text ``(n_texts, 6) int32``: its four best sold, then two never sold."""
+    best, unsold = TEXT_ITEMS
+    out = np.full((len(text.ids), best + unsold), -1, np.int32)
+    if not len(out):
+        return out
+    order = np.lexsort((np.arange(len(sold)), -sold, text.text_of))
+    starts = np.searchsorted(text.text_of[order], np.arange(len(out) + 1))
+    for row in range(len(out)):
+        members = order[starts[row] : starts[row + 1]]
+        chosen = list(members[:best])
+        chosen += [m for m in members[best:] if sold[m] == 0][:unsold]
+        out[row, : len(chosen)] = chosen
+    return out
+
+
+def matrix_of(data: Interactions, columns: cf.Columns, users: NDArray[np.int64], decay: int) -> sp.csr_matrix:
+    """Weighted histories of some users as a sparse matrix."""
+    return cf.to_matrix(data, columns, query_weights(data, decay))[users]
+
+
+__all__ = ["SIGNALS", "Collaborative", "Params", "TextSide", "fit", "history_of", "query_weights"]
