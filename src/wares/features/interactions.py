@@ -53,6 +53,15 @@ class Interactions:
         """How many users have each item ``(n_items,)``."""
         return np.bincount(self.items, minlength=self.n_items)
 
+    def without(self, users: NDArray[np.bool_]) -> Interactions:
+        """The same rows, with nothing left of the marked `users (n_users,)`."""
+        kept = ~users[self.rows()]
+        sizes = np.where(users, 0, np.diff(self.ptr))
+        return Interactions(
+            self.n_items, np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64), self.items[kept], self.counts[kept], self.times[kept],
+            self.last[kept], self.decayed[kept], self.decays, self.as_of, self.by_position,
+        )  # fmt: skip
+
     def save(self, folder: Path, users: StringTable, **facts: Any) -> dict[str, Any]:
         """Write the artefact."""
         users.save(folder, "users")

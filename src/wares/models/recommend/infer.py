@@ -76,6 +76,8 @@ class Recommender:
         self.cf_ids: NDArray[Any] = load_array(folder, "cf_ids")
         self.cf_weights: NDArray[Any] = load_array(folder, "cf_weights")
         self.cf_shared: NDArray[Any] = load_array(folder, "cf_shared")
+        self.cf_factors: NDArray[Any] = load_array(folder, "cf_factors")
+        self.cf_squares: NDArray[Any] = load_array(folder, "cf_squares")
         self.text_of: NDArray[Any] = load_array(folder, "text_of")
         self.text_ids: NDArray[Any] = load_array(folder, "text_ids")
         self.text_sims: NDArray[Any] = load_array(folder, "text_sims")
@@ -106,7 +108,10 @@ class Recommender:
         if not repeats and len(history.items):
             ids = ids[~np.isin(ids, history.items)]
         signals = np.zeros((len(ids), len(SIGNALS)), np.float32)
-        _put(signals[:, 0], ids, cf_ids, cf_values)
+        if len(self.cf_factors):
+            self._exact(signals[:, 0], ids, history)
+        else:
+            _put(signals[:, 0], ids, cf_ids, cf_values)
         _put(signals[:, 1], ids, text_ids, text_values)
         signals[:, 2] = self.popular[ids]
         if repeats:
@@ -123,6 +128,23 @@ class Recommender:
         rows, query = rows[known], query[known]
         ids, values = self.cf_ids[rows], self.cf_weights[rows].astype(np.float32) * query[:, None]
         return _best(_sum_by_id(ids.ravel(), values.ravel(), self.n_items), CANDIDATES)
+
+    def _exact(self, column: NDArray[np.float32], ids: NDArray[np.int32], history: History) -> None:
+        """Scores of the factorised closed form, with all its small and negative weights that neighbour lists drop."""
+        rows = self.cf_row[history.items]
+        known = rows >= 0
+        wanted = np.flatnonzero(self.cf_row[ids] >= 0)
+        if not known.any() or not len(wanted):
+            return
+        query = history.query[known]
+        columns = self.cf_row[ids[wanted]]
+        squares = self.cf_squares[columns]
+        scores = self.cf_factors[columns] @ (query @ self.cf_factors[rows[known]])
+        own = np.searchsorted(ids[wanted], history.items[known])
+        own = np.minimum(own, len(wanted) - 1)
+        there = ids[wanted][own] == history.items[known]
+        scores[own[there]] -= query[there] * squares[own[there]]
+        column[wanted] = np.maximum(scores / np.maximum(1.0 - squares, 1e-3), 0)
 
     def _by_text(self, items: NDArray[np.int32], query: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[Any]]:
         if not len(items) or not self.text_ids.size:

@@ -53,6 +53,7 @@ class Params:
     tail_scale: float = 0.6
     diversity: float = 0.15
     model: str = "lowrank"
+    side_weight: float = 0.0
     validation: dict[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -90,9 +91,14 @@ def choose_model(config: Recommend, n_columns: int, memory_gb: float) -> str:
 class Collaborative:
     """The collaborative part over the supported columns; ``at`` gives a model for a regularisation."""
 
-    def __init__(self, data: Interactions, config: Recommend, memory_gb: float, seed: int) -> None:
+    def __init__(
+        self, data: Interactions, config: Recommend, memory_gb: float, seed: int, side: sp.csr_matrix | None = None, side_weight: float = 0.0
+    ) -> None:
         self.columns = cf.Columns.supported(data, config.min_support)
-        self.matrix = cf.to_matrix(data, self.columns, fit_values(data))
+        self.users = self.matrix = cf.to_matrix(data, self.columns, fit_values(data))
+        if side is not None and side_weight > 0:
+            # CEASE (Jeunen, Van Balen, Goethals, RecSys 2020): entities of a graph act as further users.
+            self.matrix = sp.vstack([self.users, side[:, self.columns.items] * np.float32(side_weight)]).tocsr()
         self.kind = choose_model(config, len(self.columns.items), memory_gb)
         self.config, self.seed = config, seed
         self._factors: cf.Factors | None = None
@@ -131,12 +137,14 @@ def fit(
     *,
     memory_gb: float = 4.0,
     seed: int = 7,
+    side: sp.csr_matrix | None = None,
     part: Collaborative | None = None,
     model: cf.ItemModel | None = None,
 ) -> dict[str, Any]:
     """Write a recommender into `folder`; deterministic for the same inputs and seed.
 
-    `popular (n_items,)` counts recent shoppers; `part` and `model` may come from tuning on the same data.
+    `popular (n_items,)` counts recent shoppers; `side (n_entities, n_items)` is a graph as entity × item; `part`
+    and `model` may come from tuning on the same data.
     """
     save_arrays(folder, text_of=text.text_of, text_ids=text.ids, text_sims=text.sims, category_of=category_of)
     sold = data.item_counts()
@@ -146,11 +154,12 @@ def fit(
         folder, popular=np.log1p(popular).astype(np.float32), popular_top=top[(popular[top] > 0) | (sold[top] > 0)].astype(np.int32),
         log_sold=log_sold / max(float(log_sold.max(initial=0)), 1.0), text_items=_text_items(text, sold),
     )  # fmt: skip
+    model = model if len(data.items) else None
     if len(data.items):
-        part = part or Collaborative(data, config, memory_gb, seed)
+        part = part or Collaborative(data, config, memory_gb, seed, side, params.side_weight)
         model = model or part.at(params.regularisation)
         ids, weights = part.neighbours(model)
-        shared = cf.shared_users(part.matrix, ids)
+        shared = cf.shared_users(part.users, ids)
         items = part.columns.items
         row_of = part.columns.column_of
     else:
@@ -160,6 +169,8 @@ def fit(
         folder, cf_row=row_of, cf_ids=np.where(ids >= 0, items[np.maximum(ids, 0)] if len(items) else ids, -1).astype(np.int32),
         cf_weights=weights.astype(np.float32), cf_shared=shared,
     )  # fmt: skip
+    factors = model.left if isinstance(model, cf.LowRankEase) else np.zeros((0, 1), np.float32)
+    save_arrays(folder, cf_factors=factors, cf_squares=(factors**2).sum(1))
     return seal(folder, KIND, n_items=data.n_items, columns=len(items), params=params.to_json(), decays=list(data.decays), by_position=data.by_position)
 
 

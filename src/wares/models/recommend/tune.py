@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from wares.core.config import Recommend
@@ -16,7 +17,8 @@ from wares.models.recommend import closed_form as cf
 from wares.models.recommend.infer import SIGNALS, Recommender
 from wares.models.recommend.train import Collaborative, Params, TextSide, fit, history_of, matrix_of
 
-SAMPLE = 1500
+SAMPLE = 2500
+SIDE_WEIGHTS = (0.3, 0.6, 1.0)
 REPEAT_SHARE = 0.1
 GRID = (0.0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.5, 4.0)
 K = 10
@@ -32,6 +34,7 @@ def tune(
     *,
     memory_gb: float = 4.0,
     seed: int = 7,
+    side: sp.csr_matrix | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Params:
     """Parameters that give the best NDCG@10 on `truth`, the items that each user (by row) took up later."""
@@ -48,6 +51,9 @@ def tune(
     progress("regularisation")
     part = Collaborative(data, config, memory_gb, seed)
     model = _choose_regularisation(data, part, users, fresh, config, params)
+    if side is not None:
+        progress("graph")
+        part, model = _choose_side(data, part, model, users, fresh, config, params, memory_gb, seed, side)
     progress("blend")
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "model"
@@ -90,6 +96,22 @@ def _choose_regularisation(
     params.query = tried[here][1]
     params.validation["cf_ndcg@10"] = round(best, 5)
     return tried[here][2] or part.at(grid[here])
+
+
+def _choose_side(
+    data: Interactions, part: Collaborative, model: cf.ItemModel, users: NDArray[np.int64], fresh: list[NDArray[np.int32]],
+    config: Recommend, params: Params, memory_gb: float, seed: int, side: sp.csr_matrix,
+) -> tuple[Collaborative, cf.ItemModel]:  # fmt: skip
+    """Give the graph the weight that helps most on validation; none when none helps."""
+    best = params.validation["cf_ndcg@10"]
+    for weight in SIDE_WEIGHTS:
+        other = Collaborative(data, config, memory_gb, seed, side, weight)
+        candidate = other.at(params.regularisation)
+        value = _discovery(candidate, other, data, users, fresh, params.query)
+        params.validation[f"cf_ndcg@10_graph_{weight:g}"] = round(value, 5)
+        if value > best:
+            best, params.side_weight, part, model = value, weight, other, candidate
+    return part, model
 
 
 def _discovery(

@@ -1,0 +1,1 @@
+"""How good it is: splits, metrics with intervals, reports."""

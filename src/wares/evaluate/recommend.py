@@ -1,0 +1,146 @@
+"""Evaluate the recommender: full ranking of the catalogue on what users took up after the training data ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wares.core.config import Evaluate, Recommend
+from wares.evaluate.baselines import by_item_knn, by_own_history, by_popularity
+from wares.evaluate.metrics import per_user, popularity_groups
+from wares.evaluate.report import Report, Setting, lorenz, measure, recall_by_decile
+from wares.features.interactions import Interactions
+from wares.models.recommend.infer import History, Recommender
+from wares.models.recommend.train import Params, TextSide, fit, history_of
+
+COLD_SHARE = 0.05
+TAILS = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
+CURVE_USERS = 600
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Training data, and for each user by row (then newcomers) what was taken up afterwards."""
+
+    data: Interactions
+    truth: Sequence[NDArray[np.int32]]
+    popular: NDArray[np.float32]
+    name: str
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """What the evaluation needs of products: text neighbours and ``category_of (n_items,)``."""
+
+    text: TextSide
+    category_of: NDArray[np.int32]
+
+
+def rank_users(model: Recommender, histories: list[History], k: int, **options: Any) -> NDArray[np.int32]:
+    """Lists ``(n, k)`` padded with -1."""
+    out = np.full((len(histories), k), -1, np.int32)
+    for line, history in enumerate(histories):
+        found = model.rank(history, k, **options).items
+        out[line, : len(found)] = found
+    return out
+
+
+def evaluate_split(
+    split: Split, catalog: Catalog, params: Params, config: Recommend, rules: Evaluate, report: Report, scratch: Path,
+    *, memory_gb: float, seed: int, side: Any = None, hide_cold: bool = True, progress: Progress = lambda _: None,
+) -> Report:  # fmt: skip
+    """Fit on the training part, rank for everybody who took something up, and fill `report`.
+
+    A twentieth of the users, drawn by seed, is taken out of training and ranked as strangers together with
+    true newcomers: the cold users.
+    """
+    rng = np.random.default_rng(seed)
+    n = split.data.n_users
+    active = np.array([u for u in range(n) if len(split.truth[u])], np.int64)
+    hidden = np.zeros(n, bool)
+    if hide_cold and len(active) >= 100:
+        hidden[rng.choice(active, max(1, int(COLD_SHARE * len(active))), replace=False)] = True
+    data = split.data.without(hidden) if hidden.any() else split.data
+    warm = active[~hidden[active]]
+    cold_truth = [split.truth[u] for u in np.flatnonzero(hidden)] + [t for t in split.truth[n:] if len(t)]
+    progress("fit")
+    fit(data, split.popular, catalog.text, catalog.category_of, params, config, scratch, memory_gb=memory_gb, seed=seed, side=side)
+    model = Recommender(scratch)
+    counts = data.item_counts()
+    deeds = np.bincount(data.items, data.times, minlength=data.n_items)
+    group = popularity_groups(deeds, rules.head, rules.tail)
+    setting = Setting(rules.k, data.n_items, data.n_users, group, counts == 0, catalog.category_of, counts, rules.bootstrap, seed)
+    k = max(*rules.k, 20)
+    progress("rank")
+    histories = [history_of(data, int(u), params) for u in warm]
+    truth = [split.truth[u] if model.repeats else np.setdiff1d(split.truth[u], data.items[data.of(int(u))]) for u in warm]
+    ours = rank_users(model, histories, k)
+    progress("baselines")
+    lists = {
+        "popularity": by_popularity(data, warm, split.popular, k, repeats=model.repeats),
+        "item-knn": by_item_knn(data, warm, k, repeats=model.repeats),
+    }
+    if model.repeats:
+        lists["own history"] = by_own_history(data, warm, params.rebuy, k)
+    progress("measure")
+    report.metrics, report.intervals = measure(ours, truth, setting)
+    for name, one in lists.items():
+        report.baselines[name], report.baseline_intervals[name] = measure(one, truth, setting)
+    _cold_users(report, model, cold_truth, split.popular, data, k, setting)
+    if model.repeats:
+        fresh = [np.setdiff1d(split.truth[u], data.items[data.of(int(u))]) for u in warm]
+        new = {
+            "wares": rank_users(model, histories, k, repeats=False),
+            "popularity": by_popularity(data, warm, split.popular, k, repeats=False),
+            "item-knn": by_item_knn(data, warm, k, repeats=False),
+        }
+        for name, one in new.items():
+            _prefixed(report, name, "discovery_", one, fresh, setting)
+    progress("curves")
+    some = np.arange(len(warm)) if len(warm) <= CURVE_USERS else np.sort(rng.choice(len(warm), CURVE_USERS, replace=False))
+    report.curves = {
+        "tail": [_tail_point(model, [histories[i] for i in some], [truth[i] for i in some], tail, setting) for tail in TAILS],
+        "lorenz": {name: lorenz(one, data.n_items, 10) for name, one in {"wares": ours, **lists}.items()},
+        "deciles": {name: recall_by_decile(one, truth, counts, 20) for name, one in {"wares": ours, **lists}.items()},
+    }
+    report.model = params.to_json()
+    report.data |= {
+        "users": len(warm), "cold_users": len(cold_truth), "items": data.n_items, "pairs": len(data.items),
+        "wanted": int(sum(map(len, truth))), "wanted_cold": int(sum(int((counts[t] == 0).sum()) for t in truth)),
+        "split": split.name, "repeats": model.repeats,
+        "tail_items": int((group == 2).sum()), "head_items": int((group == 0).sum()),
+    }  # fmt: skip
+    return report
+
+
+def _cold_users(
+    report: Report, model: Recommender, truth: list[NDArray[np.int32]], popular: NDArray[np.float32], data: Interactions, k: int, setting: Setting
+) -> None:
+    if not truth:
+        return
+    strangers = rank_users(model, [History.empty()] * len(truth), k)
+    _prefixed(report, "wares", "cold_users_", strangers, truth, setting)
+    nobody = np.full(len(truth), -1, np.int64)
+    _prefixed(report, "popularity", "cold_users_", by_popularity(data, nobody, popular, k, repeats=True), truth, setting)
+
+
+def _prefixed(report: Report, who: str, prefix: str, lists: NDArray[np.int32], truth: Sequence[NDArray[np.int32]], setting: Setting) -> None:
+    metrics, intervals = measure(lists, truth, setting)
+    into, bounds = (report.metrics, report.intervals) if who == "wares" else (report.baselines[who], report.baseline_intervals[who])
+    plain = [name for name in metrics if not name.startswith(("head_", "middle_", "tail_", "cold_"))]
+    into.update({prefix + name: metrics[name] for name in plain})
+    bounds.update({prefix + name: intervals[name] for name in plain if name in intervals})
+
+
+def _tail_point(model: Recommender, histories: list[History], truth: Sequence[NDArray[np.int32]], tail: float, setting: Setting) -> dict[str, float]:
+    lists = rank_users(model, histories, 10, tail=tail)
+    values = per_user(lists, truth, [10])["ndcg@10"]
+    shown = lists[lists >= 0]
+    share = float((setting.group[shown] == 2).mean()) if len(shown) else 0.0
+    return {"tail": tail, "ndcg@10": float(np.nanmean(values)), "tail_share@10": share, "coverage@10": len(np.unique(shown)) / max(setting.n_items, 1)}
