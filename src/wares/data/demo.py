@@ -21,7 +21,7 @@ as = "products"
 path = "exports/products.parquet"
 [sources.map]
 product_id = "product_id"
-title = "{product_type}, {brand_kind} brand, {package_size}"
+title = "{product_type}, {brand_kind}, {package_size}"
 brand = "maker"
 category = "{department} > {product_category}"
 size = "package_size"
@@ -95,7 +95,7 @@ def write_exports(folder: Path) -> dict[str, int]:
 
 def _named(products):  # type: ignore[no-untyped-def]
     """Names that a shopper can read: proper case, and the anonymous maker's number as a brand."""
-    kind = cases((products.brand == "Private", "store"), else_="national")
+    kind = cases((products.brand == "Private", "store brand"), else_="national brand")
     maker = cases((products.brand == "Private", literal("Store brand")), else_=literal("Maker ") + products.manufacturer_id.cast("string"))
     plain = {
         name: products[name].fill_null(fallback).lower().re_replace(r"\s*/\s*", "/").capitalize()

@@ -1,0 +1,104 @@
+"""Build the search artefact: a tantivy index, a vector index, and completions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tantivy
+from numpy.typing import NDArray
+from usearch.index import Index
+
+from wares.core.arrays import load_array, save_arrays, seal
+from wares.core.config import Search
+from wares.core.files import digest
+from wares.core.strings import StringTable
+from wares.features.catalogue import Catalogue
+from wares.models.search.analysis import ANALYZER, analyzer, prepare, surface_words
+from wares.models.search.infer import FIELDS, KIND, completion_text, schema
+
+HEAP = 256 << 20
+MAX_COMPLETIONS = 300_000
+
+
+def fit(
+    catalogue: Catalogue, vectors_folder: Path, sold: NDArray[np.int64], config: Search, folder: Path, progress: Callable[[int, int], None] = lambda *_: None
+) -> dict[str, Any]:
+    """Write the artefact into `folder`; `sold (n_items,)` ranks ties and completions."""
+    home = folder / "words"
+    home.mkdir(parents=True)
+    index = tantivy.Index(schema(), str(home))
+    index.register_tokenizer(ANALYZER, analyzer())
+    writer = index.writer(HEAP, 1)
+    prices, available = catalogue.prices, catalogue.available
+    n = len(catalogue)
+    columns = [catalogue.columns[name] for name in FIELDS]
+    for row, cells in enumerate(zip(*columns, strict=True)):
+        fields: dict[str, Any] = {name: prepare(cell) for name, cell in zip(FIELDS, cells, strict=True) if cell}
+        writer.add_document(
+            tantivy.Document(
+                row=row, code=catalogue.ids[row].lower(), brand_code=int(catalogue.brand_of[row]), category_code=int(catalogue.category_of[row]),
+                price=int(prices[row]), available=int(available[row]), **fields,
+            )  # fmt: skip
+        )
+        if row % 5000 == 0:
+            progress(row, n)
+    writer.commit()
+    writer.wait_merging_threads()
+    vectors = np.asarray(load_array(vectors_folder, "vectors"))
+    graph = Index(ndim=vectors.shape[1] if vectors.ndim == 2 else 1, metric="ip", dtype="f16", connectivity=16, expansion_add=96)
+    if len(vectors):
+        graph.add(np.arange(len(vectors)), vectors.astype(np.float32), threads=1)  # one thread: the same graph every time
+    graph.save(str(folder / "meaning.usearch"))
+    phrases, weights = _completions(catalogue, sold)
+    phrases.save(folder, "phrases")
+    suffixes = sorted({(suffix, i) for i, phrase in enumerate(phrases) for suffix in _suffixes(phrase)})
+    StringTable.of([s for s, _ in suffixes]).save(folder, "starts")
+    names = sorted({v for v in catalogue.columns["brand"] if v}), sorted({v for v in catalogue.columns["category"] if v})
+    StringTable.of(names[0]).save(folder, "brands")
+    StringTable.of(names[1]).save(folder, "categories")
+    words, word_counts = _vocabulary(catalogue)
+    words.save(folder, "words")
+    log_sold = np.log1p(sold).astype(np.float32)
+    order = np.lexsort((np.arange(n), -sold, catalogue.text_of)).astype(np.int32)
+    ptr = np.concatenate([[0], np.cumsum(np.bincount(catalogue.text_of, minlength=len(vectors)))]).astype(np.int64)
+    save_arrays(
+        folder, start_phrase=np.array([i for _, i in suffixes], np.int32), phrase_weight=weights, word_counts=word_counts, members=order, members_ptr=ptr,
+        log_sold=log_sold / max(float(log_sold.max(initial=0)), 1.0), vectors=vectors,
+    )  # fmt: skip
+    # Index files carry random names, so the artefact is named by what went in.
+    content = digest([catalogue.manifest["hash"], config.model_dump(), digest(vectors[:1000].tolist()), int(sold.sum()), len(suffixes)])
+    return seal(folder, KIND, content=content, n_items=n, texts=len(vectors), config=config.model_dump())
+
+
+def _completions(catalogue: Catalogue, sold: NDArray[np.int64]) -> tuple[StringTable, NDArray[np.float32]]:
+    """What can be proposed while typing: kinds of product, categories and brands, weighted by sales."""
+    weight: dict[str, float] = {}
+    for name, factor in (("title", 1.0), ("category", 0.5), ("brand", 0.3)):
+        for row, cell in enumerate(catalogue.columns[name]):
+            phrase = completion_text(name, cell)
+            if 2 <= len(phrase) <= 80:
+                weight[phrase] = weight.get(phrase, 0.0) + factor * (1.0 + float(sold[row]))
+    best = sorted(weight, key=lambda p: (-weight[p], p))[:MAX_COMPLETIONS]
+    return StringTable.of(best), np.array([weight[p] for p in best], np.float32)
+
+
+def _vocabulary(catalogue: Catalogue) -> tuple[StringTable, NDArray[np.int64]]:
+    """The words of titles, brands and categories as they are written, with how many cells hold them."""
+    counts: Counter[str] = Counter()
+    for name in ("title", "brand", "category"):
+        for cell, times in Counter(catalogue.columns[name]).items():
+            for word in surface_words(cell):
+                if len(word) >= 4 and word.isascii() and word.isalpha():
+                    counts[word] += times
+    words = sorted(counts)
+    return StringTable.of(words), np.array([counts[w] for w in words], np.int64)
+
+
+def _suffixes(phrase: str) -> list[str]:
+    """A phrase from each of its words on, so that the middle of a name can be typed too."""
+    words = prepare(phrase.lower()).split() if not phrase.isascii() else phrase.lower().split()
+    return [" ".join(words[i:]) if phrase.isascii() else "".join(words[i:]) for i in range(min(len(words), 6))]

@@ -1,0 +1,67 @@
+"""``wares evaluate``: the workspace's recommender on its own last weeks."""
+
+from __future__ import annotations
+
+import resource
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wares.core import columns as c
+from wares.core.errors import NotFitted
+from wares.core.files import digest, read_json, write_atomic, write_json
+from wares.evaluate.page import page, plots
+from wares.evaluate.recommend import Split, evaluate_split
+from wares.evaluate.report import Report
+from wares.pipeline.plan import Context, code_digest
+from wares.pipeline.steps import STEPS, catalog_of, event_log, split_times, tuned_params
+
+if TYPE_CHECKING:
+    from wares.pipeline.workspace import Workspace
+
+MODULES = ("wares.evaluate.recommend", "wares.evaluate.metrics", "wares.evaluate.report", "wares.evaluate.baselines", "wares.evaluate.page")
+
+
+def evaluate_workspace(shop: Workspace, latest: dict[str, Any], progress: Callable[[str], None]) -> Report:
+    """Evaluate what the last build tuned: fitted on all but the last days, tested on those once."""
+    from wares.pipeline import plan
+
+    plan.STEP_KINDS.update({step.name: step.kind for step in STEPS})
+    begun = time.perf_counter()
+    config = shop.config
+    context = Context(shop.root, config, shop.store, latest["versions"], {n: shop.root / p for n, p in latest["done"].items()})
+    inputs = {name: context.manifest(name)["hash"] for name in ("catalogue", "text_neighbours", "interactions", "tune")}
+    name = digest([inputs, config.evaluate.model_dump(), config.shop.seed, code_digest(MODULES)])
+    home = shop.root / "evaluations"
+    if (home / f"{name}.json").is_file():
+        write_json(home / "latest.json", read_json(home / f"{name}.json"))
+        return Report.from_json(read_json(home / f"{name}.json"))
+    log = event_log(context)
+    times = split_times(log, config.evaluate.test_days) if log is not None else None
+    if log is None or times is None:
+        raise NotFitted("there are no events over time to evaluate on", mend="Load some with `wares ingest PATH --as events`")
+    _, start, end = times
+    progress("read")
+    data, users = log.interactions(start)
+    truth, newcomers = log.window(start, end, users)
+    days = (end - start) / 86400
+    split = Split(data, truth, log.popularity(start, config.recommend.popular_days), f"the last {days:.0f} days")
+    facts = {"shop": config.shop.name, "versions": {t: latest["versions"].get(t) for t in (c.PRODUCTS, c.EVENTS)}, "newcomers": len(newcomers)}
+    report = Report("wares evaluate", facts, config.shop.seed)
+    with tempfile.TemporaryDirectory(dir=context.scratch) as scratch:
+        evaluate_split(
+            split, catalog_of(context), tuned_params(context), config.recommend, config.evaluate, report, Path(scratch) / "model",
+            memory_gb=config.build.memory_gb, seed=config.shop.seed, progress=progress,
+        )  # fmt: skip
+    report.seconds = time.perf_counter() - begun
+    report.peak_rss_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    progress("page")
+    write_atomic(home / f"{name}.html", page(report))
+    write_atomic(home / "latest.html", page(report))
+    for plot, svg in plots(report).items():
+        write_atomic(home / f"{plot}.svg", svg)
+    write_json(home / f"{name}.json", report.to_json())
+    write_json(home / "latest.json", report.to_json())
+    return report

@@ -1,0 +1,168 @@
+"""What a build makes, in order, and from what."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from wares.core import columns as c
+from wares.core.arrays import load_array, save_arrays, seal
+from wares.core.files import read_json, write_json
+from wares.core.strings import StringTable
+from wares.evaluate.files import scaled
+from wares.evaluate.recommend import Catalog
+from wares.features.catalogue import KIND as CATALOGUE
+from wares.features.catalogue import Catalogue
+from wares.features.catalogue_build import build_catalogue
+from wares.features.encoder import KIND as ENCODER
+from wares.features.interactions import KIND as INTERACTIONS
+from wares.features.interactions import Interactions
+from wares.features.interactions_build import DAY, EventLog, build_interactions
+from wares.features.text_neighbours_build import KIND as NEIGHBOURS
+from wares.features.text_neighbours_build import build_text_neighbours
+from wares.features.vectors_build import KIND as VECTORS
+from wares.features.vectors_build import build_vectors
+from wares.models.recommend import train as recommend
+from wares.models.recommend.closed_form import Columns, ItemKnn, shared_users, to_matrix
+from wares.models.recommend.infer import KIND as RECOMMENDER
+from wares.models.recommend.tune import tune
+from wares.models.search import train as search
+from wares.models.search.infer import KIND as SEARCH
+from wares.models.similar import train as similar
+from wares.models.similar.infer import KIND as SIMILAR
+from wares.pipeline.plan import Context, Step, Tick
+
+TUNED = "tuned"
+TEXT_NEIGHBOURS = 50
+LIKE_NEIGHBOURS = 60
+
+
+def event_log(context: Context) -> EventLog | None:
+    """The events of this build; None when there are none."""
+    if c.EVENTS not in context.versions:
+        return None
+    ids = pa.array(list(Catalogue(context.done["catalogue"]).ids), pa.string())
+    return EventLog(context.store, context.versions[c.EVENTS], ids, context.config.recommend, context.config.build.memory_gb / 2, context.scratch)
+
+
+def catalog_of(context: Context) -> Catalog:
+    """Text neighbours and categories for fitting and evaluating."""
+    folder = context.done["text_neighbours"]
+    products = Catalogue(context.done["catalogue"])
+    text_of, category_of = np.asarray(products.text_of), np.asarray(products.category_of)
+    side = recommend.TextSide(np.asarray(load_array(folder, "ids")), scaled(load_array(folder, "sims")), text_of)
+    return Catalog(side, category_of)
+
+
+def split_times(log: EventLog, test_days: float) -> tuple[int, int, int] | None:
+    """(start of validation, start of test, end): the last days, and as many before them; None when there is too little."""
+    first, last = log.span()
+    window = int(test_days * DAY)
+    if last - first < 3 * window:
+        window = (last - first) // 4
+    return None if window <= 0 else (last + 1 - 2 * window, last + 1 - window, last + 1)
+
+
+def tuned_params(context: Context) -> recommend.Params:
+    """What the step ``tune`` chose."""
+    return recommend.Params(**read_json(context.done["tune"] / "params.json"))
+
+
+def _catalogue(context: Context, folder: Path, tick: Tick) -> Any:
+    return build_catalogue(context.store, context.versions, context.config.encoder.text, folder, context.config.build.memory_gb / 2)
+
+
+def _encoder(context: Context, folder: Path, tick: Tick) -> Any:
+    from wares.features.encoder_train import export_encoder
+
+    return export_encoder(context.config.encoder, folder)
+
+
+def _vectors(context: Context, folder: Path, tick: Tick) -> Any:
+    cache = context.root / "cache" / "vectors"
+    return build_vectors(context.done["catalogue"], context.done["encoder"], cache, folder, context.config.build.threads, tick)
+
+
+def _text_neighbours(context: Context, folder: Path, tick: Tick) -> Any:
+    return build_text_neighbours(context.done["vectors"], TEXT_NEIGHBOURS, folder, tick)
+
+
+def _interactions(context: Context, folder: Path, tick: Tick) -> Any:
+    log = event_log(context)
+    if log is not None and log.span()[1]:
+        return build_interactions(log, folder)
+    n = len(Catalogue(context.done["catalogue"]))
+    decays = tuple(context.config.recommend.half_lives_days)
+    none, some = np.zeros(0, np.int32), np.zeros(0, np.float32)
+    empty = Interactions(n, np.zeros(1, np.int64), none, some, none, np.zeros(0, np.int64), np.zeros((0, len(decays)), np.float32), decays, 0)
+    save_arrays(folder, popular=np.zeros(n, np.float32))
+    return empty.save(folder, StringTable.of([]), last="")
+
+
+def _tune(context: Context, folder: Path, tick: Tick) -> Any:
+    config = context.config
+    params = recommend.Params(tail=config.recommend.tail, diversity=config.recommend.diversity)
+    log = event_log(context)
+    times = split_times(log, config.evaluate.test_days) if log is not None else None
+    if log is not None and times is not None:
+        start, end, _ = times
+        data, users = log.interactions(start)
+        truth, _ = log.window(start, end, users)
+        catalog = catalog_of(context)
+        popular = log.popularity(start, config.recommend.popular_days)
+        stages = iter(range(1, 10))
+        params = tune(
+            data, truth[: data.n_users], popular, catalog.text, catalog.category_of, config.recommend,
+            memory_gb=config.build.memory_gb, seed=config.shop.seed, progress=lambda _: tick(next(stages), 4),
+        )  # fmt: skip
+    write_json(folder / "params.json", params.to_json())
+    return seal(folder, TUNED, validation=params.validation)
+
+
+def _recommend(context: Context, folder: Path, tick: Tick) -> Any:
+    data, _ = Interactions.load(context.done["interactions"])
+    popular = np.asarray(load_array(context.done["interactions"], "popular"))
+    catalog = catalog_of(context)
+    config = context.config
+    return recommend.fit(
+        data, popular, catalog.text, catalog.category_of, tuned_params(context), config.recommend, folder,
+        memory_gb=config.build.memory_gb, seed=config.shop.seed,
+    )  # fmt: skip
+
+
+def _similar(context: Context, folder: Path, tick: Tick) -> Any:
+    data, _ = Interactions.load(context.done["interactions"])
+    side = catalog_of(context).text
+    columns = Columns.supported(data, context.config.recommend.min_support)
+    matrix = to_matrix(data, columns)
+    if len(columns.items):
+        model = ItemKnn(matrix, k=LIKE_NEIGHBOURS)
+        ids, values = model.ids, model.values
+    else:
+        ids, values = np.zeros((0, 1), np.int32), np.zeros((0, 1), np.float32)
+    shared = shared_users(matrix, ids) if len(ids) else np.zeros((0, 1), np.uint16)
+    return similar.fit(side.text_of, side.ids, side.sims, data.item_counts(), columns.items, ids, values, shared, folder)
+
+
+def _search(context: Context, folder: Path, tick: Tick) -> Any:
+    data, _ = Interactions.load(context.done["interactions"])
+    products = Catalogue(context.done["catalogue"])
+    return search.fit(products, context.done["vectors"], data.item_counts(), context.config.search, folder, tick)
+
+
+_F, _R = "wares.features.", "wares.models.recommend."
+
+STEPS = [
+    Step("catalogue", CATALOGUE, _catalogue, (c.PRODUCTS, c.PRICES), (), ("encoder.text",), (f"{_F}catalogue_build", f"{_F}catalogue", "wares.core.text")),
+    Step("encoder", ENCODER, _encoder, (), (), ("encoder.model", "encoder.max_tokens", "encoder.int8", "encoder.min_cosine", "encoder.prefix_query", "encoder.prefix_passage"), (f"{_F}encoder_train",)),
+    Step("vectors", VECTORS, _vectors, (), ("catalogue", "encoder"), (), (f"{_F}vectors_build", f"{_F}encoder")),
+    Step("text_neighbours", NEIGHBOURS, _text_neighbours, (), ("vectors",), (), (f"{_F}text_neighbours_build",)),
+    Step("interactions", INTERACTIONS, _interactions, (c.EVENTS,), ("catalogue",), ("recommend.kinds", "recommend.half_lives_days", "recommend.popular_days"), (f"{_F}interactions_build", f"{_F}interactions")),
+    Step("tune", TUNED, _tune, (c.EVENTS,), ("catalogue", "text_neighbours"), ("recommend", "evaluate.test_days", "build.memory_gb"), (f"{_R}tune", f"{_R}train", f"{_R}closed_form", f"{_R}infer")),
+    Step("recommend", RECOMMENDER, _recommend, (), ("catalogue", "text_neighbours", "interactions", "tune"), ("recommend", "build.memory_gb"), (f"{_R}train", f"{_R}closed_form")),
+    Step("similar", SIMILAR, _similar, (), ("catalogue", "text_neighbours", "interactions"), ("recommend.min_support",), ("wares.models.similar.train", f"{_R}closed_form")),
+    Step("search", SEARCH, _search, (), ("catalogue", "vectors", "interactions"), ("search",), ("wares.models.search.train", "wares.models.search.analysis", "wares.models.search.infer")),
+]  # fmt: skip

@@ -1,0 +1,289 @@
+"""A workspace: ``wares.toml`` and everything made from it. This is what ``wares.open`` returns."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from wares.core import bundles
+from wares.core import columns as c
+from wares.core.arrays import seal
+from wares.core.clock import SYSTEM, Clock
+from wares.core.config import FILE, Config, SourceConfig, load_config, parse_config
+from wares.core.errors import ConfigError, DataError, NotFitted
+from wares.core.files import digest, folder_atomic, locked, read_json, sweep, write_atomic, write_json
+from wares.core.state import State
+from wares.data.contract import SUFFIX, contract_for, default_text
+from wares.data.ingest import Ingester, IngestReport
+from wares.data.quarantine import quarantine_counts, quarantined
+from wares.data.store import Store
+
+Progress = Callable[[str, int, int], None]
+ABSORBED = "absorbed.json"
+
+
+def _silent(step: str, done: int, total: int) -> None:
+    return None
+
+
+@dataclass
+class BuildReport:
+    """What a build did: the steps that were run, seconds of each, and the peak memory of the process."""
+
+    ran: dict[str, float] = field(default_factory=dict)
+    fresh: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    peak_rss_mb: float = 0.0
+
+
+def open_workspace(path: str | os.PathLike[str], *, clock: Clock = SYSTEM) -> Workspace:
+    """Open the workspace in a folder.
+
+    Raises:
+        ConfigError: when there is no valid ``wares.toml``.
+    """
+    root = Path(path).resolve()
+    return Workspace(root, load_config(root / FILE), clock)
+
+
+def init_workspace(path: str | os.PathLike[str], text: str = "", *, clock: Clock = SYSTEM) -> Workspace:
+    """Make a workspace: a commented ``wares.toml`` (or `text`) and a copy of each contract to edit.
+
+    Raises:
+        ConfigError: when the folder holds one already, or `text` is no valid configuration.
+    """
+    root = Path(path).resolve()
+    if (root / FILE).exists():
+        raise ConfigError(f"{root / FILE} exists", mend="Open it, or choose another folder", key="", source=str(root))
+    import tomllib
+
+    text = text or starter_config()
+    parse_config(tomllib.loads(text), FILE)
+    for table in c.TABLES:
+        write_atomic(root / "contracts" / f"{table}{SUFFIX}", default_text(table))
+    write_atomic(root / FILE, text)
+    write_atomic(root / ".gitignore", "*\n!wares.toml\n!contracts/\n!contracts/**\n!.gitignore\n")
+    return open_workspace(root, clock=clock)
+
+
+def starter_config(name: str = "My shop", currency: str = "EUR", sources: tuple[tuple[str, str], ...] = ()) -> str:
+    """A commented ``wares.toml``."""
+    lines = ["# A wares workspace. Every key: docs/configuration.md; all are optional.", "[shop]", f"name = {json.dumps(name, ensure_ascii=False)}", f'currency = "{currency}"', ""]
+    for table, path in sources:
+        lines += ["[[sources]]", f'as = "{table}"', f"path = {json.dumps(path, ensure_ascii=False)}", "# map = { product_id = \"sku\", title = \"{name}, {size}\" }   # guessed from the names when absent", ""]
+    if not sources:
+        lines += ['# [[sources]]', '# as = "products"            # products, events, reviews, queries or prices', '# path = "exports/products*.csv"', '# map = { product_id = "sku", title = "{name}, {size}" }', ""]
+    lines += ["[encoder]", '# model = "intfloat/multilingual-e5-small"   # any Hugging Face name or folder; the default works offline, in English', "", "[recommend]", "# tail = 0.0        # 0: most accurate, 1: discovery", "", "[serve]", "# port = 8000", ""]
+    return "\n".join(lines)
+
+
+class Workspace:
+    """One shop: its configuration, tables, builds, bundles and operational state."""
+
+    def __init__(self, root: Path, config: Config, clock: Clock = SYSTEM) -> None:
+        self.root, self.config, self.clock = root, config, clock
+        self.store = Store(root / "tables")
+        self._state: State | None = None
+
+    @property
+    def state(self) -> State:
+        """Operational state, opened on first use."""
+        if self._state is None:
+            self._state = State.at(self.root / "state", self.config.state.url)
+        return self._state
+
+    # -- data ------------------------------------------------------------------------------------------------
+
+    def ingest(self, path: str = "", table: str = "", progress: Callable[[int], None] = lambda _: None, **options: Any) -> list[IngestReport]:
+        """Land one path as a table, or, without a path, every configured source in the order products, events, ….
+
+        Raises:
+            SourceError, ConfigError: when a source cannot be read at all.
+        """
+        sources = [s for name in c.TABLES for s in self.config.sources if s.table == name]
+        if path:
+            sources = [self._source_for(path, table, options)]
+        if not sources:
+            raise ConfigError("no sources are configured", mend="Add [[sources]] to wares.toml, or name a path: `wares ingest PATH --as products`", key="sources", source=FILE)
+        ingester = Ingester(self.root, self.config, self.store, self.state, self.clock)
+        return [ingester.ingest(source, progress) for source in sources]
+
+    def _source_for(self, path: str, table: str, options: dict[str, Any]) -> SourceConfig:
+        here = str(Path(path).resolve()) if not path.startswith(("/", "~")) else str(Path(path).expanduser())
+        for source in self.config.sources:
+            if source.path and (self.root / source.path).resolve() == Path(here) and table in ("", source.table):
+                return source
+        if table not in c.TABLES:
+            guessed = next((t for t in c.TABLES if t.rstrip("s") in Path(path).name.lower()), "")
+            if not guessed:
+                raise ConfigError(f"what are the rows of {path}?", mend=f"Say it with --as {'|'.join(c.TABLES)}", key="as", source=path)
+            table = guessed
+        return SourceConfig.model_validate({"as": table, "path": here, **options})
+
+    def check(self, table: str) -> IngestReport:
+        """What the registry knows of the newest version of a table: the rules that rows broke when it was loaded."""
+        contract_for(table, self.root)
+        versions = self.state.versions(table)
+        if not versions:
+            raise DataError(f"{table} is not loaded", mend=f"wares ingest PATH --as {table}", table=table)
+        newest = versions[0]
+        quality = newest["quality"]
+        broken = {f"{row['rule']}:{row['column']}" if row["column"] else row["rule"]: row["rows"] for row in quarantine_counts(self.store) if row["table"] == table}
+        contract = contract_for(table, self.root)
+        return IngestReport(
+            table, newest["source"], quality["read"], newest["added"], newest["changed"], quality["same"], sum(broken.values()), broken,
+            sorted(rule for rule in broken if rule.split(":")[0] in contract.blocking), quality["warnings"], {}, newest["version"],
+        )  # fmt: skip
+
+    def quarantine(self, table: str | None = None, limit: int = 50) -> list[dict[str, Any]]:
+        """The newest quarantined rows with rule, place and mend."""
+        return quarantined(self.store, table, limit)
+
+    def absorb(self) -> dict[str, int]:
+        """Bring events and products that the server took in since the last time into the tables."""
+        marks = self._marks()
+        events, products = self.state.events_after(marks["events"]), self.state.products_after(marks["products"])
+        ingester = Ingester(self.root, self.config, self.store, self.state, self.clock)
+        if products:
+            rows = [{**row["document"], "attributes": json.dumps(row["document"].get("attributes") or {}, ensure_ascii=False)} for row in products]
+            self._land(ingester, c.PRODUCTS, rows)
+            marks["products"] = products[-1]["seq"]
+        if events:
+            self._land(ingester, c.EVENTS, [{k: v for k, v in row.items() if k != "seq"} for row in events])
+            marks["events"] = events[-1]["seq"]
+        if events or products:
+            write_json(self.root / "state" / ABSORBED, marks)
+        return {"events": len(events), "products": len(products)}
+
+    def _marks(self) -> dict[str, int]:
+        path = self.root / "state" / ABSORBED
+        return {"events": 0, "products": 0, **(read_json(path) if path.is_file() else {})}
+
+    def _land(self, ingester: Ingester, table: str, rows: list[dict[str, Any]]) -> None:
+        import tempfile
+
+        names = [column.name for column in contract_for(table, self.root).columns]
+        folder = self.root / "tmp"
+        folder.mkdir(exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", suffix=".jsonl", dir=folder, prefix="online-") as stream:
+            for row in rows:
+                stream.write(json.dumps({name: row.get(name) for name in names}, ensure_ascii=False) + "\n")
+            stream.flush()
+            ingester.ingest(SourceConfig.model_validate({"as": table, "path": stream.name, "map": {n: n for n in names}, "duplicates": "last"}))
+
+    # -- build -----------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        with locked(self.root / "state" / "build.lock", "a build of this workspace", wait=False):
+            yield
+
+    def _context(self) -> Any:
+        from wares.pipeline.plan import Context
+
+        if not self.store.exists(c.PRODUCTS):
+            raise NotFitted("there are no products yet", mend="Load some with `wares ingest PATH --as products`")
+        tables = [c.PRODUCTS, c.EVENTS, c.PRICES]
+        return Context(self.root, self.config, self.store, {t: self.store.version(t) for t in tables if self.store.exists(t)})
+
+    def build(self, progress: Progress = _silent) -> BuildReport:
+        """Make what is stale, by content, settings and code. Killed, it goes on where it stopped.
+
+        Raises:
+            NotFitted: when there are no products.
+            Unavailable: when another build is running, or the disk is full.
+        """
+        from wares.pipeline.plan import execute, prune
+        from wares.pipeline.steps import STEPS
+
+        report, begun = BuildReport(), time.perf_counter()
+        with self._exclusive():
+            for folder in [self.root / "bundles", *(self.root / "build" / s.name for s in STEPS)]:
+                sweep(folder)
+            run = self.state.begin_run("build")
+            try:
+                self.absorb()
+                context = self._context()
+                since = time.perf_counter()
+                for name, stale in execute(STEPS, context, progress):
+                    now = time.perf_counter()
+                    if stale:
+                        report.ran[name] = round(now - since, 2)
+                    else:
+                        report.fresh.append(name)
+                    since = now
+                prune(STEPS, context)
+                write_json(self.root / "build" / "latest.json", {"done": {n: str(p.relative_to(self.root)) for n, p in context.done.items()}, "versions": context.versions, "absorbed": self._marks()})
+            except BaseException as error:
+                self.state.end_run(run, "failed", {"error": f"{type(error).__name__}: {error}"})
+                raise
+            report.seconds = round(time.perf_counter() - begun, 2)
+            report.peak_rss_mb = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+            self.state.end_run(run, "done", {"ran": report.ran, "seconds": report.seconds, "peak_rss_mb": report.peak_rss_mb})
+        return report
+
+    def _latest(self) -> dict[str, Any]:
+        path = self.root / "build" / "latest.json"
+        if not path.is_file():
+            raise NotFitted("nothing is built yet", mend="Run `wares build`")
+        return dict(read_json(path))
+
+    def publish(self) -> Path:
+        """Put the last build into an immutable bundle named by its hash and make it live; returns its folder."""
+        latest = self._latest()
+        home = bundles.bundles_folder(self.root)
+        with self._exclusive():
+            sweep(home)
+            parts: dict[str, Any] = {}
+            for name in bundles.PARTS:
+                parts[name] = read_json(self.root / latest["done"][name] / "manifest.json")
+            facts = {
+                "parts": {name: manifest["hash"] for name, manifest in parts.items()},
+                "versions": latest["versions"], "absorbed": latest["absorbed"], "shop": self.config.shop.model_dump(),
+                "created": datetime.now(UTC).isoformat(),
+            }  # fmt: skip
+            name = digest([facts["parts"], facts["absorbed"], facts["shop"]])
+            if not (home / name / "manifest.json").is_file():
+                with folder_atomic(home / name) as work:
+                    for part in bundles.PARTS:
+                        shutil.copytree(self.root / latest["done"][part], work / part, copy_function=os.link)
+                    seal(work, bundles.KIND, content=name, name=name, **facts)
+            bundles.set_live(self.root, name)
+            self._forget_bundles()
+        return home / name
+
+    def _forget_bundles(self) -> None:
+        now = bundles.pointer(self.root)
+        keep = {now["live"], *now["before"][: self.config.build.keep_bundles - 1]}
+        for path in bundles.bundles_folder(self.root).iterdir():
+            if path.is_dir() and path.name not in keep:
+                shutil.rmtree(path, ignore_errors=True)
+
+    def rollback(self) -> str:
+        """Make the bundle before the live one live again; returns its name."""
+        return bundles.step_back(self.root)
+
+    # -- quality ---------------------------------------------------------------------------------------------
+
+    def evaluate(self, progress: Callable[[str], None] = lambda _: None) -> Any:
+        """Split the events by time, fit on the past, rank the whole catalogue, and report. The page is beside the JSON.
+
+        An evaluation of the same inputs is not repeated.
+        """
+        from wares.pipeline.evaluation import evaluate_workspace
+
+        return evaluate_workspace(self, self._latest(), progress)
+
+    def last_evaluation(self) -> dict[str, Any] | None:
+        """The newest evaluation as JSON, or None."""
+        path = self.root / "evaluations" / "latest.json"
+        return dict(read_json(path)) if path.is_file() else None
