@@ -94,7 +94,10 @@ class Recommend(Section):
     kinds: dict[str, float] = Field(
         {"view": 0.2, "click": 0.3, "cart": 0.6, "purchase": 1.0, "rate": 0.8}, description="Weight of each event kind."
     )
-    tail: float = Field(0.0, ge=0, le=1, description="Default place on the bestseller–discovery slider.")
+    tail: float = Field(
+        -1.0, ge=-1, le=1, description="Default place on the bestseller–discovery slider, 0 to 1; -1 takes the furthest that costs no more than half a percent of NDCG@10 on validation."
+    )
+    new_share: float = Field(0.05, ge=0, le=0.5, description="Share of a list's places, at its end, kept for products never sold before.")
     diversity: float = Field(0.15, ge=0, le=1, description="How much a second hit of one category loses.")
     popular_days: float = Field(28.0, gt=0, description="Window of the popularity that greets unknown shoppers.")
 

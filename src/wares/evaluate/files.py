@@ -118,7 +118,7 @@ def evaluate_file(task: Task, command: str, progress: Callable[[str], None] = la
     catalog, names = _catalogue(task, items, progress)
     n = len(items)
     fitted, valid, test_data, test = _split(task, rows, test_rows)
-    config = Recommend.model_validate({"regularisation": REGULARISATION, "repeat": task.repeat, "min_support": 1, "diversity": 0.0})
+    config = Recommend.model_validate({"regularisation": REGULARISATION, "repeat": task.repeat, "min_support": 1, "diversity": 0.0, "tail": 0.0, "new_share": 0.0})
     side = _graph(task.graph, items, names) if task.graph is not None else None
 
     def build(sequences: list[NDArray[np.int32]]) -> Any:

@@ -104,7 +104,7 @@ def _interactions(context: Context, folder: Path, tick: Tick) -> Any:
 
 def _tune(context: Context, folder: Path, tick: Tick) -> Any:
     config = context.config
-    params = recommend.Params(tail=config.recommend.tail, diversity=config.recommend.diversity)
+    params = recommend.Params(tail=max(config.recommend.tail, 0.0), diversity=config.recommend.diversity, new_share=config.recommend.new_share)
     log = event_log(context)
     times = split_times(log, config.evaluate.test_days) if log is not None else None
     if log is not None and times is not None:

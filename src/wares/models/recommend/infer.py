@@ -165,35 +165,39 @@ class Recommender:
         diversity: float | None = None,
         repeats: bool | None = None,
         allowed: NDArray[np.bool_] | None = None,
-        extra: Candidates | None = None,
     ) -> Ranked:
         """The best `k` products, fewer when there are fewer; ties go to the lower row.
 
-        `allowed (n_items,)` hides products; `extra` brings candidates that the arrays do not know (new products),
-        with rows from ``n_items`` on.
+        `allowed (n_items,)` hides products. The last places, a share ``new_share`` of the list, go to products never
+        sold whose text is nearest to what the shopper did: without them nothing new would ever be seen.
         """
         found = self.candidates(history, repeats=repeats)
         ids, signals = found.items, found.signals
         if allowed is not None:
             kept = allowed[ids]
             ids, signals = ids[kept], signals[kept]
-        known = len(ids)
-        if extra is not None and len(extra.items):
-            ids, signals = np.concatenate([ids, extra.items]), np.concatenate([signals, extra.signals])
         if not len(ids):
             return Ranked(ids, np.zeros(0, np.float32), np.zeros((0, len(SIGNALS)), np.float32))
         parts = signals * self.weights[self.repeats if repeats is None else repeats]
         scores = parts.sum(1)
         tail = float(self.params["tail"]) if tail is None else tail
         if tail > 0:
-            sold = np.zeros(len(ids), np.float32)
-            sold[:known] = self.log_sold[ids[:known]]
-            scores = scores - np.float32(tail * self.params["tail_scale"]) * sold
+            scores = scores - np.float32(tail * self.params["tail_scale"]) * self.log_sold[ids]
         diversity = float(self.params["diversity"]) if diversity is None else diversity
-        category = np.full(len(ids), -1, np.int64)
-        category[:known] = self.category_of[ids[:known]]
-        order = diverse(scores, category, k, diversity)
+        order = diverse(scores, self.category_of[ids], k, diversity)
+        unsold = np.flatnonzero((self.log_sold[ids] == 0) & (signals[:, 1] > 0))
+        if len(unsold) and len(order) == k:
+            order = self._make_room(order, unsold[np.lexsort((ids[unsold], -signals[unsold, 1]))], k)
         return Ranked(ids[order], scores[order], parts[order])
+
+    def new_places(self, k: int) -> int:
+        """How many of `k` places belong to new products."""
+        return int(np.ceil(k * float(self.params["new_share"]))) if k >= 10 else 0
+
+    def _make_room(self, order: NDArray[np.int64], unsold: NDArray[np.int64], k: int) -> NDArray[np.int64]:
+        missing = self.new_places(k) - int(np.isin(order, unsold).sum())
+        fresh = unsold[~np.isin(unsold, order)][: max(missing, 0)]
+        return np.concatenate([order[: k - len(fresh)], fresh]) if len(fresh) else order
 
     def strongest(self, item: int, history: History) -> tuple[int, int] | None:
         """The thing the shopper did that speaks most for `item`, and how many shoppers have both."""

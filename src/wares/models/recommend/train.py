@@ -51,6 +51,7 @@ class Params:
     blend_new: dict[str, float] = field(default_factory=lambda: {"cf": 1.0, "text": 0.1, "popular": 0.05, "repeat": 0.0})
     tail: float = 0.0
     tail_scale: float = 0.6
+    new_share: float = 0.05
     diversity: float = 0.15
     model: str = "lowrank"
     side_weight: float = 0.0

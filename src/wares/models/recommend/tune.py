@@ -22,6 +22,8 @@ SIDE_WEIGHTS = (0.3, 0.6, 1.0)
 REPEAT_SHARE = 0.1
 GRID = (0.0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.5, 4.0)
 K = 10
+TAILS = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
+TAIL_KEEPS = 0.995
 
 
 def tune(
@@ -38,7 +40,7 @@ def tune(
     progress: Callable[[str], None] = lambda _: None,
 ) -> Params:
     """Parameters that give the best NDCG@10 on `truth`, the items that each user (by row) took up later."""
-    params = Params(tail=config.tail, diversity=config.diversity)
+    params = Params(tail=max(config.tail, 0.0), diversity=config.diversity, new_share=config.new_share)
     active = np.array([u for u in range(data.n_users) if u < len(truth) and len(truth[u])], np.int64)
     if not len(active) or not len(data.items):
         params.validation = {"users": 0.0}
@@ -59,7 +61,9 @@ def tune(
         folder = Path(scratch) / "model"
         fit(data, popular, text, category_of, params, config, folder, memory_gb=memory_gb, seed=seed, part=part, model=model)
         del model
-        _choose_blend(Recommender(folder), data, users, truth, fresh, params)
+        table, weights = _choose_blend(Recommender(folder), data, users, truth, fresh, params)
+        if config.tail < 0:
+            params.tail = table.furthest_tail(weights, params.tail_scale)
     params.validation["users"] = float(len(users))
     params.validation["repeat_share"] = round(float(share), 4)
     return params
@@ -146,8 +150,10 @@ def _dcg(hits: NDArray[Any]) -> float:
 
 def _choose_blend(
     model: Recommender, data: Interactions, users: NDArray[np.int64], truth: Sequence[NDArray[np.int32]], fresh: list[NDArray[np.int32]], params: Params
-) -> None:
+) -> tuple[_Table, NDArray[np.float32]]:
+    """Weigh the signals, with and without repeats; returns the table and weights of the mode that the shop uses."""
     best = -1.0
+    headline: tuple[_Table, NDArray[np.float32]] | None = None
     if params.repeat:
         for decay in range(len(data.decays)):
             params.rebuy = decay
@@ -155,6 +161,7 @@ def _choose_blend(
             weights, value = table.ascend(np.array([0.5, 0.1, 0.05, 1.0], np.float32))
             if value > best:
                 best, chosen, scale = value, (decay, weights), table.scale(weights)
+                headline = table, weights
         params.rebuy, weights = chosen
         params.blend = _named(weights)
         params.validation["ndcg@10"] = round(best, 5)
@@ -167,6 +174,7 @@ def _choose_blend(
         params.blend = params.blend_new
         params.validation["ndcg@10"] = round(value, 5)
         params.tail_scale = table.scale(weights)
+    return headline or (table, weights)
 
 
 def _named(weights: NDArray[np.float32]) -> dict[str, float]:
@@ -185,18 +193,20 @@ class _Table:
         self.signals = np.zeros((len(pairs), width, len(SIGNALS)), np.float32)
         self.hits = np.zeros((len(pairs), width), np.float32)
         self.there = np.zeros((len(pairs), width), bool)
+        self.sold = np.zeros((len(pairs), width), np.float32)
         self.ideal = np.array([_dcg(np.ones(min(K, len(t)))) for _, t in pairs])
         for line, (found_one, (_, wanted)) in enumerate(zip(found, pairs, strict=True)):
             n = len(found_one.items)
             self.signals[line, :n] = found_one.signals
             self.hits[line, :n] = np.isin(found_one.items, wanted)
             self.there[line, :n] = True
+            self.sold[line, :n] = model.log_sold[found_one.items]
 
-    def ndcg(self, weights: NDArray[np.float32]) -> float:
-        """Mean NDCG@10 under these weights."""
+    def ndcg(self, weights: NDArray[np.float32], penalty: float = 0.0) -> float:
+        """Mean NDCG@10 under these weights, with `penalty` on the log of sales."""
         if not len(self.hits):
             return 0.0
-        scores = np.where(self.there, self.signals @ weights, -np.inf)
+        scores = np.where(self.there, self.signals @ weights - np.float32(penalty) * self.sold, -np.inf)
         k = min(K, scores.shape[1])
         top = np.argpartition(-scores, k - 1, axis=1)[:, :k]
         order = np.argsort(-np.take_along_axis(scores, top, 1), axis=1, kind="stable")
@@ -219,6 +229,12 @@ class _Table:
             if best - before < 1e-5:
                 break
         return weights, best
+
+    def furthest_tail(self, weights: NDArray[np.float32], scale: float) -> float:
+        """The furthest place of the slider that keeps 99.5% of NDCG@10."""
+        kept = TAIL_KEEPS * self.ndcg(weights)
+        good = [tail for tail in TAILS if self.ndcg(weights, tail * scale) >= kept]
+        return max(good, default=0.0)
 
     def scale(self, weights: NDArray[np.float32]) -> float:
         """The mean best score: what the tail slider at 1 takes from the best-seller."""

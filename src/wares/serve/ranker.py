@@ -1,0 +1,393 @@
+"""The ranker: every answer of a bundle, with reasons. What ``wares.load`` returns; needs only the base install."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wares.core import bundles
+from wares.core.errors import NotFound, QueryError
+from wares.core.nouns import Hit, Product, Reason, SearchPage
+from wares.core.state import State
+from wares.core.text import fill, plain, template_parts
+from wares.features.catalogue import Catalogue
+from wares.features.encoder import TextEncoder
+from wares.features.interactions import Interactions
+from wares.models.recommend.infer import SIGNALS, History, Recommender
+from wares.models.search.analysis import stem, surface_words
+from wares.models.search.infer import Filters, Found, Searcher
+from wares.models.similar.infer import Similar, check_weights
+from wares.serve.online import Deed, NewProduct, Online
+from wares.serve.reasons import reason, same
+
+KIND_WEIGHTS = {"view": 0.2, "click": 0.3, "cart": 0.6, "purchase": 1.0, "rate": 0.8, "return": -1.0}
+MAX_K = 200
+MAX_GROWTH = 4.0
+FRESH_LIKENESS = 0.45
+Vector = NDArray[np.float32]
+
+
+def load_ranker(bundle: str | os.PathLike[str], state: State | None = None, *, verify: bool = False) -> Ranker:
+    """Open a bundle folder, or the live bundle of a workspace folder.
+
+    Raises:
+        NotFitted: when the workspace has nothing published.
+        IncompatibleArtifact: when the bundle is damaged or from another version.
+    """
+    folder = Path(bundle)
+    if (folder / "wares.toml").is_file():
+        folder = bundles.live_bundle(folder)
+    return Ranker(folder, state, verify=verify)
+
+
+class Ranker:
+    """All answers of one bundle. Thread-safe; holds no locks while computing."""
+
+    def __init__(self, folder: Path, state: State | None = None, *, verify: bool = False) -> None:
+        self.manifest = bundles.open_bundle(folder, verify=verify)
+        self.name = str(self.manifest["name"])
+        self.catalogue = Catalogue(folder / "catalogue")
+        self.encoder = TextEncoder(folder / "encoder", threads=1)
+        self._encoding = threading.Lock()
+        self._query_vector = lru_cache(4096)(self._encode_query)
+        self.recommender = Recommender(folder / "recommend")
+        self.likeness = Similar(folder / "similar")
+        self.searcher = Searcher(folder / "search", self.catalogue, self._query_vector)
+        self.interactions, self.users = Interactions.load(folder / "interactions")
+        self._template = template_parts("{title}. {category}. {description}")
+        self._allowed = np.asarray(self.catalogue.available).astype(bool)
+        self._visible: tuple[int, NDArray[np.bool_]] = (0, self._allowed)
+        self.online = Online(state, self._encode_product, self.catalogue.row, self.manifest["absorbed"]) if state is not None else None
+        self.warm_up()
+
+    def warm_up(self) -> None:
+        """Touch everything once, so that the first shopper does not wait."""
+        self.search("a", k=1)
+        self.recommend(None, k=1)
+        if len(self.catalogue):
+            self.similar(str(self.catalogue.ids[0]), k=1)
+        self.searcher.suggest("a")
+        if self.online is not None:
+            self.online.refresh()
+
+    # -- products and people ---------------------------------------------------------------------------------
+
+    def _encode_query(self, text: str) -> Vector:
+        with self._encoding:
+            return self.encoder.encode([text], "query")[0]
+
+    def _encode_product(self, product: Product) -> Vector:
+        values = {"title": product.title, "category": product.category, "description": product.description}
+        with self._encoding:
+            return self.encoder.encode([fill(self._template, {k: plain(v) for k, v in values.items()})], "passage")[0]
+
+    def refresh(self) -> None:
+        """Take in what the state database has that this worker has not seen."""
+        if self.online is not None:
+            self.online.refresh()
+
+    def _new(self) -> dict[str, NewProduct]:
+        return self.online.products if self.online is not None else {}
+
+    def _hidden(self) -> NDArray[np.int32]:
+        return self.online.hidden if self.online is not None else np.zeros(0, np.int32)
+
+    def _mask(self) -> NDArray[np.bool_]:
+        version = self.online.version if self.online is not None else 0
+        if self._visible[0] != version:
+            mask = self._allowed.copy()
+            mask[self._hidden()] = False
+            self._visible = (version, mask)
+        return self._visible[1]
+
+    def product(self, product_id: str) -> Product:
+        """A product, in its newest form.
+
+        Raises:
+            NotFound: when there is none.
+        """
+        new = self._new().get(product_id)
+        if new is not None:
+            return new.product
+        row = self.catalogue.row(product_id)
+        if row < 0:
+            raise NotFound(f"there is no product {product_id[:80]!r}", mend="Check the id, or add it with PUT /v1/products/{id}", id=product_id[:80])
+        return self.catalogue.product(row)
+
+    def price_history(self, product_id: str) -> list[tuple[datetime, Decimal]]:
+        """(moment, price from then on) of a product, oldest first; empty when unknown."""
+        row = self.catalogue.row(product_id)
+        return [] if row < 0 else [(datetime.fromtimestamp(at, UTC), price) for at, price in self.catalogue.price_history(row)]
+
+    def history(self, user: str | None) -> History:
+        """What a shopper did, up to this moment; empty for strangers."""
+        if not user:
+            return History.empty()
+        row = self.users.find(user)
+        deeds = self.online.deeds.get(user, []) if self.online is not None else []
+        params, data = self.recommender.params, self.interactions
+        if row < 0 and not deeds:
+            return History.empty()
+        part = data.of(row) if row >= 0 else slice(0, 0)
+        decayed = data.decayed[part]
+        items = np.asarray(data.items[part])
+        query, rebuy = np.asarray(decayed[:, params["query"]]), np.asarray(decayed[:, params["rebuy"]])
+        times, last = np.asarray(data.times[part]), np.asarray(data.last[part])
+        if deeds:
+            items, query, rebuy, times, last = self._with_deeds(deeds, items, query, rebuy, times, last)
+        return History(items, np.log2(1.0 + query).astype(np.float32), rebuy.astype(np.float32), times, last)
+
+    def _with_deeds(self, deeds: list[Deed], *arrays: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+        items, query, rebuy, times, last = (list(a.tolist()) for a in arrays)
+        place = {item: i for i, item in enumerate(items)}
+        halves = [float(self.interactions.decays[self.recommender.params[name]]) for name in ("query", "rebuy")]
+        for deed in deeds:
+            row = self._row_for(deed.product_id)
+            if row < 0:
+                continue
+            i = place.setdefault(row, len(items))
+            if i == len(items):
+                items.append(row)
+                for column in (query, rebuy, times, last):
+                    column.append(0)
+            days = (deed.at - self.interactions.as_of) / 86_400
+            weight = KIND_WEIGHTS.get(deed.kind, 0.0)
+            # A deed long after the build outweighs old ones, but not without limit.
+            growth = [2.0 ** min(days / half, MAX_GROWTH) for half in halves]
+            query[i] = max(0.0, query[i] + weight * growth[0])
+            rebuy[i] = max(0.0, rebuy[i] + weight * growth[1])
+            times[i] += deed.kind == "purchase"
+            last[i] = max(last[i], deed.at)
+        kept = [i for i in range(len(items)) if query[i] > 0]
+        kinds = (np.int32, np.float32, np.float32, np.int32, np.int64)
+        return tuple(np.array([column[i] for i in kept], kind) for column, kind in zip((items, query, rebuy, times, last), kinds, strict=True))
+
+    def _row_for(self, product_id: str) -> int:
+        """The row that speaks for a product: its own, or for a new one the nearest by text."""
+        row = self.catalogue.row(product_id)
+        new = self._new().get(product_id)
+        if row >= 0 or new is None or not len(self.searcher.vectors):
+            return row
+        found = self.searcher.near.search(new.vector, 1)
+        text = int(np.asarray(found.keys)[0])
+        return int(self.searcher.members[int(self.searcher.members_ptr[text])])
+
+    # -- recommend -------------------------------------------------------------------------------------------
+
+    def recommend(self, user: str | None = None, k: int = 20, *, tail: float | None = None, repeats: bool | None = None, language: str = "en") -> list[Hit]:
+        """The best `k` products for a shopper; for strangers a varied list of what sells.
+
+        `tail` from 0 (most accurate) to 1 (discovery); `repeats` whether what the shopper has may come again.
+
+        Raises:
+            QueryError: when `k` or `tail` is out of range.
+        """
+        _check_k(k)
+        if tail is not None and not 0 <= tail <= 1:
+            raise QueryError("tail must be between 0 and 1", mend="0 is most accurate, 1 is discovery", parameter="tail")
+        self.refresh()
+        history = self.history(user)
+        ranked = self.recommender.rank(history, k, tail=tail, repeats=repeats, allowed=self._mask())
+        hits = [
+            Hit(self.catalogue.product(int(row)), float(score), self._why(int(row), parts, history, language), dict(zip(SIGNALS, map(float, parts), strict=True)))
+            for row, score, parts in zip(ranked.items, ranked.scores, ranked.parts, strict=True)
+        ]
+        return self._with_fresh(hits, history, k, language)
+
+    def _with_fresh(self, hits: list[Hit], history: History, k: int, language: str) -> list[Hit]:
+        """Give new products that are like what the shopper had the places kept for them."""
+        new = [n for n in self._new().values() if n.product.available]
+        if not new or not len(history.items) or not len(self.searcher.vectors):
+            return hits
+        known = history.items[np.argsort(-history.query, kind="stable")[:50]]
+        near = np.stack([n.vector for n in new]) @ self.searcher.vectors[self.catalogue.text_of[known]].astype(np.float32).T
+        best = near.max(1)
+        places = max(1, self.recommender.new_places(k))
+        order = [int(i) for i in np.argsort(-best, kind="stable") if best[i] >= FRESH_LIKENESS][:places]
+        fresh: list[Hit] = []
+        for i in order:
+            liked = self.catalogue.product(int(known[int(near[i].argmax())]))
+            fresh.append(Hit(new[i].product, float(best[i]), reason("new_like", language, title=liked.title), {"text": float(best[i])}))
+        return [*hits[: max(0, k - len(fresh))], *fresh]
+
+    def _why(self, row: int, parts: NDArray[np.float32], history: History, language: str) -> Reason:
+        own = np.flatnonzero(history.items == row)
+        strongest = int(np.argmax(parts)) if parts.any() else 2
+        if len(own):
+            times, date = int(history.times[own[0]]), datetime.fromtimestamp(int(history.last[own[0]]), UTC).date().isoformat()
+            if times > 0:
+                return reason("again" if times > 1 else "again_once", language, times=times, date=date)
+        if SIGNALS[strongest] == "text" or self.recommender.log_sold[row] == 0:
+            near = self.recommender.nearest_text(row, history)
+            if near is not None:
+                liked = self.catalogue.product(near)
+                return reason("like", language, title=liked.title, same=same(self.catalogue.product(row), liked, language))
+        if len(history.items):
+            found = self.recommender.strongest(row, history)
+            if found is not None and found[1] > 1:
+                return reason("bought_with", language, title=str(self.catalogue.columns["title"][found[0]]), shoppers=found[1])
+        if SIGNALS[strongest] == "cf":
+            liked = int(history.items[int(np.argmax(history.query))])
+            return reason("taste", language, title=str(self.catalogue.columns["title"][liked]))
+        return reason("popular", language)
+
+    # -- similar ---------------------------------------------------------------------------------------------
+
+    def similar(self, product_id: str, k: int = 10, *, weights: Mapping[str, float] | None = None, language: str = "en") -> list[Hit]:
+        """The `k` products most like one; `weights` of ``text`` and ``behaviour``.
+
+        Raises:
+            NotFound: for an unknown product.
+            QueryError: for wrong weights.
+        """
+        _check_k(k)
+        weight = check_weights(weights)
+        self.refresh()
+        product = self.product(product_id)
+        new = self._new().get(product_id)
+        row = self.catalogue.row(product_id)
+        if new is None and row >= 0:
+            found = self.likeness.rank(row, k, weights, self._mask())
+            shared, vector = found.shared, None
+            rows, scores, parts = found.items, found.scores, found.parts
+        else:
+            vector = new.vector if new is not None else self._encode_product(product)
+            rows, scores = self._near(vector, k)
+            parts, shared = np.stack([scores, np.zeros_like(scores)], 1), np.zeros(len(rows), np.int64)
+        hits = [
+            self._like_hit(product, self.catalogue.product(int(r)), float(s), p, int(n), language)
+            for r, s, p, n in zip(rows, scores, parts, shared, strict=True)
+        ]
+        others = [n for n in self._new().values() if n.product.product_id != product_id and n.product.available]
+        if others and weight["text"] > 0:
+            if vector is None:
+                vector = self.searcher.vectors[int(self.catalogue.text_of[row])].astype(np.float32) if len(self.searcher.vectors) else self._encode_product(product)
+            for other in others:
+                value = max(0.0, float(other.vector @ vector))
+                hits.append(self._like_hit(product, other.product, value, np.array([value, 0.0], np.float32), 0, language))
+            hits.sort(key=lambda hit: -hit.score)
+        return hits[:k]
+
+    def _near(self, vector: Vector, k: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        if not len(self.searcher.vectors):
+            return np.zeros(0, np.int32), np.zeros(0, np.float32)
+        found = self.searcher.near.search(vector, k)
+        rows, values = self.likeness.near_texts(np.asarray(found.keys).astype(np.int64), 1.0 - np.asarray(found.distances), k)
+        kept = self._mask()[rows]
+        return rows[kept][:k], np.maximum(values[kept][:k], 0)
+
+    def _like_hit(self, product: Product, other: Product, score: float, parts: NDArray[np.float32], shared: int, language: str) -> Hit:
+        if parts[1] > parts[0] and shared > 0:
+            why = reason("together", language, shoppers=shared)
+        else:
+            why = Reason("same", same(product, other, language), {"text": round(float(parts[0]), 3)})
+        return Hit(other, score, why, {"text": float(parts[0]), "behaviour": float(parts[1])})
+
+    # -- search ----------------------------------------------------------------------------------------------
+
+    def search(self, query: str, user: str | None = None, k: int = 20, offset: int = 0, filters: Filters | None = None, language: str = "en") -> SearchPage:
+        """Products for a query, by words and by meaning, with facets; an empty query browses what passes the filters.
+
+        Raises:
+            QueryError: when `k` or `offset` is out of range.
+        """
+        _check_k(k)
+        if not 0 <= offset <= 10_000:
+            raise QueryError("offset must be between 0 and 10000", mend="Narrow the query with filters instead of paging on", parameter="offset")
+        self.refresh()
+        new = self._matching_new(query, filters or Filters())
+        # New products lie over the list of the bundle: with j of them, j fewer places come from it.
+        depth = k + offset if new else k
+        found = self.searcher.search(query, depth, 0 if new else offset, filters, self._affinity(user), self._hidden())
+        hits = [
+            Hit(self.catalogue.product(int(row)), float(score), self._why_found(query, int(row), float(word), float(near), found, language), {"words": float(word), "meaning": float(near)})
+            for row, score, word, near in zip(found.rows, found.scores, found.words, found.meaning, strict=True)
+        ]
+        if new:
+            hits = sorted([*hits, *(Hit(n.product, score, reason("new", language)) for n, score in new)], key=lambda hit: -hit.score)[offset : offset + k]
+        corrected = " ".join(found.corrected.get(w, w) for w in query.lower().split()) if found.corrected else ""
+        return SearchPage(hits, found.total + len(new), found.facets, found.relaxed, corrected)
+
+    def _matching_new(self, query: str, filters: Filters) -> list[tuple[NewProduct, float]]:
+        new = self._new()
+        if not new:
+            return []
+        words = [stem(w) for w in surface_words(query)]
+        vector = self._query_vector(query[:500]) if words else None
+        out: list[tuple[NewProduct, float]] = []
+        v, low = float(self.searcher.config["vector_weight"]), float(self.searcher.config["min_cosine"])
+        for candidate in new.values():
+            if not _passes(candidate.product, filters):
+                continue
+            if vector is None:
+                if not query.strip():
+                    out.append((candidate, 0.5))
+                continue
+            share = sum(0.5 * (w in candidate.words) + 0.5 * (w in candidate.title_words) for w in words) / len(words)
+            near = max(0.0, (float(candidate.vector @ vector) - low) / (1 - low))
+            if share > 0 or near > 0 or candidate.product.product_id == query.strip():
+                out.append((candidate, 2.0 if candidate.product.product_id == query.strip() else (1 - v) * share + v * near))
+        return out
+
+    def _affinity(self, user: str | None) -> dict[int, float]:
+        history = self.history(user)
+        if not len(history.items):
+            return {}
+        category = self.catalogue.category_of[history.items]
+        sums = np.bincount(category[category >= 0], history.query[category >= 0])
+        peak = float(sums.max(initial=0))
+        return {int(i): float(sums[i] / peak) for i in np.flatnonzero(sums)} if peak > 0 else {}
+
+    def _why_found(self, query: str, row: int, word: float, near: float, found: Found, language: str) -> Reason:
+        if not query.strip():
+            return reason("browse", language)
+        if query.strip().lower() == str(self.catalogue.ids[row]).lower():
+            return reason("code", language)
+        if word > 0:
+            text = " ".join(str(self.catalogue.columns[name][row]) for name in ("title", "brand", "category", "size"))
+            there = {stem(w) for w in surface_words(text, 200)}
+            asked = [found.corrected.get(w, w) for w in surface_words(query)]
+            matched = [w for w in asked if stem(w) in there]
+            if matched:
+                return reason("words", language, words=" · ".join(f"“{w}”" for w in matched[:5]))
+        return reason("meaning" if near > 0 else "words", language, words="…")
+
+    def suggest(self, text: str, k: int = 8) -> list[str]:
+        """Completions of what was typed so far, best-selling first."""
+        _check_k(k)
+        self.refresh()
+        typed = " ".join(text.lower().split())
+        new = [n.product.title for n in self._new().values() if typed and any(w.startswith(typed) for w in (n.product.title.lower(), *n.product.title.lower().split()))]
+        return list(dict.fromkeys([*self.searcher.suggest(text, k), *new]))[:k]
+
+
+def _passes(product: Product, filters: Filters) -> bool:
+    if filters.available is not None and product.available != filters.available:
+        return False
+    if filters.brand and product.brand not in filters.brand:
+        return False
+    if filters.category and not any(product.category == f or product.category.startswith(f"{f} >") for f in filters.category):
+        return False
+    if filters.price_min is not None and (product.price is None or float(product.price) < filters.price_min):
+        return False
+    return filters.price_max is None or (product.price is not None and float(product.price) <= filters.price_max)
+
+
+def _check_k(k: int) -> None:
+    if not 1 <= k <= MAX_K:
+        raise QueryError(f"k must be between 1 and {MAX_K}", mend="Ask for fewer, or page with offset", parameter="k")
+
+
+def with_product(hit: Hit, product: Product) -> Hit:
+    """The same hit about another form of the product."""
+    return replace(hit, product=product)

@@ -1,0 +1,40 @@
+"""Why a product stands in a list, in words of both languages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wares.core.nouns import Product, Reason
+
+TEXTS: dict[str, dict[str, str]] = {
+    "bought_with": {"en": "bought with {title} by {shoppers} shoppers", "zh": "{shoppers} 位顾客同时购买了 {title}"},
+    "taste": {"en": "fits what you usually buy, such as {title}", "zh": "符合您的购买习惯，例如 {title}"},
+    "again": {"en": "you bought this {times} times, last on {date}", "zh": "您买过 {times} 次，最近一次 {date}"},
+    "again_once": {"en": "you bought this on {date}", "zh": "您于 {date} 买过"},
+    "like": {"en": "like {title}: {same}", "zh": "与 {title} 相似：{same}"},
+    "popular": {"en": "bought by many shoppers lately", "zh": "近期热销"},
+    "new_like": {"en": "new, and like {title} that you had", "zh": "新品，与您买过的 {title} 相似"},
+    "new": {"en": "new in the shop", "zh": "新品上架"},
+    "words": {"en": "has {words}", "zh": "包含 {words}"},
+    "meaning": {"en": "close in meaning", "zh": "语义相近"},
+    "code": {"en": "its product number", "zh": "商品编号匹配"},
+    "browse": {"en": "best-seller here", "zh": "热销商品"},
+    "together": {"en": "{shoppers} shoppers have both", "zh": "{shoppers} 位顾客两者都买"},
+}
+_SAME = {"en": {"category": "same category", "brand": "same brand", "size": "same size", "text": "similar description"}, "zh": {"category": "同类目", "brand": "同品牌", "size": "同规格", "text": "描述相近"}}
+
+
+def reason(code: str, language: str = "en", **facts: Any) -> Reason:
+    """A reason with its text filled in."""
+    return Reason(code, TEXTS[code][language].format(**facts), facts)
+
+
+def same(one: Product, other: Product, language: str) -> str:
+    """What two products share, in words: ``same category, brand and size``."""
+    shared = [name for name in ("category", "brand", "size") if getattr(one, name) and getattr(one, name) == getattr(other, name)]
+    words = _SAME[language]
+    if not shared:
+        return words["text"]
+    if language == "en" and len(shared) > 1:
+        return "same " + ", ".join(shared[:-1]) + " and " + shared[-1]
+    return "、".join(words[name] for name in shared) if language == "zh" else words[shared[0]]
