@@ -26,7 +26,9 @@ def load_array(folder: Path, name: str, *, mmap: bool = True) -> NDArray[Any]:
     """Read ``<name>.npy``, memory-mapped by default so that workers share one copy."""
     path = folder / f"{name}.npy"
     try:
-        return np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
+        array = np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
+        # A plain view: np.memmap runs Python code on every slice.
+        return np.asarray(array).view(np.ndarray)
     except (OSError, ValueError) as error:
         raise IncompatibleArtifact(
             f"array {path} cannot be read: {error}", mend="Build and publish again", path=str(path)

@@ -26,6 +26,8 @@ class StringTable(Sequence[str]):
 
     def __init__(self, blob: NDArray[Any], ends: NDArray[Any], hashes: NDArray[Any], order: NDArray[Any]) -> None:
         self.blob, self.ends, self.hashes, self.order = blob, ends, hashes, order
+        self._bytes = memoryview(np.ascontiguousarray(blob))
+        self._end = self.ends.item
 
     @classmethod
     def of(cls, strings: Iterable[str]) -> StringTable:
@@ -47,8 +49,8 @@ class StringTable(Sequence[str]):
             row += len(self)
         if not 0 <= row < len(self):
             raise IndexError(row)
-        start = int(self.ends[row - 1]) if row else 0
-        return self.blob[start : int(self.ends[row])].tobytes().decode("utf-8", "surrogatepass")
+        start = self._end(row - 1) if row else 0
+        return str(self._bytes[start : self._end(row)], "utf-8", "surrogatepass")
 
     def __iter__(self) -> Iterator[str]:
         blob, start = self.blob.tobytes(), 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from wares.core.strings import StringTable
 KIND = "catalogue"
 PRICE_SCALE = 10_000
 NO_PRICE = -1
+KEPT = 20_000
 TEXTS = ("product_id", "title", "description", "brand", "category", "size", "currency", "image", "url", "attributes")
 
 
@@ -39,6 +41,7 @@ class Catalogue:
         self.brand_of: NDArray[Any] = load_array(folder, "brand_of")
         self.price_ptr: NDArray[Any] = load_array(folder, "price_ptr")
         self.price_at: NDArray[Any] = load_array(folder, "price_at")
+        self._product = lru_cache(KEPT)(self._read)
         self.price_value: NDArray[Any] = load_array(folder, "price_value")
 
     def __len__(self) -> int:
@@ -49,7 +52,10 @@ class Catalogue:
         return self.ids.find(product_id)
 
     def product(self, row: int) -> Product:
-        """The product of a row."""
+        """The product of a row; those asked for lately are kept."""
+        return self._product(row)
+
+    def _read(self, row: int) -> Product:
         text = {name: str(self.columns[name][row]) for name in TEXTS}
         attributes = text.pop("attributes")
         units = int(self.prices[row])

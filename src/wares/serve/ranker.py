@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -60,6 +59,7 @@ class Ranker:
         self.encoder = TextEncoder(folder / "encoder", threads=1)
         self._encoding = threading.Lock()
         self._query_vector = lru_cache(4096)(self._encode_query)
+        self._words_of = lru_cache(20_000)(self._stems)
         self.recommender = Recommender(folder / "recommend")
         self.likeness = Similar(folder / "similar")
         self.searcher = Searcher(folder / "search", self.catalogue, self._query_vector)
@@ -109,6 +109,10 @@ class Ranker:
             mask[self._hidden()] = False
             self._visible = (version, mask)
         return self._visible[1]
+
+    def knows(self, product_id: str) -> bool:
+        """Whether there is such a product."""
+        return product_id in self._new() or self.catalogue.row(product_id) >= 0
 
     def product(self, product_id: str) -> Product:
         """A product, in its newest form.
@@ -354,13 +358,16 @@ class Ranker:
         if query.strip().lower() == str(self.catalogue.ids[row]).lower():
             return reason("code", language)
         if word > 0:
-            text = " ".join(str(self.catalogue.columns[name][row]) for name in ("title", "brand", "category", "size"))
-            there = {stem(w) for w in surface_words(text, 200)}
+            there = self._words_of(row)
             asked = [found.corrected.get(w, w) for w in surface_words(query)]
             matched = [w for w in asked if stem(w) in there]
             if matched:
                 return reason("words", language, words=" · ".join(f"“{w}”" for w in matched[:5]))
         return reason("meaning" if near > 0 else "words", language, words="…")
+
+    def _stems(self, row: int) -> frozenset[str]:
+        text = " ".join(str(self.catalogue.columns[name][row]) for name in ("title", "brand", "category", "size"))
+        return frozenset(stem(w) for w in surface_words(text, 200))
 
     def suggest(self, text: str, k: int = 8) -> list[str]:
         """Completions of what was typed so far, best-selling first."""
@@ -386,8 +393,3 @@ def _passes(product: Product, filters: Filters) -> bool:
 def _check_k(k: int) -> None:
     if not 1 <= k <= MAX_K:
         raise QueryError(f"k must be between 1 and {MAX_K}", mend="Ask for fewer, or page with offset", parameter="k")
-
-
-def with_product(hit: Hit, product: Product) -> Hit:
-    """The same hit about another form of the product."""
-    return replace(hit, product=product)

@@ -23,8 +23,9 @@ from wares.core.arrays import load_array, open_artifact
 
 KIND = "recommender"
 SIGNALS = ("cf", "text", "popular", "repeat")
-MAX_HISTORY = 150
-CANDIDATES = 300
+MAX_HISTORY = 100
+CANDIDATES = 200
+DRAFTED = 100
 TEXTS = 60
 FLAT_LIMIT = 500_000
 
@@ -126,7 +127,9 @@ class Recommender:
         if not known.any():
             return np.zeros(0, np.int32), np.zeros(0, np.float32)
         rows, query = rows[known], query[known]
-        ids, values = self.cf_ids[rows], self.cf_weights[rows].astype(np.float32) * query[:, None]
+        # With factors the lists only draft candidates, and half of each is enough for that.
+        width = DRAFTED if len(self.cf_factors) else self.cf_ids.shape[1]
+        ids, values = self.cf_ids[rows, :width], self.cf_weights[rows, :width] * query[:, None]
         return _best(_sum_by_id(ids.ravel(), values.ravel(), self.n_items), CANDIDATES)
 
     def _exact(self, column: NDArray[np.float32], ids: NDArray[np.int32], history: History) -> None:

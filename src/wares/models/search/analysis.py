@@ -46,6 +46,7 @@ def surface_words(text: str, limit: int = MAX_TOKENS) -> list[str]:
     return (words or list(dict.fromkeys(text.lower().split())))[:limit]
 
 
+@lru_cache(100_000)
 def stem(word: str) -> str:
     """The token that the index holds for a word; empty when it holds none."""
     found = analyzer().analyze(word)

@@ -1,0 +1,5 @@
+"""``python -m wares.cli``."""
+
+from wares.cli.main import run
+
+run()

