@@ -21,6 +21,7 @@ from wares.serve.ranker import load_ranker
 from wares.serve.runner import free_port
 
 PATHS = 400
+QUERIES = 8000
 
 
 def bench(workspace: Path, workers: int, connections: int, seconds: float, rounds: int) -> dict[str, Any]:
@@ -38,7 +39,7 @@ def bench(workspace: Path, workers: int, connections: int, seconds: float, round
         errors: dict[str, int] = dict.fromkeys(paths, 0)
         for turn in range(-1, rounds):
             for name, some in paths.items():
-                took, spent, wrong = _load(port, some, connections, 1.0 if turn < 0 else seconds / rounds)
+                took, spent, wrong = _load(port, some, connections, 1.0 if turn < 0 else seconds / rounds, (turn + 1) * 2500)
                 if turn >= 0:
                     samples[name] += took
                     wall[name] += spent
@@ -55,13 +56,13 @@ def bench(workspace: Path, workers: int, connections: int, seconds: float, round
 
 
 def _paths(workspace: Path) -> dict[str, list[str]]:
-    """Queries as shoppers type them (two words of a title, all different), shoppers and products, drawn by seed."""
+    """Queries as shoppers type them (two or three words of a title in any order, hardly ever the same), shoppers and products, drawn by seed."""
     ranker = load_ranker(workspace)
     rng = np.random.default_rng(7)
     titles, queries = ranker.catalogue.columns["title"], []
-    for row in rng.choice(len(titles), min(PATHS, len(titles)), replace=False):
+    for row in rng.choice(len(titles), min(QUERIES, len(titles)), replace=False):
         words = [w.strip(",:()") for w in str(titles[int(row)]).split() if len(w) > 2]
-        queries.append(" ".join(words[: 1 + int(rng.integers(3))]) or "a")
+        queries.append(" ".join(rng.permutation(words)[: 2 + int(rng.integers(2))]) or "a")
     users = [ranker.users[int(i)] for i in rng.choice(len(ranker.users), min(PATHS, len(ranker.users)), replace=False)] if len(ranker.users) else ["nobody"]
     sold = np.flatnonzero(np.asarray(ranker.searcher.log_sold) > 0)
     products = [ranker.catalogue.ids[int(i)] for i in rng.choice(sold if len(sold) else np.arange(len(titles)), min(PATHS, max(len(sold), 1)), replace=False)]
@@ -88,8 +89,8 @@ def _await_ready(port: int, server: subprocess.Popen[bytes]) -> None:
     raise Unavailable("the server was not ready in a minute", mend="Try `wares serve` to see why")
 
 
-def _load(port: int, paths: list[str], connections: int, seconds: float) -> tuple[list[float], float, int]:
-    spec = json.dumps({"port": port, "paths": paths, "connections": connections, "seconds": seconds})
+def _load(port: int, paths: list[str], connections: int, seconds: float, begin: int) -> tuple[list[float], float, int]:
+    spec = json.dumps({"port": port, "paths": paths, "connections": connections, "seconds": seconds, "from": begin})
     done = subprocess.run([sys.executable, "-c", "from wares.cli.bench import _client; _client()"], input=spec, capture_output=True, text=True, check=True, timeout=seconds * 3 + 60)
     result = json.loads(done.stdout)
     return result["took"], result["wall"], result["errors"]
@@ -107,7 +108,7 @@ def _client() -> None:
         nonlocal errors
         connection = http.client.HTTPConnection("127.0.0.1", spec["port"], timeout=10)
         mine: list[float] = []
-        wrong, at = 0, number * 37
+        wrong, at = 0, spec["from"] + number * 997
         while time.perf_counter() < until:
             path = spec["paths"][at % len(spec["paths"])]
             at += 1

@@ -86,7 +86,7 @@ class Recommend(Section):
     min_support: int = Field(2, ge=1, description="Shoppers an item needs before collaborative neighbours are learned; below it text speaks.")
     neighbours: int = Field(200, ge=10, le=2000, description="Neighbours kept for each item.")
     regularisation: list[float] = Field([100.0, 300.0, 1000.0], description="Candidates for lambda; chosen on validation.")
-    rank: int = Field(384, ge=8, description="Rank of the factorised form.")
+    rank: int = Field(256, ge=8, description="Rank of the factorised form.")
     half_lives_days: list[float] = Field([14.0, 60.0, 3650.0], description="How fast an event loses weight; chosen on validation.")
     repeat: Literal["auto", "include", "exclude"] = Field(
         "auto", description="Whether bought products may come again; `auto` includes them where shoppers do buy again."

@@ -202,9 +202,12 @@ class Ranker:
         self.refresh()
         history = self.history(user)
         ranked = self.recommender.rank(history, k, tail=tail, repeats=repeats, allowed=self._mask())
+        known = {item: i for i, item in enumerate(history.items.tolist())}
+        evidence = self.recommender.evidence(ranked.items[~np.isin(ranked.items, history.items)], history) if known else {}
+        leading = np.where(ranked.parts.any(1), ranked.parts.argmax(1), 2).tolist() if len(ranked.items) else []
         hits = [
-            Hit(self.catalogue.product(int(row)), float(score), self._why(int(row), parts, history, language), dict(zip(SIGNALS, map(float, parts), strict=True)))
-            for row, score, parts in zip(ranked.items, ranked.scores, ranked.parts, strict=True)
+            Hit(self.catalogue.product(row), score, self._why(row, SIGNALS[lead], history, known, evidence, language), dict(zip(SIGNALS, parts, strict=True)))
+            for row, score, parts, lead in zip(ranked.items.tolist(), ranked.scores.tolist(), ranked.parts.tolist(), leading, strict=True)
         ]
         return self._with_fresh(hits, history, k, language)
 
@@ -224,25 +227,23 @@ class Ranker:
             fresh.append(Hit(new[i].product, float(best[i]), reason("new_like", language, title=liked.title), {"text": float(best[i])}))
         return [*hits[: max(0, k - len(fresh))], *fresh]
 
-    def _why(self, row: int, parts: NDArray[np.float32], history: History, language: str) -> Reason:
-        own = np.flatnonzero(history.items == row)
-        strongest = int(np.argmax(parts)) if parts.any() else 2
-        if len(own):
-            times, date = int(history.times[own[0]]), datetime.fromtimestamp(int(history.last[own[0]]), UTC).date().isoformat()
-            if times > 0:
-                return reason("again" if times > 1 else "again_once", language, times=times, date=date)
-        if SIGNALS[strongest] == "text" or self.recommender.log_sold[row] == 0:
+    def _why(
+        self, row: int, lead: str, history: History, known: dict[int, int], evidence: dict[int, tuple[int, int]], language: str
+    ) -> Reason:
+        own = known.get(row, -1)
+        if own >= 0 and (times := int(history.times[own])) > 0:
+            date = datetime.fromtimestamp(int(history.last[own]), UTC).date().isoformat()
+            return reason("again" if times > 1 else "again_once", language, times=times, date=date)
+        if lead == "text" or self.recommender.log_sold[row] == 0:
             near = self.recommender.nearest_text(row, history)
             if near is not None:
                 liked = self.catalogue.product(near)
                 return reason("like", language, title=liked.title, same=same(self.catalogue.product(row), liked, language))
-        if len(history.items):
-            found = self.recommender.strongest(row, history)
-            if found is not None and found[1] > 1:
-                return reason("bought_with", language, title=str(self.catalogue.columns["title"][found[0]]), shoppers=found[1])
-        if SIGNALS[strongest] == "cf":
-            liked = int(history.items[int(np.argmax(history.query))])
-            return reason("taste", language, title=str(self.catalogue.columns["title"][liked]))
+        if row in evidence and evidence[row][1] > 1:
+            item, shoppers = evidence[row]
+            return reason("bought_with", language, title=self.catalogue.product(item).title, shoppers=shoppers)
+        if lead == "cf":
+            return reason("taste", language, title=self.catalogue.product(int(history.items[int(np.argmax(history.query))])).title)
         return reason("popular", language)
 
     # -- similar ---------------------------------------------------------------------------------------------

@@ -47,6 +47,9 @@ def serve(workspace: Path, settings: Serve, *, workers: int = 1, console: bool =
     os.environ["WARES_WORKSPACE"] = str(workspace)
     os.environ["WARES_REQUIRE_KEYS"] = "0" if is_loopback(settings.host) else "1"
     os.environ["WARES_CONSOLE"] = "1" if console and workers == 1 else "0"
+    # A request is too small to be shared between cores; idle BLAS threads only take them from other workers.
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
     with tempfile.TemporaryDirectory(prefix="wares-metrics-") as metrics:
         if workers > 1:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics

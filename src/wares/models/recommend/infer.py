@@ -23,9 +23,10 @@ from wares.core.arrays import load_array, open_artifact
 
 KIND = "recommender"
 SIGNALS = ("cf", "text", "popular", "repeat")
-MAX_HISTORY = 100
+MAX_HISTORY = 64
 CANDIDATES = 200
 DRAFTED = 100
+EVIDENCE = 60
 TEXTS = 60
 FLAT_LIMIT = 500_000
 
@@ -202,21 +203,26 @@ class Recommender:
         fresh = unsold[~np.isin(unsold, order)][: max(missing, 0)]
         return np.concatenate([order[: k - len(fresh)], fresh]) if len(fresh) else order
 
-    def strongest(self, item: int, history: History) -> tuple[int, int] | None:
-        """The thing the shopper did that speaks most for `item`, and how many shoppers have both."""
-        if len(history.items) == 0:
-            return None
+    def evidence(self, items: NDArray[np.int32], history: History) -> dict[int, tuple[int, int]]:
+        """For each of `items` that can be explained so: the thing the shopper did that speaks most for it, and how
+        many shoppers have both."""
         rows = self.cf_row[history.items]
         known = np.flatnonzero(rows >= 0)
-        if not len(known):
-            return None
-        ids = self.cf_ids[rows[known]]
-        line, column = np.nonzero(ids == item)
-        if not len(line):
-            return None
-        value = self.cf_weights[rows[known[line]], column] * history.query[known[line]]
-        best = int(np.argmax(value))
-        return int(history.items[known[line[best]]]), int(self.cf_shared[rows[known[line[best]]], column[best]])
+        if not len(known) or not len(items):
+            return {}
+        known = known[np.argsort(-history.query[known], kind="stable")[:EVIDENCE]]
+        mine = rows[known]
+        ids = self.cf_ids[mine, :DRAFTED]
+        place = np.flatnonzero(np.isin(ids.ravel(), items))
+        if not len(place):
+            return {}
+        line, column = np.divmod(place, ids.shape[1])
+        value = self.cf_weights[mine[line], column] * history.query[known[line]]
+        out: dict[int, tuple[int, int]] = {}
+        # Weakest first, so that the strongest is written last.
+        for i in np.argsort(value, kind="stable").tolist():
+            out[int(ids[line[i], column[i]])] = (int(history.items[known[line[i]]]), int(self.cf_shared[mine[line[i]], column[i]]))
+        return out
 
     def nearest_text(self, item: int, history: History) -> int | None:
         """The thing the shopper did whose text is nearest to that of `item`."""
@@ -236,7 +242,7 @@ def _sum_by_id(ids: NDArray[Any], values: NDArray[Any], n: int) -> tuple[NDArray
         ids, values = ids[kept], values[kept]
     if n <= FLAT_LIMIT:
         sums = np.bincount(ids, values, minlength=n)
-        found = np.flatnonzero(sums)
+        found = np.flatnonzero(sums != 0)  # of booleans: ten times faster than of floats
         return found.astype(np.int32), sums[found].astype(np.float32)
     # A flat array of ten million places for a few thousand values would cost more than sorting them.
     found, inverse = np.unique(ids, return_inverse=True)
