@@ -1,0 +1,27 @@
+"""Mount the console's pages on the API's application."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+from fastapi import FastAPI
+from nicegui import app as pages
+from nicegui import ui
+
+from wares.console import storefront, workshop
+from wares.core.config import FILE, load_config
+from wares.core.files import write_atomic
+
+
+def mount(app: FastAPI, workspace: Path) -> None:
+    """Add the storefront at ``/`` and the workshop at ``/workshop``."""
+    pages.state.wares_shelf = app.state.shelf
+    pages.state.wares_language = load_config(workspace / FILE).shop.language
+    secret = workspace / "state" / "console.secret"
+    if not secret.is_file():
+        write_atomic(secret, secrets.token_urlsafe(32))
+        secret.chmod(0o600)
+    storefront.register()
+    workshop.register(workspace)
+    ui.run_with(app, title="wares", storage_secret=secret.read_text(), show_welcome_message=False)

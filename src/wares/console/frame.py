@@ -1,0 +1,117 @@
+"""What every page shares: head, navigation, language, the shopper in whose name one looks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import quote
+
+from nicegui import app, ui
+
+from wares.console.words import word
+from wares.core.nouns import Hit, Product
+from wares.serve.app import Shelf
+
+STYLE = """
+:root{--ink:#1d2733;--soft:#5b6675;--line:#e4e7ec;--good:#0b6b49;--paper:#f7f8f7}
+body{background:var(--paper);color:var(--ink)}
+.nicegui-content{padding:0;max-width:100%}
+.page{max-width:1180px;width:100%;margin:0 auto;padding:20px 16px 60px}
+.top{background:#fff;border-bottom:1px solid var(--line);position:sticky;top:0;z-index:20;width:100%}
+.top .in{max-width:1180px;margin:0 auto;padding:8px 16px;display:flex;gap:6px 18px;align-items:center;flex-wrap:wrap}
+.brand{font-weight:700;font-size:18px;color:var(--ink);text-decoration:none}
+.nav{color:var(--soft);text-decoration:none;padding:6px 2px;border-bottom:2px solid transparent}
+.nav.on{color:var(--ink);border-color:var(--good)}
+a:focus-visible,button:focus-visible,[tabindex]:focus-visible{outline:3px solid #7cc4a5;outline-offset:2px;border-radius:4px}
+.grid-cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(210px,1fr));gap:12px;width:100%}
+.card{background:#fff;border:1px solid var(--line);border-radius:10px;padding:12px 14px;text-decoration:none;color:var(--ink);display:flex;flex-direction:column;gap:3px;min-height:150px}
+.card:hover{border-color:#9db8ac;box-shadow:0 2px 10px rgba(16,40,30,.07)}
+.card .cat{font-size:12px;color:var(--soft)}.card .name{font-weight:600;line-height:1.3;overflow-wrap:anywhere}
+.card .sub{font-size:13px;color:var(--soft)}.card .price{font-weight:700;margin-top:auto}
+.card .why{font-size:12.5px;color:var(--good);line-height:1.35;overflow-wrap:anywhere}
+.split{display:grid;grid-template-columns:240px 1fr;gap:20px;width:100%}
+.facet{background:#fff;border:1px solid var(--line);border-radius:10px;padding:10px 12px;margin-bottom:10px;width:100%}
+.facet h3{font-size:13px;font-weight:700;margin:0 0 4px;line-height:1.4}
+.facet .q-checkbox__label{font-size:13px;line-height:1.25;overflow-wrap:anywhere}
+.panel{background:#fff;border:1px solid var(--line);border-radius:10px;padding:16px;width:100%;overflow-x:auto}
+h1{font-size:24px;font-weight:700;line-height:1.25;margin:0}h2{font-size:18px;font-weight:700;line-height:1.3;margin:18px 0 8px}
+.note{color:var(--soft);font-size:14px}.plots{display:flex;flex-wrap:wrap;gap:12px}.plots svg{width:100%;max-width:420px;height:auto}
+.plots>*{flex:1 1 300px;max-width:430px}
+.skip{position:absolute;left:-999px}.skip:focus{left:8px;top:8px;background:#fff;padding:8px;z-index:50}
+@media(max-width:760px){.split{grid-template-columns:1fr}.grid-cards{grid-template-columns:1fr 1fr;gap:8px}.card{padding:10px;min-height:0}.page{padding:14px 10px 50px}}
+"""
+
+
+def shelf() -> Shelf:
+    """The server's shelf, which holds the ranker in service."""
+    return app.state.wares_shelf  # type: ignore[no-any-return]
+
+
+def language() -> str:
+    """The visitor's language."""
+    return str(app.storage.user.get("language", app.state.wares_language))
+
+
+def shopper() -> str:
+    """The shopper in whose name the visitor looks; empty for a stranger."""
+    return str(app.storage.user.get("shopper", ""))
+
+
+def t(key: str, **facts: object) -> str:
+    """A text in the visitor's language."""
+    return word(key, language(), **facts)
+
+
+@contextmanager
+def frame(here: str) -> Iterator[None]:
+    """The page around its content."""
+    ui.add_head_html(f"<style>{STYLE}</style>")
+    ui.query("html").props(f"lang={language()}")
+    ui.page_title(str(shelf().ranker.manifest["shop"]["name"]))
+    with ui.element("header").classes("top"), ui.element("div").classes("in"):
+        ui.link(t("skip"), "#main").classes("skip")
+        ui.link(str(shelf().ranker.manifest["shop"]["name"]), "/").classes("brand")
+        with ui.element("nav").style("display:flex;gap:16px"):
+            for name, path in (("shop", "/"), ("for_you", "/for-you"), ("workshop", "/workshop")):
+                ui.link(t(name), path).classes("nav" + (" on" if name == here else ""))
+        ui.space()
+        example = str(shelf().ranker.users[0]) if len(shelf().ranker.users) else "u1"
+        who = ui.input(t("shopper"), value=shopper(), placeholder=t("shopper_hint", user=example)).props("dense outlined clearable").classes("w-40")
+        who.on("change", lambda: _choose(who.value or ""))
+        who.on("clear", lambda: _choose(""))
+        ui.button("中文" if language() == "en" else "English", on_click=_switch).props("flat dense no-caps")
+    with ui.element("main").classes("page").props("id=main"):
+        yield
+
+
+def _choose(user: str) -> None:
+    app.storage.user["shopper"] = user.strip()[:200]
+    ui.navigate.reload()
+
+
+def _switch() -> None:
+    app.storage.user["language"] = "zh" if language() == "en" else "en"
+    ui.navigate.reload()
+
+
+def money(product: Product) -> str:
+    """A price with its currency, or the words for none."""
+    return t("no_price") if product.price is None else f"{product.price:.2f} {product.currency}"
+
+
+def card(hit: Hit) -> None:
+    """A product that links to its page, with the reason why it is here."""
+    product = hit.product
+    with ui.link(target=f"/product/{quote(product.product_id, safe='')}").classes("card"):
+        ui.label(product.category.rsplit(">", 1)[-1].strip()).classes("cat")
+        ui.label(product.title).classes("name")
+        ui.label(" · ".join(part for part in (product.brand, product.size) if part)).classes("sub")
+        ui.label(money(product)).classes("price")
+        ui.label(hit.why.text).classes("why")
+
+
+def cards(hits: list[Hit]) -> None:
+    """Products in a grid."""
+    with ui.element("div").classes("grid-cards"):
+        for hit in hits:
+            card(hit)

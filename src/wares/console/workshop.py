@@ -1,0 +1,125 @@
+"""The workshop: tables with versions and quality, the last evaluation, the live bundle."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from nicegui import ui
+from starlette.responses import FileResponse, PlainTextResponse, Response
+
+from wares.console.frame import frame, shelf, t
+from wares.core.files import read_json
+
+METRICS = (
+    "ndcg@10", "recall@10", "hr@10", "mrr@10", "coverage@10", "tail_share@10", "gini@10", "novelty@10", "diversity@10",
+    "head_recall@20", "middle_recall@20", "tail_recall@20", "cold_recall@20", "cold_users_ndcg@10", "discovery_ndcg@10",
+)  # fmt: skip
+
+
+def register(workspace: Path) -> None:
+    """Put the pages onto the application."""
+
+    @ui.page("/workshop")
+    def workshop() -> None:
+        with frame("workshop"):
+            ui.html(f"<h1>{t('workshop')}</h1>", sanitize=False)
+            _assets()
+            _evaluation(workspace)
+            _bundle()
+
+    @ui.page("/workshop/asset/{name}")
+    def asset(name: str) -> None:
+        with frame("workshop"):
+            _asset(name)
+
+    from nicegui import app
+
+    @app.get("/workshop/report")
+    def report() -> Response:
+        page = workspace / "evaluations" / "latest.html"
+        return FileResponse(page, media_type="text/html") if page.is_file() else PlainTextResponse("run `wares evaluate` first", 404)
+
+
+def _age(at: str) -> str:
+    hours = (datetime.now(UTC) - datetime.fromisoformat(at)).total_seconds() / 3600
+    return t("hours", n=int(hours)) if hours < 48 else t("days", n=int(hours / 24))
+
+
+def _table(columns: list[str], rows: list[list[Any]], links: dict[int, str] | None = None) -> None:
+    names = [{"name": str(i), "label": label, "field": str(i), "align": "left" if i == 0 else "right", "sortable": True} for i, label in enumerate(columns)]
+    data = [{**{str(i): value for i, value in enumerate(row)}, "key": n} for n, row in enumerate(rows)]
+    table = ui.table(columns=names, rows=data, row_key="key").classes("w-full").props("flat dense wrap-cells hide-pagination :rows-per-page-options=[0]")
+    if links is not None:
+        table.add_slot("body-cell-0", '<q-td :props="props"><a :href="\'/workshop/asset/\' + props.value" style="color:#0b6b49;font-weight:600">{{ props.value }}</a></q-td>')
+
+
+def _assets() -> None:
+    ui.html(f"<h2>{t('assets')}</h2>", sanitize=False)
+    newest: dict[str, dict[str, Any]] = {}
+    for row in shelf().state.versions():
+        if row["asset"] not in newest or row["version"] > newest[row["asset"]]["version"]:
+            newest[row["asset"]] = row
+    rows = []
+    for row in newest.values():
+        read = max(int(row["quality"]["read"]), 1)
+        rows.append([row["asset"], row["version"], f"{row['rows']:,}", f"{row['quarantined']:,}", f"{100 * (1 - row['quarantined'] / read):.2f} %", _age(row["at"])])
+    with ui.element("div").classes("panel"):
+        _table([t("asset"), t("version"), t("rows"), t("quarantined"), t("quality"), t("age")], rows, links={})
+
+
+def _asset(name: str) -> None:
+    ui.html("<h1></h1>", sanitize=False).style("display:none")
+    ui.label(name).style("font-size:24px;font-weight:700").props("role=heading aria-level=1")
+    versions = shelf().state.versions(name)
+    if not versions:
+        ui.label("–")
+        return
+    with ui.element("div").classes("panel"):
+        ui.html(f"<h2>{t('history')}</h2>", sanitize=False)
+        _table(
+            [t("version"), t("rows"), t("new_rows"), t("changed"), t("quarantined"), t("loaded"), t("source")],
+            [[v["version"], f"{v['rows']:,}", f"{v['added']:,}", f"{v['changed']:,}", f"{v['quarantined']:,}", v["at"][:19], v["source"]] for v in versions],
+        )
+        rules = versions[0]["quality"]["rules"]
+        if rules:
+            ui.html(f"<h2>{t('rules')}</h2>", sanitize=False)
+            _table([t("rules"), t("rows")], [[rule, f"{count:,}"] for rule, count in rules.items()])
+        ui.html("<h2>Columns</h2>", sanitize=False)
+        _table(["", "", ""], versions[0]["columns"])
+
+
+def _evaluation(workspace: Path) -> None:
+    ui.html(f"<h2>{t('evaluation')}</h2>", sanitize=False)
+    path = workspace / "evaluations" / "latest.json"
+    with ui.element("div").classes("panel"):
+        if not path.is_file():
+            ui.label(t("no_evaluation"))
+            return
+        report = read_json(path)
+        facts = report["data"]
+        ui.label(f"{facts['users']:,} · {facts['items']:,} · {facts['split']} · seed {report['seed']}").classes("note")
+        with ui.element("div").classes("plots"):
+            for name in ("tail", "lorenz", "deciles"):
+                plot = path.parent / f"{name}.svg"
+                if plot.is_file():
+                    ui.html(plot.read_text("utf-8"), sanitize=False)
+        names = [m for m in METRICS if m in report["metrics"]]
+        rows = []
+        for name in names:
+            low_high = report["intervals"].get(name)
+            ours = f"{report['metrics'][name]:.4f}" + (f" ({low_high[0]:.4f}–{low_high[1]:.4f})" if low_high else "")
+            rows.append([name, ours, *(f"{values[name]:.4f}" if name in values else "–" for values in report["baselines"].values())])
+        _table([t("metric"), "wares", *report["baselines"]], rows)
+        ui.link(t("full_report"), "/workshop/report", new_tab=True).style("color:#0b6b49;font-weight:600")
+
+
+def _bundle() -> None:
+    manifest = shelf().ranker.manifest
+    ui.html(f"<h2>{t('bundle')}</h2>", sanitize=False)
+    with ui.element("div").classes("panel"):
+        ui.label(str(manifest["name"])).style("font-family:monospace;font-size:16px")
+        ui.label(f"{t('made')}: {str(manifest['created'])[:19]} UTC").classes("note")
+        versions = [[f"{name}", f"v{version}"] for name, version in manifest["versions"].items()]
+        _table([t("parts"), ""], [*versions, *([name, value] for name, value in manifest["parts"].items())])
