@@ -28,7 +28,18 @@ def bench(workspace: Path, workers: int, connections: int, seconds: float, round
     """Requests a second and latency percentiles of each route, in turns; the load runs in a process of its own."""
     paths = _paths(workspace)
     port = free_port("127.0.0.1", 0)
-    command = [sys.executable, "-m", "wares.cli", "serve", "--shop", str(workspace), "--port", str(port), "--workers", str(workers)]
+    command = [
+        sys.executable,
+        "-m",
+        "wares.cli",
+        "serve",
+        "--shop",
+        str(workspace),
+        "--port",
+        str(port),
+        "--workers",
+        str(workers),
+    ]
     begun = time.perf_counter()
     server = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
@@ -39,7 +50,9 @@ def bench(workspace: Path, workers: int, connections: int, seconds: float, round
         errors: dict[str, int] = dict.fromkeys(paths, 0)
         for turn in range(-1, rounds):
             for name, some in paths.items():
-                took, spent, wrong = _load(port, some, connections, 1.0 if turn < 0 else seconds / rounds, (turn + 1) * 2500)
+                took, spent, wrong = _load(
+                    port, some, connections, 1.0 if turn < 0 else seconds / rounds, (turn + 1) * 2500
+                )
                 if turn >= 0:
                     samples[name] += took
                     wall[name] += spent
@@ -51,8 +64,22 @@ def bench(workspace: Path, workers: int, connections: int, seconds: float, round
     routes = {}
     for name, took in samples.items():
         p50, p95, p99 = (float(v) * 1000 for v in np.percentile(took, [50, 95, 99]))
-        routes[name] = {"requests": len(took), "requests_per_s": round(len(took) / wall[name], 1), "p50_ms": round(p50, 2), "p95_ms": round(p95, 2), "p99_ms": round(p99, 2), "errors": errors[name]}
-    return {"workers": workers, "connections": connections, "routes": routes, "memory_mb": round(memory, 1), "start_s": round(start, 2), "cores": os.cpu_count()}
+        routes[name] = {
+            "requests": len(took),
+            "requests_per_s": round(len(took) / wall[name], 1),
+            "p50_ms": round(p50, 2),
+            "p95_ms": round(p95, 2),
+            "p99_ms": round(p99, 2),
+            "errors": errors[name],
+        }
+    return {
+        "workers": workers,
+        "connections": connections,
+        "routes": routes,
+        "memory_mb": round(memory, 1),
+        "start_s": round(start, 2),
+        "cores": os.cpu_count(),
+    }
 
 
 def _paths(workspace: Path) -> dict[str, list[str]]:
@@ -63,9 +90,21 @@ def _paths(workspace: Path) -> dict[str, list[str]]:
     for row in rng.choice(len(titles), min(QUERIES, len(titles)), replace=False):
         words = [w.strip(",:()") for w in str(titles[int(row)]).split() if len(w) > 2]
         queries.append(" ".join(rng.permutation(words)[: 2 + int(rng.integers(2))]) or "a")
-    users = [ranker.users[int(i)] for i in rng.choice(len(ranker.users), min(PATHS, len(ranker.users)), replace=False)] if len(ranker.users) else ["nobody"]
+    users = (
+        [
+            ranker.users[int(i)]
+            for i in rng.choice(len(ranker.users), min(PATHS, len(ranker.users)), replace=False)
+        ]
+        if len(ranker.users)
+        else ["nobody"]
+    )
     sold = np.flatnonzero(np.asarray(ranker.searcher.log_sold) > 0)
-    products = [ranker.catalogue.ids[int(i)] for i in rng.choice(sold if len(sold) else np.arange(len(titles)), min(PATHS, max(len(sold), 1)), replace=False)]
+    products = [
+        ranker.catalogue.ids[int(i)]
+        for i in rng.choice(
+            sold if len(sold) else np.arange(len(titles)), min(PATHS, max(len(sold), 1)), replace=False
+        )
+    ]
     quote = urllib.parse.quote
     return {
         "search": [f"/v1/search?q={quote(q)}" for q in queries],
@@ -89,9 +128,20 @@ def _await_ready(port: int, server: subprocess.Popen[bytes]) -> None:
     raise Unavailable("the server was not ready in a minute", mend="Try `wares serve` to see why")
 
 
-def _load(port: int, paths: list[str], connections: int, seconds: float, begin: int) -> tuple[list[float], float, int]:
-    spec = json.dumps({"port": port, "paths": paths, "connections": connections, "seconds": seconds, "from": begin})
-    done = subprocess.run([sys.executable, "-c", "from wares.cli.bench import _client; _client()"], input=spec, capture_output=True, text=True, check=True, timeout=seconds * 3 + 60)
+def _load(
+    port: int, paths: list[str], connections: int, seconds: float, begin: int
+) -> tuple[list[float], float, int]:
+    spec = json.dumps(
+        {"port": port, "paths": paths, "connections": connections, "seconds": seconds, "from": begin}
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", "from wares.cli.bench import _client; _client()"],
+        input=spec,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=seconds * 3 + 60,
+    )
     result = json.loads(done.stdout)
     return result["took"], result["wall"], result["errors"]
 
@@ -138,7 +188,11 @@ def _memory_mb(pid: int) -> float:
         try:
             if os.getpgid(int(folder.name)) != os.getpgid(pid):
                 continue
-            total += sum(int(line.split()[1]) for line in (folder / "smaps_rollup").read_text().splitlines() if line.startswith("Pss:"))
+            total += sum(
+                int(line.split()[1])
+                for line in (folder / "smaps_rollup").read_text().splitlines()
+                if line.startswith("Pss:")
+            )
         except (OSError, ValueError):
             continue
     return total / 1024

@@ -18,7 +18,9 @@ app = typer.Typer(
     "First steps: `wares demo shop`, then `wares serve --shop shop --console`. Exit codes: 0 done, 1 fault, 2 usage, 3 contract broken.",
 )  # fmt: skip
 
-Shop = Annotated[Path, typer.Option("--shop", "-C", envvar="WARES_SHOP", help="The workspace.", show_default="this folder")]
+Shop = Annotated[
+    Path, typer.Option("--shop", "-C", envvar="WARES_SHOP", help="The workspace.", show_default="this folder")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value.")]
 
 
@@ -50,7 +52,9 @@ def demo(
     output.print_json(report) if json else None
 
 
-@app.command(epilog="Example: `wares init myshop --name Lamps --currency EUR --products exports/products.csv`")
+@app.command(
+    epilog="Example: `wares init myshop --name Lamps --currency EUR --products exports/products.csv`"
+)
 def init(
     folder: Annotated[Path, typer.Argument(help="Where to make it.")],
     name: Annotated[str, typer.Option(help="Name of the shop.")] = "",
@@ -65,20 +69,32 @@ def init(
     if sys.stdin.isatty() and not json:
         name = name or typer.prompt("Name of the shop", default=folder.name or "My shop")
         currency = currency or typer.prompt("Currency", default="EUR")
-        products = products or typer.prompt("Product export (file, folder or glob; empty for later)", default="", show_default=False)
+        products = products or typer.prompt(
+            "Product export (file, folder or glob; empty for later)", default="", show_default=False
+        )
         events = events or typer.prompt("Event export (empty for later)", default="", show_default=False)
-    sources = tuple((table, str(Path(path).resolve())) for table, path in (("products", products), ("events", events)) if path)
-    shop = init_workspace(folder, starter_config(name or folder.name or "My shop", currency or "EUR", sources))
+    sources = tuple(
+        (table, str(Path(path).resolve()))
+        for table, path in (("products", products), ("events", events))
+        if path
+    )
+    shop = init_workspace(
+        folder, starter_config(name or folder.name or "My shop", currency or "EUR", sources)
+    )
     if json:
         output.print_json({"workspace": str(shop.root), "config": str(shop.root / "wares.toml")})
         return
     output.out.print(f"Made [bold]{shop.root}[/]. Next: look at wares.toml, then")
-    output.out.print(f"  wares ingest --shop {folder}    wares build --shop {folder}    wares publish --shop {folder}    wares serve --shop {folder} --console")
+    output.out.print(
+        f"  wares ingest --shop {folder}    wares build --shop {folder}    wares publish --shop {folder}    wares serve --shop {folder} --console"
+    )
 
 
 @app.command(epilog="Examples: `wares ingest exports/items.csv.gz --as products` · `wares ingest`")
 def ingest(
-    path: Annotated[str, typer.Argument(help="File, folder or glob; without it, all configured sources.")] = "",
+    path: Annotated[
+        str, typer.Argument(help="File, folder or glob; without it, all configured sources.")
+    ] = "",
     table: Annotated[str, typer.Option("--as", help="products, events, reviews, queries or prices.")] = "",
     encoding: Annotated[str, typer.Option(help="As utf-8, gb18030, latin-1.")] = "auto",
     delimiter: Annotated[str, typer.Option(help="One character, or tab.")] = "auto",
@@ -111,7 +127,17 @@ def check(
     if json:
         output.print_json([asdict(r) for r in reports])
     else:
-        rows = [[r.table, r.version, workspace.state.versions(r.table)[0]["rows"], r.quarantined, ", ".join(f"{k} {v:,}" for k, v in r.rules.items()), ", ".join(r.blocking)] for r in reports]
+        rows = [
+            [
+                r.table,
+                r.version,
+                workspace.state.versions(r.table)[0]["rows"],
+                r.quarantined,
+                ", ".join(f"{k} {v:,}" for k, v in r.rules.items()),
+                ", ".join(r.blocking),
+            ]
+            for r in reports
+        ]
         output.print_table(["table", "version", "rows", "quarantined", "rules broken", "blocking"], rows)
     raise typer.Exit(output.BROKEN if any(r.blocking for r in reports) else output.DONE)
 
@@ -128,7 +154,13 @@ def quarantine(
     if json:
         output.print_json(rows)
         return
-    output.print_table(["source", "line", "rule", "column", "value", "mend"], [[r["source"], str(r["line"]), r["rule"], r["column"], (r["value"] or "")[:40], r["mend"]] for r in rows])
+    output.print_table(
+        ["source", "line", "rule", "column", "value", "mend"],
+        [
+            [r["source"], str(r["line"]), r["rule"], r["column"], (r["value"] or "")[:40], r["mend"]]
+            for r in rows
+        ],
+    )
 
 
 @app.command(epilog="Example: `wares build`")
@@ -143,7 +175,9 @@ def build(shop: Shop = Path(), json: Json = False) -> None:
 def publish(shop: Shop = Path(), json: Json = False) -> None:
     """Make the last build live, atomically; running servers take it up within a second."""
     folder = _open(shop).publish()
-    output.print_json({"bundle": folder.name, "path": str(folder)}) if json else output.out.print(f"live: [bold]{folder.name}[/]")
+    output.print_json({"bundle": folder.name, "path": str(folder)}) if json else output.out.print(
+        f"live: [bold]{folder.name}[/]"
+    )
 
 
 @app.command(epilog="Example: `wares rollback`")
@@ -156,8 +190,12 @@ def rollback(shop: Shop = Path(), json: Json = False) -> None:
 @app.command(epilog="Examples: `wares serve --console` · `wares serve --host 0.0.0.0 --workers 2`")
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.", show_default="from wares.toml")] = -1,
-    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes; they share the bundle's memory.")] = 1,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="0 takes a free one.", show_default="from wares.toml")
+    ] = -1,
+    workers: Annotated[
+        int, typer.Option(min=1, max=64, help="Processes; they share the bundle's memory.")
+    ] = 1,
     console: Annotated[bool, typer.Option("--console", help="With the web pages (one worker).")] = False,
     shop: Shop = Path(),
 ) -> None:
@@ -168,17 +206,31 @@ def serve(
     from wares.serve.runner import serve as run_server
 
     if console and workers > 1:
-        raise ConfigError("the console runs in single-worker mode", mend="Leave out --workers or --console", key="workers", source="serve")
+        raise ConfigError(
+            "the console runs in single-worker mode",
+            mend="Leave out --workers or --console",
+            key="workers",
+            source="serve",
+        )
     settings = load_config(shop / FILE).serve
-    settings = settings.model_copy(update={"host": host or settings.host, "port": port if port >= 0 else settings.port})
+    settings = settings.model_copy(
+        update={"host": host or settings.host, "port": port if port >= 0 else settings.port}
+    )
     settings = settings.model_copy(update={"port": free_port(settings.host, settings.port)})
     address = f"http://{settings.host}:{settings.port}"
-    output.err.print(f"[bold]{address}[/]  API at {address}/docs" + (f", console at {address}/" if console else "") + "  (Ctrl-C ends)")
+    output.err.print(
+        f"[bold]{address}[/]  API at {address}/docs"
+        + (f", console at {address}/" if console else "")
+        + "  (Ctrl-C ends)"
+    )
     run_server(shop.resolve(), settings, workers=workers, console=console)
 
 
 @app.command("console", epilog="Example: `wares console`")
-def console_(port: Annotated[int, typer.Option(min=-1, max=65535, show_default="from wares.toml")] = -1, shop: Shop = Path()) -> None:
+def console_(
+    port: Annotated[int, typer.Option(min=-1, max=65535, show_default="from wares.toml")] = -1,
+    shop: Shop = Path(),
+) -> None:
     """Serve the API with the web pages: storefront and workshop."""
     serve(host="", port=port, workers=1, console=True, shop=shop)
 
@@ -189,7 +241,9 @@ def _print_hits(hits: list[Any], *, as_json: bool, **more: Any) -> None:
     if as_json:
         output.print_json({"hits": [hit_json(hit) for hit in hits], **more})
         return
-    rows = [[h.product.product_id, h.product.title, str(h.product.price or ""), h.score, h.why.text] for h in hits]
+    rows = [
+        [h.product.product_id, h.product.title, str(h.product.price or ""), h.score, h.why.text] for h in hits
+    ]
     output.print_table(["id", "title", "price", "score", "why"], rows)
 
 
@@ -201,7 +255,7 @@ def _load(shop: Path) -> Any:
     return load_ranker(shop, State.at(shop / "state", load_config(shop / FILE).state.url))
 
 
-@app.command(epilog="Example: `wares search \"chocolate cookies\" --user 900`")
+@app.command(epilog='Example: `wares search "chocolate cookies" --user 900`')
 def search(
     query: Annotated[str, typer.Argument(help="What to look for.")],
     user: Annotated[str, typer.Option(help="The shopper.")] = "",

@@ -30,7 +30,13 @@ def exit_code(error: WaresError) -> int:
 def show_error(error: WaresError, *, as_json: bool) -> None:
     """Print an error to standard error."""
     if as_json:
-        sys.stderr.write(json.dumps({"error": type(error).__name__, "message": error.message, "mend": error.mend, **error.fields}, default=str) + "\n")
+        sys.stderr.write(
+            json.dumps(
+                {"error": type(error).__name__, "message": error.message, "mend": error.mend, **error.fields},
+                default=str,
+            )
+            + "\n"
+        )
         return
     err.print(f"[bold red]{escape(type(error).__name__)}[/] {escape(error.message)}")
     if error.mend:
@@ -44,7 +50,9 @@ def print_json(value: Any) -> None:
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str = "") -> None:
     """Print a table; numbers are right-aligned."""
-    table = Table(title=title or None, title_justify="left", header_style="bold", show_edge=False, pad_edge=False)
+    table = Table(
+        title=title or None, title_justify="left", header_style="bold", show_edge=False, pad_edge=False
+    )
     for i, name in enumerate(columns):
         numeric = bool(rows) and all(isinstance(row[i], int | float) or row[i] is None for row in rows)
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")
@@ -69,7 +77,13 @@ def step_progress(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
     if quiet:
         yield lambda *_: None
         return
-    bars = Progress(TextColumn("{task.description:<16}"), BarColumn(30), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn(), console=err)
+    bars = Progress(
+        TextColumn("{task.description:<16}"),
+        BarColumn(30),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeElapsedColumn(),
+        console=err,
+    )
     known: dict[str, TaskID] = {}
 
     def tick(step: str, done: int, total: int) -> None:

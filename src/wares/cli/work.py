@@ -47,22 +47,35 @@ def make_demo(folder: Path, *, evaluate: bool, quiet: bool) -> dict[str, Any]:
         lap("evaluate")
         if not quiet and report.ran:
             print_report(result)
-    return {"workspace": str(shop.root), "bundle": bundle.name, "seconds": seconds, "ran": report.ran, "peak_rss_mb": report.peak_rss_mb, "licence": licence_note()}
+    return {
+        "workspace": str(shop.root),
+        "bundle": bundle.name,
+        "seconds": seconds,
+        "ran": report.ran,
+        "peak_rss_mb": report.peak_rss_mb,
+        "licence": licence_note(),
+    }
 
 
-def run_ingest(shop: Any, path: str, table: str, options: dict[str, Any], *, as_json: bool, quiet: bool = False) -> bool:
+def run_ingest(
+    shop: Any, path: str, table: str, options: dict[str, Any], *, as_json: bool, quiet: bool = False
+) -> bool:
     """Land sources and print what became of their rows; returns whether a blocking rule broke."""
     with output.stage_progress("ingest", quiet=as_json or quiet) as stage:
         reports = shop.ingest(path, table, lambda rows: stage(f"{rows:,} rows read"), **options)
     if as_json:
         output.print_json([asdict(r) for r in reports])
     elif not quiet:
-        rows = [[r.table, Path(r.source).name, r.read, r.added, r.changed, r.same, r.quarantined] for r in reports]
+        rows = [
+            [r.table, Path(r.source).name, r.read, r.added, r.changed, r.same, r.quarantined] for r in reports
+        ]
         output.print_table(["table", "source", "read", "new", "changed", "same", "quarantined"], rows)
         for report in reports:
             for rule, count in report.rules.items():
                 sign = "[red]blocking[/]" if rule in report.blocking else "[yellow]set aside[/]"
-                output.out.print(f"  {sign} {report.table}: {count:,} rows broke {escape(rule)} (see `wares quarantine {report.table}`)")
+                output.out.print(
+                    f"  {sign} {report.table}: {count:,} rows broke {escape(rule)} (see `wares quarantine {report.table}`)"
+                )
             for warning in report.warnings:
                 output.out.print(f"  [yellow]warning[/] {escape(warning)}")
     return any(r.blocking for r in reports)
@@ -85,9 +98,16 @@ def print_report(report: Any) -> None:
     ks = sorted({int(name.split("@")[1]) for name in report.metrics if name.startswith("ndcg@")})
     k = 10 if 10 in ks else ks[0]
     last = ks[-1]
-    names = [f"{m}@{k}" for m in ("hr", "recall", "ndcg", "mrr", "coverage", "gini", "novelty", "diversity", "tail_share")]
+    names = [
+        f"{m}@{k}"
+        for m in ("hr", "recall", "ndcg", "mrr", "coverage", "gini", "novelty", "diversity", "tail_share")
+    ]
     names += [f"{g}_recall@{last}" for g in ("head", "middle", "tail", "cold")]
-    names += [n for n in (f"cold_users_ndcg@{k}", f"discovery_ndcg@{k}", f"discovery_coverage@{k}") if n in report.metrics]
+    names += [
+        n
+        for n in (f"cold_users_ndcg@{k}", f"discovery_ndcg@{k}", f"discovery_coverage@{k}")
+        if n in report.metrics
+    ]
     rows = []
     for name in names:
         bounds = report.intervals.get(name)
@@ -95,6 +115,10 @@ def print_report(report: Any) -> None:
         others = []
         for base, values in report.baselines.items():
             bounds = report.baseline_intervals.get(base, {}).get(name)
-            others.append("–" if name not in values else f"{values[name]:.4f}" + (f" ({bounds[0]:.4f}–{bounds[1]:.4f})" if bounds else ""))
+            others.append(
+                "–"
+                if name not in values
+                else f"{values[name]:.4f}" + (f" ({bounds[0]:.4f}–{bounds[1]:.4f})" if bounds else "")
+            )
         rows.append([name, ours, *others])
     output.print_table(["metric", "wares", *report.baselines], rows, "Evaluation, with 95% intervals")

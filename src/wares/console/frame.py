@@ -76,7 +76,11 @@ def frame(here: str) -> Iterator[None]:
                 ui.link(t(name), path).classes("nav" + (" on" if name == here else ""))
         ui.space()
         example = str(shelf().ranker.users[0]) if len(shelf().ranker.users) else "u1"
-        who = ui.input(t("shopper"), value=shopper(), placeholder=t("shopper_hint", user=example)).props("dense outlined clearable").classes("w-40")
+        who = (
+            ui.input(t("shopper"), value=shopper(), placeholder=t("shopper_hint", user=example))
+            .props("dense outlined clearable")
+            .classes("w-40")
+        )
         who.on("change", lambda: _choose(who.value or ""))
         who.on("clear", lambda: _choose(""))
         ui.button("中文" if language() == "en" else "English", on_click=_switch).props("flat dense no-caps")

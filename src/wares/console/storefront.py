@@ -30,7 +30,13 @@ class SearchPage:
     def build(self) -> None:
         """Lay the page out."""
         with ui.element("div").style("position:relative;width:100%"):
-            self.box = ui.input(t("search")).props('outlined clearable autofocus type=search debounce=120 aria-autocomplete=list bg-color=white').classes("w-full")
+            self.box = (
+                ui.input(t("search"))
+                .props(
+                    "outlined clearable autofocus type=search debounce=120 aria-autocomplete=list bg-color=white"
+                )
+                .classes("w-full")
+            )
             self.ideas = ui.row().classes("q-gutter-xs").style("min-height:34px;margin-top:4px")
         self.box.on_value_change(lambda event: self._typed(event.value or ""))
         self.box.on("keydown.enter", self.refresh)
@@ -50,11 +56,21 @@ class SearchPage:
         self.ideas.clear()
         with self.ideas:
             for phrase in phrases:
-                ui.button(phrase, on_click=lambda p=phrase: self.box.set_value(p)).props("outline rounded dense no-caps size=sm color=teal-9")
+                ui.button(phrase, on_click=lambda p=phrase: self.box.set_value(p)).props(
+                    "outline rounded dense no-caps size=sm color=teal-9"
+                )
 
     async def refresh(self) -> None:
         """Ask again and show."""
-        page = await run.io_bound(shelf().ranker.search, self.text[:500], shopper() or None, self.shown, 0, self.filters(), language())
+        page = await run.io_bound(
+            shelf().ranker.search,
+            self.text[:500],
+            shopper() or None,
+            self.shown,
+            0,
+            self.filters(),
+            language(),
+        )
         if page is None:
             return
         self.results.clear()
@@ -68,7 +84,9 @@ class SearchPage:
                 ui.label(t("none"))
             cards(page.hits)
             if page.total > len(page.hits) and self.shown < 200:
-                ui.button(t("more"), on_click=self._more).props("outline no-caps color=teal-9").style("margin-top:14px")
+                ui.button(t("more"), on_click=self._more).props("outline no-caps color=teal-9").style(
+                    "margin-top:14px"
+                )
         self.facets.clear()
         with self.facets:
             if any(self.chosen.values()):
@@ -87,7 +105,11 @@ class SearchPage:
             ui.html(f"<h3>{t(name)}</h3>", sanitize=False)
             for value in names:
                 label = value.rsplit(">", 1)[-1].strip() if name == "category" else value.replace("-", " – ")
-                box = ui.checkbox(f"{label} ({counts.get(value, 0):,})", value=value in chosen).props("dense color=teal-9").classes("w-full")
+                box = (
+                    ui.checkbox(f"{label} ({counts.get(value, 0):,})", value=value in chosen)
+                    .props("dense color=teal-9")
+                    .classes("w-full")
+                )
                 box.on_value_change(lambda event, n=name, v=value: self._toggle(n, v, bool(event.value)))
 
     async def _toggle(self, name: str, value: str, on: bool) -> None:
@@ -125,13 +147,28 @@ def register() -> None:
             with ui.row().classes("items-center").style("gap:24px;margin:8px 0 14px"):
                 with ui.column().style("gap:0;min-width:260px"):
                     ui.label(t("slider")).classes("note")
-                    slider = ui.slider(min=0, max=1, step=0.05, value=max(0.0, float(shelf().ranker.recommender.params["tail"]))).props('label color=teal-9 aria-label="tail"')
-                again = ui.checkbox(t("again"), value=shelf().ranker.recommender.repeats).props("color=teal-9")
+                    slider = ui.slider(
+                        min=0,
+                        max=1,
+                        step=0.05,
+                        value=max(0.0, float(shelf().ranker.recommender.params["tail"])),
+                    ).props('label color=teal-9 aria-label="tail"')
+                again = ui.checkbox(t("again"), value=shelf().ranker.recommender.repeats).props(
+                    "color=teal-9"
+                )
             place = ui.element("section").classes("w-full").props("aria-live=polite")
             tongue = language()
 
             async def show() -> None:
-                hits: list[Hit] | None = await run.io_bound(lambda: shelf().ranker.recommend(who or None, PAGE, tail=float(slider.value), repeats=bool(again.value), language=tongue))
+                hits: list[Hit] | None = await run.io_bound(
+                    lambda: shelf().ranker.recommend(
+                        who or None,
+                        PAGE,
+                        tail=float(slider.value),
+                        repeats=bool(again.value),
+                        language=tongue,
+                    )
+                )
                 if hits is None:
                     return
                 place.clear()
@@ -155,8 +192,12 @@ def register() -> None:
             with ui.element("div").classes("panel"):
                 ui.label(item.category).classes("note")
                 ui.html("<h1></h1>", sanitize=False).style("display:none")
-                ui.label(item.title).style("font-size:24px;font-weight:700;line-height:1.25").props("role=heading aria-level=1")
-                ui.label(" · ".join(part for part in (item.brand, item.size, item.product_id) if part)).classes("note")
+                ui.label(item.title).style("font-size:24px;font-weight:700;line-height:1.25").props(
+                    "role=heading aria-level=1"
+                )
+                ui.label(
+                    " · ".join(part for part in (item.brand, item.size, item.product_id) if part)
+                ).classes("note")
                 ui.label(money(item)).style("font-size:22px;font-weight:700;margin-top:8px")
                 if item.description:
                     ui.label(item.description[:2000])
@@ -177,6 +218,14 @@ def _prices(history: list[tuple[Any, Any]], currency: str) -> None:
             "xAxis": {"type": "time"},
             "yAxis": {"type": "value", "name": currency, "scale": True},
             "tooltip": {"trigger": "axis"},
-            "series": [{"type": "line", "step": "end", "symbol": "none", "lineStyle": {"color": "#0b6b49", "width": 2}, "data": [[at.isoformat(), float(price)] for at, price in history]}],
+            "series": [
+                {
+                    "type": "line",
+                    "step": "end",
+                    "symbol": "none",
+                    "lineStyle": {"color": "#0b6b49", "width": 2},
+                    "data": [[at.isoformat(), float(price)] for at, price in history],
+                }
+            ],
         }
     ).classes("w-full").style("height:240px")

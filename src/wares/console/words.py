@@ -11,8 +11,14 @@ WORDS: dict[str, tuple[str, str]] = {
     "stranger": ("No shopper chosen: this is what a stranger sees.", "未选择顾客：这是新访客看到的内容。"),
     "search": ("Search products", "搜索商品"),
     "results": ("{n} products", "{n} 件商品"),
-    "none": ("Nothing found. Try fewer words, or take a filter away.", "没有找到商品。请减少关键词或取消筛选。"),
-    "relaxed": ("No product has all the words, so these have some of them.", "没有商品包含所有词，以下为部分匹配。"),
+    "none": (
+        "Nothing found. Try fewer words, or take a filter away.",
+        "没有找到商品。请减少关键词或取消筛选。",
+    ),
+    "relaxed": (
+        "No product has all the words, so these have some of them.",
+        "没有商品包含所有词，以下为部分匹配。",
+    ),
     "corrected": ("Showing results for “{q}”", "已显示“{q}”的结果"),
     "more": ("Show more", "显示更多"),
     "filters": ("Filters", "筛选"),
@@ -37,7 +43,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "quality": ("Good rows", "合格率"),
     "rules": ("Rules that rows broke", "违反的规则"),
     "evaluation": ("How good the recommendations are", "推荐质量"),
-    "no_evaluation": ("Nothing was measured yet: run `wares evaluate`.", "尚未评估：请运行 `wares evaluate`。"),
+    "no_evaluation": (
+        "Nothing was measured yet: run `wares evaluate`.",
+        "尚未评估：请运行 `wares evaluate`。",
+    ),
     "bundle": ("Live bundle", "在线版本"),
     "made": ("Made", "生成时间"),
     "parts": ("Parts", "组成"),

@@ -39,7 +39,11 @@ def register(workspace: Path) -> None:
     @app.get("/workshop/report")
     def report() -> Response:
         page = workspace / "evaluations" / "latest.html"
-        return FileResponse(page, media_type="text/html") if page.is_file() else PlainTextResponse("run `wares evaluate` first", 404)
+        return (
+            FileResponse(page, media_type="text/html")
+            if page.is_file()
+            else PlainTextResponse("run `wares evaluate` first", 404)
+        )
 
 
 def _age(at: str) -> str:
@@ -48,11 +52,27 @@ def _age(at: str) -> str:
 
 
 def _table(columns: list[str], rows: list[list[Any]], links: dict[int, str] | None = None) -> None:
-    names = [{"name": str(i), "label": label, "field": str(i), "align": "left" if i == 0 else "right", "sortable": True} for i, label in enumerate(columns)]
+    names = [
+        {
+            "name": str(i),
+            "label": label,
+            "field": str(i),
+            "align": "left" if i == 0 else "right",
+            "sortable": True,
+        }
+        for i, label in enumerate(columns)
+    ]
     data = [{**{str(i): value for i, value in enumerate(row)}, "key": n} for n, row in enumerate(rows)]
-    table = ui.table(columns=names, rows=data, row_key="key").classes("w-full").props("flat dense wrap-cells hide-pagination :rows-per-page-options=[0]")
+    table = (
+        ui.table(columns=names, rows=data, row_key="key")
+        .classes("w-full")
+        .props("flat dense wrap-cells hide-pagination :rows-per-page-options=[0]")
+    )
     if links is not None:
-        table.add_slot("body-cell-0", '<q-td :props="props"><a :href="\'/workshop/asset/\' + props.value" style="color:#0b6b49;font-weight:600">{{ props.value }}</a></q-td>')
+        table.add_slot(
+            "body-cell-0",
+            '<q-td :props="props"><a :href="\'/workshop/asset/\' + props.value" style="color:#0b6b49;font-weight:600">{{ props.value }}</a></q-td>',
+        )
 
 
 def _assets() -> None:
@@ -64,9 +84,20 @@ def _assets() -> None:
     rows = []
     for row in newest.values():
         read = max(int(row["quality"]["read"]), 1)
-        rows.append([row["asset"], row["version"], f"{row['rows']:,}", f"{row['quarantined']:,}", f"{100 * (1 - row['quarantined'] / read):.2f} %", _age(row["at"])])
+        rows.append(
+            [
+                row["asset"],
+                row["version"],
+                f"{row['rows']:,}",
+                f"{row['quarantined']:,}",
+                f"{100 * (1 - row['quarantined'] / read):.2f} %",
+                _age(row["at"]),
+            ]
+        )
     with ui.element("div").classes("panel"):
-        _table([t("asset"), t("version"), t("rows"), t("quarantined"), t("quality"), t("age")], rows, links={})
+        _table(
+            [t("asset"), t("version"), t("rows"), t("quarantined"), t("quality"), t("age")], rows, links={}
+        )
 
 
 def _asset(name: str) -> None:
@@ -79,8 +110,27 @@ def _asset(name: str) -> None:
     with ui.element("div").classes("panel"):
         ui.html(f"<h2>{t('history')}</h2>", sanitize=False)
         _table(
-            [t("version"), t("rows"), t("new_rows"), t("changed"), t("quarantined"), t("loaded"), t("source")],
-            [[v["version"], f"{v['rows']:,}", f"{v['added']:,}", f"{v['changed']:,}", f"{v['quarantined']:,}", v["at"][:19], v["source"]] for v in versions],
+            [
+                t("version"),
+                t("rows"),
+                t("new_rows"),
+                t("changed"),
+                t("quarantined"),
+                t("loaded"),
+                t("source"),
+            ],
+            [
+                [
+                    v["version"],
+                    f"{v['rows']:,}",
+                    f"{v['added']:,}",
+                    f"{v['changed']:,}",
+                    f"{v['quarantined']:,}",
+                    v["at"][:19],
+                    v["source"],
+                ]
+                for v in versions
+            ],
         )
         rules = versions[0]["quality"]["rules"]
         if rules:
@@ -99,7 +149,9 @@ def _evaluation(workspace: Path) -> None:
             return
         report = read_json(path)
         facts = report["data"]
-        ui.label(f"{facts['users']:,} · {facts['items']:,} · {facts['split']} · seed {report['seed']}").classes("note")
+        ui.label(
+            f"{facts['users']:,} · {facts['items']:,} · {facts['split']} · seed {report['seed']}"
+        ).classes("note")
         with ui.element("div").classes("plots"):
             for name in ("tail", "lorenz", "deciles"):
                 plot = path.parent / f"{name}.svg"
@@ -109,8 +161,19 @@ def _evaluation(workspace: Path) -> None:
         rows = []
         for name in names:
             low_high = report["intervals"].get(name)
-            ours = f"{report['metrics'][name]:.4f}" + (f" ({low_high[0]:.4f}–{low_high[1]:.4f})" if low_high else "")
-            rows.append([name, ours, *(f"{values[name]:.4f}" if name in values else "–" for values in report["baselines"].values())])
+            ours = f"{report['metrics'][name]:.4f}" + (
+                f" ({low_high[0]:.4f}–{low_high[1]:.4f})" if low_high else ""
+            )
+            rows.append(
+                [
+                    name,
+                    ours,
+                    *(
+                        f"{values[name]:.4f}" if name in values else "–"
+                        for values in report["baselines"].values()
+                    ),
+                ]
+            )
         _table([t("metric"), "wares", *report["baselines"]], rows)
         ui.link(t("full_report"), "/workshop/report", new_tab=True).style("color:#0b6b49;font-weight:600")
 

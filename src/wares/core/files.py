@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 @contextmanager
-def folder_atomic(target: Path) -> Iterator[Path]:
+def folder_atomic(target: Path) -> Generator[Path]:
     """Yield an empty folder that becomes `target` when the block ends well, and vanishes when it does not."""
     target.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".tmp-{target.name}-"))
@@ -96,14 +96,16 @@ def sweep(folder: Path) -> int:
 
 
 @contextmanager
-def locked(path: Path, what: str, *, wait: bool = True) -> Iterator[None]:
+def locked(path: Path, what: str, *, wait: bool = True) -> Generator[None]:
     """Hold an exclusive lock file; the kernel frees it when the process dies, however it dies."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
-            raise Unavailable(f"{what} is already running in another process", mend="Wait for it to end, then try again") from None
+            raise Unavailable(
+                f"{what} is already running in another process", mend="Wait for it to end, then try again"
+            ) from None
         try:
             yield
         finally:
@@ -119,4 +121,8 @@ def disk_error(error: OSError, path: Path) -> WaresError:
             mend="Free some space and run the command again; what was there before is untouched",
             path=str(path),
         )
-    return WaresError(f"cannot write {path}: {error.strerror or error}", mend="Check the path and its permissions", path=str(path))
+    return WaresError(
+        f"cannot write {path}: {error.strerror or error}",
+        mend="Check the path and its permissions",
+        path=str(path),
+    )

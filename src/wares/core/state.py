@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+import sqlalchemy.exc as sa_exc
 from sqlalchemy import event as sa_event
 
 from wares.core.errors import ConfigError, MissingExtra, Unavailable
@@ -37,7 +38,9 @@ asset_versions = sa.Table(
 online_events = sa.Table(
     "online_events",
     metadata,
-    sa.Column("seq", sa.Integer().with_variant(sa.BigInteger, "postgresql"), primary_key=True, autoincrement=True),
+    sa.Column(
+        "seq", sa.Integer().with_variant(sa.BigInteger, "postgresql"), primary_key=True, autoincrement=True
+    ),
     sa.Column("event_id", sa.String(200), nullable=False, unique=True),
     sa.Column("user_id", sa.Text, nullable=False, index=True),
     sa.Column("product_id", sa.Text, nullable=False),
@@ -52,7 +55,9 @@ online_events = sa.Table(
 online_products = sa.Table(
     "online_products",
     metadata,
-    sa.Column("seq", sa.Integer().with_variant(sa.BigInteger, "postgresql"), primary_key=True, autoincrement=True),
+    sa.Column(
+        "seq", sa.Integer().with_variant(sa.BigInteger, "postgresql"), primary_key=True, autoincrement=True
+    ),
     sa.Column("product_id", sa.Text, nullable=False, index=True),
     sa.Column("document", sa.Text, nullable=False),
     sa.Column("at", sa.String(40), nullable=False),
@@ -98,18 +103,23 @@ class State:
             self.engine = sa.create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
         except ModuleNotFoundError as error:
             raise MissingExtra(f"the database driver {error.name!r}", "postgres") from error
-        except sa.exc.ArgumentError as error:
+        except sa_exc.ArgumentError as error:
             raise ConfigError(
-                f"`state.url` is not a SQLAlchemy URL: {error}", mend="Write sqlite:///file or postgresql+psycopg://…", key="state.url", source=url
+                f"`state.url` is not a SQLAlchemy URL: {error}",
+                mend="Write sqlite:///file or postgresql+psycopg://…",
+                key="state.url",
+                source=url,
             ) from None
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         if self.is_sqlite:
             sa_event.listen(self.engine, "connect", _durable)
         try:
             metadata.create_all(self.engine)
-        except sa.exc.OperationalError as error:
+        except sa_exc.OperationalError as error:
             raise Unavailable(
-                f"the state database does not open: {error.orig}", mend="Check `state.url`, and that the disk is not full", url=self.engine.url.render_as_string()
+                f"the state database does not open: {error.orig}",
+                mend="Check `state.url`, and that the disk is not full",
+                url=self.engine.url.render_as_string(),
             ) from None
         self._watch = self.engine.connect() if self.is_sqlite else None
 
@@ -144,7 +154,9 @@ class State:
                 ids = [row[key] for row in fresh]
                 known: set[str] = set()
                 for start in range(0, len(ids), 500):
-                    found = connection.execute(sa.select(table.c[key]).where(table.c[key].in_(ids[start : start + 500])))
+                    found = connection.execute(
+                        sa.select(table.c[key]).where(table.c[key].in_(ids[start : start + 500]))
+                    )
                     known.update(found.scalars())
                 fresh = [row for row in {row[key]: row for row in fresh}.values() if row[key] not in known]
             if fresh:
@@ -162,13 +174,23 @@ class State:
 
     def events_after(self, seq: int, limit: int = 100_000) -> list[dict[str, Any]]:
         """Online events with a higher sequence number, in order."""
-        query = sa.select(online_events).where(online_events.c.seq > seq).order_by(online_events.c.seq).limit(limit)
+        query = (
+            sa.select(online_events)
+            .where(online_events.c.seq > seq)
+            .order_by(online_events.c.seq)
+            .limit(limit)
+        )
         with self.engine.connect() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
 
     def products_after(self, seq: int, limit: int = 100_000) -> list[dict[str, Any]]:
         """Online products with a higher sequence number, in order; ``document`` is parsed."""
-        query = sa.select(online_products).where(online_products.c.seq > seq).order_by(online_products.c.seq).limit(limit)
+        query = (
+            sa.select(online_products)
+            .where(online_products.c.seq > seq)
+            .order_by(online_products.c.seq)
+            .limit(limit)
+        )
         with self.engine.connect() as connection:
             rows = [dict(row) for row in connection.execute(query).mappings()]
         return [{**row, "document": json.loads(row["document"])} for row in rows]
@@ -185,12 +207,17 @@ class State:
 
     def versions(self, asset: str | None = None) -> list[dict[str, Any]]:
         """Registered versions, newest first, with ``columns`` and ``quality`` parsed."""
-        query = sa.select(asset_versions).order_by(asset_versions.c.at.desc(), asset_versions.c.version.desc())
+        query = sa.select(asset_versions).order_by(
+            asset_versions.c.at.desc(), asset_versions.c.version.desc()
+        )
         if asset is not None:
             query = query.where(asset_versions.c.asset == asset)
         with self.engine.connect() as connection:
             rows = [dict(row) for row in connection.execute(query).mappings()]
-        return [{**row, "columns": json.loads(row["columns"]), "quality": json.loads(row["quality"])} for row in rows]
+        return [
+            {**row, "columns": json.loads(row["columns"]), "quality": json.loads(row["quality"])}
+            for row in rows
+        ]
 
     def put_key(self, row: dict[str, Any]) -> None:
         """Store a hashed API key."""
@@ -200,18 +227,25 @@ class State:
     def keys(self) -> list[dict[str, Any]]:
         """All API keys, hashes included."""
         with self.engine.connect() as connection:
-            return [dict(row) for row in connection.execute(sa.select(api_keys).order_by(api_keys.c.created)).mappings()]
+            return [
+                dict(row)
+                for row in connection.execute(sa.select(api_keys).order_by(api_keys.c.created)).mappings()
+            ]
 
     def revoke_key(self, key_id: str) -> bool:
         """Make a key useless from now on; False when there is none."""
         with self.engine.begin() as connection:
-            done = connection.execute(api_keys.update().where(api_keys.c.id == key_id).values(revoked=stamp()))
+            done = connection.execute(
+                api_keys.update().where(api_keys.c.id == key_id).values(revoked=stamp())
+            )
             return done.rowcount > 0
 
     def begin_run(self, kind: str) -> int:
         """Note that a build, evaluation or publication began; returns its number."""
         with self.engine.begin() as connection:
-            done = connection.execute(runs.insert(), {"kind": kind, "started": stamp(), "status": "running", "detail": "{}"})
+            done = connection.execute(
+                runs.insert(), {"kind": kind, "started": stamp(), "status": "running", "detail": "{}"}
+            )
             key = done.inserted_primary_key
             return int(key[0]) if key is not None else 0
 
@@ -225,7 +259,9 @@ class State:
         """The newest runs of these kinds."""
         query = sa.select(runs).where(runs.c.kind.in_(list(kinds))).order_by(runs.c.id.desc()).limit(limit)
         with self.engine.connect() as connection:
-            return [{**row, "detail": json.loads(row["detail"])} for row in connection.execute(query).mappings()]
+            return [
+                {**row, "detail": json.loads(row["detail"])} for row in connection.execute(query).mappings()
+            ]
 
 
 def _durable(connection: Any, _record: Any) -> None:

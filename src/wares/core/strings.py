@@ -24,9 +24,11 @@ class StringTable(Sequence[str]):
     with ``order (n,) int32`` the row of each hash.
     """
 
-    def __init__(self, blob: NDArray[Any], ends: NDArray[Any], hashes: NDArray[Any], order: NDArray[Any]) -> None:
+    def __init__(
+        self, blob: NDArray[Any], ends: NDArray[Any], hashes: NDArray[Any], order: NDArray[Any]
+    ) -> None:
         self.blob, self.ends, self.hashes, self.order = blob, ends, hashes, order
-        self._bytes = memoryview(np.ascontiguousarray(blob))
+        self._bytes = memoryview(np.ascontiguousarray(blob))  # pyright: ignore[reportArgumentType]
         self._end = self.ends.item
 
     @classmethod
@@ -74,7 +76,12 @@ class StringTable(Sequence[str]):
         """Write the four arrays as ``<name>_*.npy``."""
         save_arrays(
             folder,
-            **{f"{name}_blob": self.blob, f"{name}_ends": self.ends, f"{name}_hashes": self.hashes, f"{name}_order": self.order},
+            **{
+                f"{name}_blob": self.blob,
+                f"{name}_ends": self.ends,
+                f"{name}_hashes": self.hashes,
+                f"{name}_order": self.order,
+            },
         )
 
     @classmethod

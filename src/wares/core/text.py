@@ -21,7 +21,11 @@ def plain(text: str, limit: int = 20_000) -> str:
         text = _TAG.sub(" ", text)
     if "&" in text:
         text = html.unescape(text)
-    text = "".join(" " if unicodedata.category(ch) == "Cc" else ch for ch in text) if not text.isprintable() else text
+    text = (
+        "".join(" " if unicodedata.category(ch) == "Cc" else ch for ch in text)
+        if not text.isprintable()
+        else text
+    )
     return _SPACE.sub(" ", text).strip()[:limit]
 
 

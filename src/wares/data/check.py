@@ -58,11 +58,32 @@ def _column_rules(column: Column, table: Table) -> list[Rule]:
     if column.required or column.key:
         rules.append(Rule("required", column.name, "Fill this cell", value.isnull()))
     if column.values:
-        rules.append(Rule("enumeration", column.name, f"Use one of {', '.join(column.values)}", value.notnull() & value.notin(column.values)))
+        rules.append(
+            Rule(
+                "enumeration",
+                column.name,
+                f"Use one of {', '.join(column.values)}",
+                value.notnull() & value.notin(column.values),
+            )
+        )
     if column.max_length is not None and column.kind == STRING:
-        rules.append(Rule("length", column.name, f"At most {column.max_length} characters", value.length() > column.max_length))
+        rules.append(
+            Rule(
+                "length",
+                column.name,
+                f"At most {column.max_length} characters",
+                value.length() > column.max_length,
+            )
+        )
     if column.pattern:
-        rules.append(Rule("pattern", column.name, f"Must match {column.pattern}", value.notnull() & ~value.re_search(column.pattern)))
+        rules.append(
+            Rule(
+                "pattern",
+                column.name,
+                f"Must match {column.pattern}",
+                value.notnull() & ~value.re_search(column.pattern),
+            )
+        )
     low, high = _bounds(column)
     if low is not None:
         rules.append(Rule("range", column.name, f"At least {column.minimum}", value < literal(low)))
@@ -76,7 +97,11 @@ def _bounds(column: Column) -> tuple[Any, Any]:
         if limit is None:
             return None
         # A whole year is the only bound of a time that ODCS can write as a number.
-        return datetime(int(limit), 1, 1, tzinfo=UTC) if column.kind == TIMESTAMP else (limit if column.kind == NUMBER else int(limit))
+        return (
+            datetime(int(limit), 1, 1, tzinfo=UTC)
+            if column.kind == TIMESTAMP
+            else (limit if column.kind == NUMBER else int(limit))
+        )
 
     return bound(column.minimum), bound(column.maximum)
 
@@ -89,12 +114,28 @@ def reference_rules(contract: Contract, table: Table, targets: dict[str, Table])
         if target is None or column.name not in table.columns:
             continue
         mark = f"_in_{column.name}"
-        known = target.select(**{f"_ref_{column.name}": target[target.columns[0]]}).distinct().mutate(**{mark: literal(True)})
-        table = table.left_join(known, table[column.name] == known[f"_ref_{column.name}"]).drop(f"_ref_{column.name}")
+        known = (
+            target.select(**{f"_ref_{column.name}": target[target.columns[0]]})
+            .distinct()
+            .mutate(**{mark: literal(True)})
+        )
+        table = table.left_join(known, table[column.name] == known[f"_ref_{column.name}"]).drop(
+            f"_ref_{column.name}"
+        )
         there = column.reference.split(".")[0]
-        rules.append(Rule("reference", column.name, f"Load it into {there} first, then ingest this source again", table[column.name].notnull() & table[mark].isnull()))
+        rules.append(
+            Rule(
+                "reference",
+                column.name,
+                f"Load it into {there} first, then ingest this source again",
+                table[column.name].notnull() & table[mark].isnull(),
+            )
+        )
     # Joined rules must speak of the final table, after all joins.
-    return table, [Rule(r.name, r.column, r.mend, table[r.column].notnull() & table[f"_in_{r.column}"].isnull()) for r in rules]
+    return table, [
+        Rule(r.name, r.column, r.mend, table[r.column].notnull() & table[f"_in_{r.column}"].isnull())
+        for r in rules
+    ]
 
 
 def mark_broken(contract: Contract, table: Table, targets: dict[str, Table]) -> tuple[Table, list[Rule]]:

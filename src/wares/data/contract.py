@@ -21,7 +21,14 @@ from wares.core.errors import ConfigError
 from wares.core.files import digest
 from wares.data.types import ARROW, STRING
 
-_TYPES = {"date": "timestamp", "timestamp": "timestamp", "string": "string", "number": "number", "integer": "integer", "boolean": "boolean"}
+_TYPES = {
+    "date": "timestamp",
+    "timestamp": "timestamp",
+    "string": "string",
+    "number": "number",
+    "integer": "integer",
+    "boolean": "boolean",
+}
 DEFAULT_BLOCKING = ("required", "type", "unique", "fields", "encoding", "quote", "truncated", "json")
 SUFFIX = ".odcs.yaml"
 
@@ -93,10 +100,20 @@ def parse_contract(text: str, table: str, source: str) -> Contract:
         document = OpenDataContractStandard.from_string(text)
     except (yaml.YAMLError, ValidationError, TypeError, AttributeError) as error:
         where = str(error).replace("\n", " ")[:300]
-        raise ConfigError(f"{source} is no valid data contract: {where}", mend="Mend it, or delete it to use the default", key="", source=source) from None
+        raise ConfigError(
+            f"{source} is no valid data contract: {where}",
+            mend="Mend it, or delete it to use the default",
+            key="",
+            source=source,
+        ) from None
     schema = next((s for s in document.schema_ or [] if s.name == table), None)
     if schema is None:
-        raise ConfigError(f"{source} describes no table {table!r}", mend=f"Name its schema object {table!r}", key="schema", source=source)
+        raise ConfigError(
+            f"{source} describes no table {table!r}",
+            mend=f"Name its schema object {table!r}",
+            key="schema",
+            source=source,
+        )
     custom = {p.property: p.value for p in document.customProperties or []}
     freshness = next((s.value for s in document.slaProperties or [] if s.property == "freshness"), None)
     return Contract(
@@ -123,15 +140,25 @@ def _column(prop: SchemaProperty, source: str) -> Column:
     kind = _TYPES.get(prop.logicalType or STRING)
     if not name or kind is None:
         raise ConfigError(
-            f"{source}: column {name!r} has the type {prop.logicalType!r}", mend=f"Use one of {', '.join(sorted(_TYPES))}", key=name, source=source
+            f"{source}: column {name!r} has the type {prop.logicalType!r}",
+            mend=f"Use one of {', '.join(sorted(_TYPES))}",
+            key=name,
+            source=source,
         )
     options = prop.logicalTypeOptions or {}
     pattern = str(options.get("pattern") or "")
     try:
         re.compile(pattern)
-        bounds = [None if options.get(k) is None else Decimal(str(options[k])) for k in ("minimum", "maximum")]
+        bounds = [
+            None if options.get(k) is None else Decimal(str(options[k])) for k in ("minimum", "maximum")
+        ]
     except (re.error, ArithmeticError) as error:
-        raise ConfigError(f"{source}: column {name!r}: {error}", mend="Mend `pattern`, `minimum` or `maximum`", key=name, source=source) from None
+        raise ConfigError(
+            f"{source}: column {name!r}: {error}",
+            mend="Mend `pattern`, `minimum` or `maximum`",
+            key=name,
+            source=source,
+        ) from None
     reference = ""
     for relationship in prop.relationships or []:
         to = relationship.to[0] if isinstance(relationship.to, list) else relationship.to

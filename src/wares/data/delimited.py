@@ -40,7 +40,9 @@ def detect_encoding(sample: bytes) -> str:
         return "utf-8"
     from charset_normalizer import from_bytes
 
-    best = from_bytes(sample[:100_000], cp_isolation=["gb18030", "cp1252", "big5", "shift_jis", "euc_kr"]).best()
+    best = from_bytes(
+        sample[:100_000], cp_isolation=["gb18030", "cp1252", "big5", "shift_jis", "euc_kr"]
+    ).best()
     return best.encoding if best is not None else "cp1252"
 
 
@@ -52,7 +54,9 @@ def _decodes(raw: bytes, encoding: str) -> bool:
     return True
 
 
-def numbered_lines(stream: BinaryIO, encoding: str, cut: tuple[type[Exception], ...]) -> Iterator[tuple[int, str | None, bytes]]:
+def numbered_lines(
+    stream: BinaryIO, encoding: str, cut: tuple[type[Exception], ...]
+) -> Iterator[tuple[int, str | None, bytes]]:
     """Lines with their numbers from 1: (number, text or None when undecodable, raw bytes).
 
     The last item of a file that was cut while compressed is (number, None, b"").
@@ -150,9 +154,17 @@ def read_delimited(
     from wares.data.sources import CHUNK, Chunk, Fault, unreadable
 
     text = sample.decode(encoding, "replace").removeprefix("﻿")
-    delimiter = detect_delimiter(text, path) if delimiter == "auto" else {"\\t": "\t", "tab": "\t"}.get(delimiter, delimiter)
+    delimiter = (
+        detect_delimiter(text, path)
+        if delimiter == "auto"
+        else {"\\t": "\t", "tab": "\t"}.get(delimiter, delimiter)
+    )
     if len(delimiter) != 1:
-        raise SourceError(f"delimiter {delimiter!r} is not one character", mend="Set `delimiter` to one of , ; | or tab", source=str(path))
+        raise SourceError(
+            f"delimiter {delimiter!r} is not one character",
+            mend="Set `delimiter` to one of , ; | or tab",
+            source=str(path),
+        )
     feed = _Feed(lines)
     reader = csv.reader(feed, delimiter=delimiter, strict=False)
     header = _header(next(reader, []), path, delimiter)
@@ -164,7 +176,9 @@ def read_delimited(
 
     def chunk() -> Chunk:
         columns: list[Any] = list(zip(*rows, strict=True)) if rows else [()] * width
-        table = pa.table({name: pa.array(column, pa.string()) for name, column in zip(header, columns, strict=True)})
+        table = pa.table(
+            {name: pa.array(column, pa.string()) for name, column in zip(header, columns, strict=True)}
+        )
         return Chunk(path.name, table, list(numbers), list(faults))
 
     while True:
@@ -216,7 +230,10 @@ def _header(cells: list[str], path: Path, delimiter: str) -> list[str]:
     if len(names) == 1 and any(d in names[0] for d in DELIMITERS if d != delimiter):
         right = next(d for d in DELIMITERS if d != delimiter and d in names[0])
         raise SourceError(
-            f"{path.name}: the header reads as one column {names[0][:80]!r}", mend=f"Set `delimiter = {right!r}` for this source", source=str(path), line=1
+            f"{path.name}: the header reads as one column {names[0][:80]!r}",
+            mend=f"Set `delimiter = {right!r}` for this source",
+            source=str(path),
+            line=1,
         )
     names = [name or f"column_{i + 1}" for i, name in enumerate(names)]
     seen: dict[str, int] = {}
@@ -225,5 +242,10 @@ def _header(cells: list[str], path: Path, delimiter: str) -> list[str]:
         if seen[name] > 1:
             names[i] = f"{name}_{seen[name]}"
     if not names:
-        raise SourceError(f"{path.name} has no header", mend="The first line must name the columns", source=str(path), line=1)
+        raise SourceError(
+            f"{path.name} has no header",
+            mend="The first line must name the columns",
+            source=str(path),
+            line=1,
+        )
     return names

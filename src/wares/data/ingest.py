@@ -85,7 +85,10 @@ class Ingester:
         report = IngestReport(source.table, source.path or f"sql:{source.query[:60]}")
         with self._workplace() as work:
             staged = self._stage(source, contract, work, report, progress)
-            with Engine(self.config.build.memory_gb / 2, self.config.build.threads, work) as engine, self.store.lock(source.table):
+            with (
+                Engine(self.config.build.memory_gb / 2, self.config.build.threads, work) as engine,
+                self.store.lock(source.table),
+            ):
                 self._land(source, contract, engine, staged, report)
         return report
 
@@ -101,10 +104,21 @@ class Ingester:
 
     # -- reading ---------------------------------------------------------------------------------------------
 
-    def _stage(self, source: SourceConfig, contract: Contract, work: Path, report: IngestReport, progress: Callable[[int], None]) -> tuple[Path, Path]:
+    def _stage(
+        self,
+        source: SourceConfig,
+        contract: Contract,
+        work: Path,
+        report: IngestReport,
+        progress: Callable[[int], None],
+    ) -> tuple[Path, Path]:
         """Stream the source into two Parquet files: typed rows, and rows that could not be typed."""
         good, bad = work / "good.parquet", work / "bad.parquet"
-        schema = contract.arrow_schema().append(pa.field(c.LINE, pa.int64())).append(pa.field(c.SOURCE, pa.string()))
+        schema = (
+            contract.arrow_schema()
+            .append(pa.field(c.LINE, pa.int64()))
+            .append(pa.field(c.SOURCE, pa.string()))
+        )
         mapping = dict(source.map)
         with pq.ParquetWriter(good, schema) as rows_out, pq.ParquetWriter(bad, QUARANTINE_SCHEMA) as bad_out:
             for chunk in read_source(source, self.root):
@@ -119,7 +133,9 @@ class Ingester:
                     rows_out.write_table(typed.cast(schema))
                 faults = chunk.faults + faults
                 if faults:
-                    entries = [quarantine_row(source.table, chunk.source, f, self.clock.now()) for f in faults]
+                    entries = [
+                        quarantine_row(source.table, chunk.source, f, self.clock.now()) for f in faults
+                    ]
                     bad_out.write_table(pa.Table.from_pylist(entries, QUARANTINE_SCHEMA))
                 progress(report.read)
         return good, bad
@@ -134,7 +150,9 @@ class Ingester:
                     source=chunk.source, line=1,
                 )  # fmt: skip
 
-    def _typed(self, chunk: Chunk, mapping: dict[str, str], source: SourceConfig, contract: Contract) -> tuple[pa.Table, list[Fault]]:
+    def _typed(
+        self, chunk: Chunk, mapping: dict[str, str], source: SourceConfig, contract: Contract
+    ) -> tuple[pa.Table, list[Fault]]:
         table, unused = apply_map(chunk.table, mapping, source.table, chunk.source)
         n = chunk.table.num_rows if mapping else 0
         columns: dict[str, Any] = {}
@@ -142,14 +160,20 @@ class Ingester:
         for column in contract.columns:
             if column.name not in table.column_names or n == 0:
                 continue
-            typed = to_type(table[column.name], column.kind, date_order=source.date_order, zone=source.timezone)
+            typed = to_type(
+                table[column.name], column.kind, date_order=source.date_order, zone=source.timezone
+            )
             columns[column.name] = typed.values
             for row in typed.bad:
                 broken.setdefault(row, (typed.rule, column.name, typed.mend))
         self._complete(columns, n, chunk, unused, contract)
         schema = contract.arrow_schema()
-        out = pa.table({name: columns.get(name, pa.nulls(n, schema.field(name).type)) for name in schema.names})
-        out = out.append_column(c.LINE, pa.array(chunk.lines[:n], pa.int64())).append_column(c.SOURCE, pa.repeat(pa.scalar(chunk.source), n))
+        out = pa.table(
+            {name: columns.get(name, pa.nulls(n, schema.field(name).type)) for name in schema.names}
+        )
+        out = out.append_column(c.LINE, pa.array(chunk.lines[:n], pa.int64())).append_column(
+            c.SOURCE, pa.repeat(pa.scalar(chunk.source), n)
+        )
         if not broken:
             return out, []
         raw = chunk.table.take(sorted(broken)).to_pylist()
@@ -157,11 +181,15 @@ class Ingester:
         for row, cells in zip(sorted(broken), raw, strict=True):
             rule, column, mend = broken[row]
             value = table[column][row].as_py()
-            faults.append(Fault(chunk.lines[row], rule, column, str(value)[:200], to_json(cells)[:20_000], mend))
+            faults.append(
+                Fault(chunk.lines[row], rule, column, str(value)[:200], to_json(cells)[:20_000], mend)
+            )
         mask = pa.array([row not in broken for row in range(n)])
         return out.filter(mask), faults
 
-    def _complete(self, columns: dict[str, Any], n: int, chunk: Chunk, unused: list[str], contract: Contract) -> None:
+    def _complete(
+        self, columns: dict[str, Any], n: int, chunk: Chunk, unused: list[str], contract: Contract
+    ) -> None:
         """Fill what an export leaves out: kinds, currencies, attributes, and ids made from the row's content."""
         if n == 0:
             return
@@ -189,7 +217,9 @@ class Ingester:
             columns[c.KIND] = lower
         if c.QUANTITY not in columns:
             columns[c.QUANTITY] = pa.repeat(pa.scalar(1), n).cast(pa.decimal128(18, 4))
-        back = pc.fill_null(pc.and_(pc.less(columns[c.QUANTITY], 0), pc.equal(columns[c.KIND], c.PURCHASE)), False)
+        back = pc.fill_null(
+            pc.and_(pc.less(columns[c.QUANTITY], 0), pc.equal(columns[c.KIND], c.PURCHASE)), False
+        )
         columns[c.KIND] = pc.if_else(back, c.RETURN, columns[c.KIND])
         columns[c.QUANTITY] = pc.if_else(back, pc.negate(columns[c.QUANTITY]), columns[c.QUANTITY])
 
@@ -203,20 +233,40 @@ class Ingester:
                 table = engine.parquet(self.store.files(other))
                 targets[reference] = table.select(table[column])
             else:
-                report.warnings.append(f"{other} is not loaded yet, so the reference to {reference} was not checked")
+                report.warnings.append(
+                    f"{other} is not loaded yet, so the reference to {reference} was not checked"
+                )
         return targets
 
-    def _land(self, source: SourceConfig, contract: Contract, engine: Engine, staged: tuple[Path, Path], report: IngestReport) -> None:
+    def _land(
+        self,
+        source: SourceConfig,
+        contract: Contract,
+        engine: Engine,
+        staged: tuple[Path, Path],
+        report: IngestReport,
+    ) -> None:
         good, bad = staged
-        marked, rules = mark_broken(contract, engine.parquet([str(good)]), self._targets(contract, engine, report))
+        marked, rules = mark_broken(
+            contract, engine.parquet([str(good)]), self._targets(contract, engine, report)
+        )
         marked = engine.keep(marked)
         broken = engine.arrow(marked.filter(marked._rule.notnull()))
-        fine, contrary, repeats = split_repeats(engine, marked.filter(marked._rule.isnull()).drop("_rule"), contract, source.duplicates)
+        fine, contrary, repeats = split_repeats(
+            engine, marked.filter(marked._rule.isnull()).drop("_rule"), contract, source.duplicates
+        )
         report.same += repeats
         entries = self._contract_faults(contract, rules, broken, engine.arrow(contrary))
         quarantined = pa.concat_tables([pq.read_table(bad), entries])
         report.quarantined = quarantined.num_rows
-        report.rules = dict(Counter(f"{r}:{col}" if col else r for r, col in zip(quarantined["rule"].to_pylist(), quarantined["column"].to_pylist(), strict=True)))
+        report.rules = dict(
+            Counter(
+                f"{r}:{col}" if col else r
+                for r, col in zip(
+                    quarantined["rule"].to_pylist(), quarantined["column"].to_pylist(), strict=True
+                )
+            )
+        )
         report.blocking = sorted(label for label in report.rules if label.split(":")[0] in contract.blocking)
         self._upsert(contract, engine, fine.drop(c.LINE, c.SOURCE), report)
         if quarantined.num_rows:
@@ -225,7 +275,9 @@ class Ingester:
         if report.version is not None:
             self._register(contract, report)
 
-    def _contract_faults(self, contract: Contract, rules: list[Rule], broken: pa.Table, contrary: pa.Table) -> pa.Table:
+    def _contract_faults(
+        self, contract: Contract, rules: list[Rule], broken: pa.Table, contrary: pa.Table
+    ) -> pa.Table:
         entries: list[dict[str, Any]] = []
         now = self.clock.now()
 
@@ -239,7 +291,12 @@ class Ingester:
             rule = rules[row["_rule"]]
             entry(row, rule.name, rule.column, rule.mend)
         for row in contrary.to_pylist():
-            entry(row, "unique", contract.key[0], "This key came before with other content; keep one, or set `duplicates` for this source")
+            entry(
+                row,
+                "unique",
+                contract.key[0],
+                "This key came before with other content; keep one, or set `duplicates` for this source",
+            )
         return pa.Table.from_pylist(entries, QUARANTINE_SCHEMA)
 
     def _upsert(self, contract: Contract, engine: Engine, fresh: Table, report: IngestReport) -> None:
@@ -255,7 +312,11 @@ class Ingester:
         old = engine.parquet(self.store.files(name))
         missing = [n for n in contract.arrow_schema().names if n not in old.columns]
         if missing:
-            raise DataError(f"the table {name} has no column {missing[0]!r} that its contract names", mend="Take it out of the contract, or start the table anew", table=name)
+            raise DataError(
+                f"the table {name} has no column {missing[0]!r} that its contract names",
+                mend="Take it out of the contract, or start the table anew",
+                table=name,
+            )
         names = [n for n in fresh.columns if n not in contract.key]
         theirs = old.select(**{f"_old_{n}": old[n] for n in fresh.columns})
         joined = fresh.left_join(theirs, [fresh[k] == theirs[f"_old_{k}"] for k in contract.key])
@@ -271,7 +332,9 @@ class Ingester:
             updated = status.filter(status._new | status._differs).select(*fresh.columns)
             report.version = self.store.replace(name, engine.batches(untouched.union(updated)), note)
         elif report.added:
-            report.version = self.store.append(name, engine.batches(status.filter(status._new).select(*fresh.columns)), note)
+            report.version = self.store.append(
+                name, engine.batches(status.filter(status._new).select(*fresh.columns)), note
+            )
 
     def _set_aside(self, engine: Engine, rows: pa.Table) -> None:
         with self.store.lock(c.QUARANTINE):
@@ -286,13 +349,24 @@ class Ingester:
             return
         table = engine.parquet(self.store.files(contract.table))
         newest = engine.scalar(table[c.AT].max()) if c.AT in table.columns else None
-        if newest is not None and (age := (self.clock.now() - newest).total_seconds() / 86400) > contract.freshness_days:
-            report.warnings.append(f"the newest row of {contract.table} is {age:.0f} days old; its contract allows {contract.freshness_days:g}")
+        if (
+            newest is not None
+            and (age := (self.clock.now() - newest).total_seconds() / 86400) > contract.freshness_days
+        ):
+            report.warnings.append(
+                f"the newest row of {contract.table} is {age:.0f} days old; its contract allows {contract.freshness_days:g}"
+            )
 
     def _register(self, contract: Contract, report: IngestReport) -> None:
         with Engine(0.5, scratch=self.root / "tmp") as engine:
             rows = engine.count(engine.parquet(self.store.files(contract.table)))
-        quality = {"rules": report.rules, "read": report.read, "same": report.same, "warnings": report.warnings, "contract": contract.hash}
+        quality = {
+            "rules": report.rules,
+            "read": report.read,
+            "same": report.same,
+            "warnings": report.warnings,
+            "contract": contract.hash,
+        }
         self.state.record_version(
             {
                 "asset": contract.table, "version": report.version, "at": stamp(self.clock.now()), "rows": rows, "added": report.added,
@@ -315,4 +389,11 @@ def _all_same(joined: Table, names: list[str]) -> Any:
 def _content_ids(columns: dict[str, Any], n: int) -> pa.Array:
     parts = [pc.fill_null(column.cast(pa.string()), "") for column in columns.values()]
     joined = pc.binary_join_element_wise(*parts, "\x1f")
-    return pa.array([hashlib.blake2b(text.encode(), digest_size=12).hexdigest() for text in joined.to_pylist()], pa.string()) if n else pa.array([], pa.string())
+    return (
+        pa.array(
+            [hashlib.blake2b(text.encode(), digest_size=12).hexdigest() for text in joined.to_pylist()],
+            pa.string(),
+        )
+        if n
+        else pa.array([], pa.string())
+    )

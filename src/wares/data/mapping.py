@@ -12,11 +12,68 @@ from wares.core import columns as c
 from wares.core.errors import ConfigError
 from wares.core.text import fill, template_parts
 
-_COMMON_ID = ["asin", "sku", "stockcode", "itemid", "productid", "product", "item", "goodsid", "clothingid", "articleid", "parentasin", "商品编号", "商品id", "货号"]
-_USER = ["userid", "user", "customerid", "customer", "householdid", "visitorid", "reviewerid", "memberid", "memberno", "clientid", "用户id", "用户", "会员号"]
-_AT = ["at", "timestamp", "time", "datetime", "date", "eventtime", "createdat", "invoicedate", "orderdate", "transactiontimestamp", "unixreviewtime", "reviewtime", "querytime", "时间", "日期", "下单时间"]
+_COMMON_ID = [
+    "asin",
+    "sku",
+    "stockcode",
+    "itemid",
+    "productid",
+    "product",
+    "item",
+    "goodsid",
+    "clothingid",
+    "articleid",
+    "parentasin",
+    "商品编号",
+    "商品id",
+    "货号",
+]
+_USER = [
+    "userid",
+    "user",
+    "customerid",
+    "customer",
+    "householdid",
+    "visitorid",
+    "reviewerid",
+    "memberid",
+    "memberno",
+    "clientid",
+    "用户id",
+    "用户",
+    "会员号",
+]
+_AT = [
+    "at",
+    "timestamp",
+    "time",
+    "datetime",
+    "date",
+    "eventtime",
+    "createdat",
+    "invoicedate",
+    "orderdate",
+    "transactiontimestamp",
+    "unixreviewtime",
+    "reviewtime",
+    "querytime",
+    "时间",
+    "日期",
+    "下单时间",
+]
 _PRICE = ["price", "unitprice", "amount", "saleprice", "价格", "单价", "售价"]
-_TITLE = ["title", "name", "productname", "producttitle", "itemname", "productdisplayname", "标题", "名称", "商品名称", "商品标题"]
+_TITLE = [
+    "title",
+    "name",
+    "productname",
+    "producttitle",
+    "itemname",
+    "productdisplayname",
+    "标题",
+    "名称",
+    "商品名称",
+    "商品标题",
+]
 _CURRENCY = ["currency", "currencycode", "货币", "币种"]
 
 SYNONYMS: dict[str, dict[str, list[str]]] = {
@@ -25,7 +82,19 @@ SYNONYMS: dict[str, dict[str, list[str]]] = {
         c.TITLE: [*_TITLE, "description", "商品"],
         c.DESCRIPTION: ["description", "longdescription", "desc", "body", "details", "描述", "详情"],
         c.BRAND: ["brand", "brandname", "manufacturer", "maker", "vendor", "品牌"],
-        c.CATEGORY: ["category", "categories", "producttype", "productcategory", "department", "categorypath", "class", "classname", "类目", "分类", "品类"],
+        c.CATEGORY: [
+            "category",
+            "categories",
+            "producttype",
+            "productcategory",
+            "department",
+            "categorypath",
+            "class",
+            "classname",
+            "类目",
+            "分类",
+            "品类",
+        ],
         c.SIZE: ["size", "packagesize", "packsize", "pack", "规格", "尺寸"],
         c.PRICE: _PRICE,
         c.CURRENCY: _CURRENCY,
@@ -36,7 +105,16 @@ SYNONYMS: dict[str, dict[str, list[str]]] = {
     c.EVENTS: {
         c.EVENT_ID: ["eventid", "transactionlineid", "lineid", "logid"],
         c.USER_ID: _USER,
-        c.SESSION_ID: ["sessionid", "session", "basketid", "orderid", "invoiceno", "invoice", "会话", "订单号"],
+        c.SESSION_ID: [
+            "sessionid",
+            "session",
+            "basketid",
+            "orderid",
+            "invoiceno",
+            "invoice",
+            "会话",
+            "订单号",
+        ],
         c.PRODUCT_ID: _COMMON_ID,
         c.KIND: ["kind", "event", "eventtype", "type", "action", "behavior", "behaviour", "行为"],
         c.AT: _AT,
@@ -98,7 +176,9 @@ def template_fields(value: str) -> list[str] | None:
     try:
         return [name for _, name in template_parts(value) if name]
     except ValueError as error:
-        raise ConfigError(f"template {value!r}: {error}", mend="Write columns as {name}", key="map", source=value) from None
+        raise ConfigError(
+            f"template {value!r}: {error}", mend="Write columns as {name}", key="map", source=value
+        ) from None
 
 
 def compose(table: pa.Table, template: str) -> pa.Array:
@@ -119,7 +199,10 @@ def apply_map(table: pa.Table, mapping: dict[str, str], kind: str, source: str) 
     for ours, theirs in mapping.items():
         if ours not in SYNONYMS[kind]:
             raise ConfigError(
-                f"`map` names the column {ours!r}, which {kind} do not have", mend=f"Known: {', '.join(SYNONYMS[kind])}", key=f"map.{ours}", source=source
+                f"`map` names the column {ours!r}, which {kind} do not have",
+                mend=f"Known: {', '.join(SYNONYMS[kind])}",
+                key=f"map.{ours}",
+                source=source,
             )
         if theirs.startswith("="):
             out[ours] = pa.repeat(pa.scalar(theirs[1:]), table.num_rows)
@@ -128,7 +211,10 @@ def apply_map(table: pa.Table, mapping: dict[str, str], kind: str, source: str) 
         missing = [name for name in (fields or [theirs]) if name not in table.column_names]
         if missing and table.num_rows:
             raise ConfigError(
-                f"{source} has no column {missing[0]!r}", mend=f"It has: {', '.join(table.column_names)}. Mend `map` in wares.toml", key=f"map.{ours}", source=source
+                f"{source} has no column {missing[0]!r}",
+                mend=f"It has: {', '.join(table.column_names)}. Mend `map` in wares.toml",
+                key=f"map.{ours}",
+                source=source,
             )
         if table.num_rows:
             out[ours] = compose(table, theirs) if fields is not None else table[theirs]

@@ -20,7 +20,15 @@ from wares.core.errors import SourceError
 from wares.data.delimited import MAX_LINE, detect_encoding, numbered_lines, read_delimited
 
 CHUNK = 65_536
-SUFFIXES = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".parquet": "parquet"}
+SUFFIXES = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".txt": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".parquet": "parquet",
+}
 PACKED = {".gz", ".zst"}
 _CUT = (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError)
 
@@ -60,10 +68,18 @@ def expand(path: str, base: Path) -> list[Path]:
         files = sorted(p for p in given.rglob("*") if p.is_file() and kind_of(p) is not None)
     else:
         root = Path(given.anchor) if given.is_absolute() else Path()
-        files = sorted(p for p in root.glob(str(given.relative_to(root) if given.is_absolute() else given)) if p.is_file())
+        files = sorted(
+            p
+            for p in root.glob(str(given.relative_to(root) if given.is_absolute() else given))
+            if p.is_file()
+        )
     if not files:
         known = ", ".join(sorted(SUFFIXES))
-        raise SourceError(f"nothing to read at {path}", mend=f"Check the path; file names end in {known}, plain or with .gz or .zst", source=path)
+        raise SourceError(
+            f"nothing to read at {path}",
+            mend=f"Check the path; file names end in {known}, plain or with .gz or .zst",
+            source=path,
+        )
     return files
 
 
@@ -126,9 +142,13 @@ def read_file(path: Path, config: SourceConfig) -> Iterator[Chunk]:
             else:
                 yield from read_delimited(path, lines, sample, encoding, config.delimiter)
     except OSError as error:
-        raise SourceError(f"{path} cannot be read: {error}", mend="Check the file and its permissions", source=str(path)) from error
+        raise SourceError(
+            f"{path} cannot be read: {error}", mend="Check the file and its permissions", source=str(path)
+        ) from error
     except LookupError as error:
-        raise SourceError(f"unknown encoding {config.encoding!r}", mend="Use utf-8, gb18030, latin-1 …", source=str(path)) from error
+        raise SourceError(
+            f"unknown encoding {config.encoding!r}", mend="Use utf-8, gb18030, latin-1 …", source=str(path)
+        ) from error
 
 
 def _read_parquet(path: Path) -> Iterator[Chunk]:
@@ -136,7 +156,9 @@ def _read_parquet(path: Path) -> Iterator[Chunk]:
         file = pq.ParquetFile(path)
     except (pa.ArrowInvalid, pa.ArrowException) as error:
         raise SourceError(
-            f"{path.name} is not a whole Parquet file: {error}", mend="It was probably cut while copying; export it again", source=str(path)
+            f"{path.name} is not a whole Parquet file: {error}",
+            mend="It was probably cut while copying; export it again",
+            source=str(path),
         ) from error
     at = 1
     with file:
@@ -145,7 +167,14 @@ def _read_parquet(path: Path) -> Iterator[Chunk]:
             try:
                 batch = next(batches, None)
             except (OSError, pa.ArrowException) as error:
-                fault = Fault(at, "truncated", "", str(error)[:200], "", "The file is damaged from this row on; export it again")
+                fault = Fault(
+                    at,
+                    "truncated",
+                    "",
+                    str(error)[:200],
+                    "",
+                    "The file is damaged from this row on; export it again",
+                )
                 yield Chunk(path.name, pa.table({}), [], [fault])
                 return
             if batch is None:
@@ -182,11 +211,27 @@ def _read_jsonl(path: Path, lines: Iterator[tuple[int, str | None, bytes]]) -> I
 def unreadable(number: int, raw: bytes) -> Fault:
     """The fault of a line whose bytes are no text, or that is endless, or where the file was cut."""
     if not raw:
-        return Fault(number, "truncated", "", "", "", "The compressed file ends in the middle; export it again")
+        return Fault(
+            number, "truncated", "", "", "", "The compressed file ends in the middle; export it again"
+        )
     if len(raw) >= MAX_LINE:
-        return Fault(number, "too long", "", f"{len(raw)} bytes", "", "A line may have 32 MiB; is this the right delimiter or file?")
+        return Fault(
+            number,
+            "too long",
+            "",
+            f"{len(raw)} bytes",
+            "",
+            "A line may have 32 MiB; is this the right delimiter or file?",
+        )
     shown = raw[:2000].decode("utf-8", "backslashreplace")
-    return Fault(number, "encoding", "", shown[:200], shown, "Save the file as UTF-8, or set `encoding` for this source")
+    return Fault(
+        number,
+        "encoding",
+        "",
+        shown[:200],
+        shown,
+        "Save the file as UTF-8, or set `encoding` for this source",
+    )
 
 
 def _text_table(rows: list[dict[str, Any]]) -> pa.Table:
@@ -210,11 +255,19 @@ def read_sql(config: SourceConfig) -> Iterator[Chunk]:
 
     query = config.query.strip()
     if not query:
-        raise SourceError("a database source needs `query`", mend="Write a table name or a SELECT", source="sql")
+        raise SourceError(
+            "a database source needs `query`", mend="Write a table name or a SELECT", source="sql"
+        )
     try:
         engine = sa.create_engine(config.sql)
-        statement = sa.text(query) if query.lower().startswith(("select", "with")) else sa.select(sa.text("*")).select_from(
-            sa.table(*reversed(query.split(".", 1))) if "." not in query else sa.table(query.split(".", 1)[1], schema=query.split(".", 1)[0])
+        statement = (
+            sa.text(query)
+            if query.lower().startswith(("select", "with"))
+            else sa.select(sa.text("*")).select_from(
+                sa.table(*reversed(query.split(".", 1)))
+                if "." not in query
+                else sa.table(query.split(".", 1)[1], schema=query.split(".", 1)[0])
+            )
         )
         at = 1
         with engine.connect().execution_options(stream_results=True, yield_per=CHUNK) as connection:
@@ -222,13 +275,19 @@ def read_sql(config: SourceConfig) -> Iterator[Chunk]:
             names = list(result.keys())
             for part in result.partitions(CHUNK):
                 columns = list(zip(*part, strict=True))
-                table = pa.table({name: _sql_column(list(values)) for name, values in zip(names, columns, strict=True)})
+                table = pa.table(
+                    {name: _sql_column(list(values)) for name, values in zip(names, columns, strict=True)}
+                )
                 yield Chunk(f"sql:{query[:60]}", table, list(range(at, at + len(part))))
                 at += len(part)
         engine.dispose()
     except (sa.exc.SQLAlchemyError, ModuleNotFoundError) as error:
         reason = str(getattr(error, "orig", None) or error)
-        raise SourceError(f"the database source failed: {reason[:300]}", mend="Check URL, driver, table name and rights", source="sql") from error
+        raise SourceError(
+            f"the database source failed: {reason[:300]}",
+            mend="Check URL, driver, table name and rights",
+            source="sql",
+        ) from error
 
 
 def _sql_column(values: list[Any]) -> pa.Array:

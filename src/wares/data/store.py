@@ -36,22 +36,36 @@ class Store:
 
     def names(self) -> list[str]:
         """All tables, by name."""
-        return sorted(p.name for p in self.root.iterdir() if self.exists(p.name)) if self.root.is_dir() else []
+        return (
+            sorted(p.name for p in self.root.iterdir() if self.exists(p.name)) if self.root.is_dir() else []
+        )
 
     def _open(self, name: str, version: int | None = None) -> DeltaTable:
         try:
             table = DeltaTable(str(self.path(name)))
         except TableNotFoundError:
-            raise VersionNotFound(f"there is no table {name!r}", mend=f"Load one with `wares ingest PATH --as {name}`", asset=name, version=version) from None
+            raise VersionNotFound(
+                f"there is no table {name!r}",
+                mend=f"Load one with `wares ingest PATH --as {name}`",
+                asset=name,
+                version=version,
+            ) from None
         if version is None:
             return table
         newest = int(table.version())
         if not 0 <= version <= newest:
-            raise VersionNotFound(f"{name} has no version {version}", mend=f"It has 0 to {newest}", asset=name, version=version)
+            raise VersionNotFound(
+                f"{name} has no version {version}", mend=f"It has 0 to {newest}", asset=name, version=version
+            )
         try:
             table.load_as_version(version)
         except (DeltaError, FileNotFoundError) as error:
-            raise VersionErased(f"version {version} of {name} was removed: {error}", mend="Use a newer version", asset=name, version=version) from None
+            raise VersionErased(
+                f"version {version} of {name} was removed: {error}",
+                mend="Use a newer version",
+                asset=name,
+                version=version,
+            ) from None
         return table
 
     def version(self, name: str) -> int:
@@ -68,7 +82,12 @@ class Store:
         files = [uri.removeprefix("file://") for uri in self._open(name, version).file_uris()]
         gone = [f for f in files if "://" not in f and not Path(f).exists()]
         if gone:
-            raise VersionErased(f"version {version} of {name} was erased", mend="Use a newer version", asset=name, version=version)
+            raise VersionErased(
+                f"version {version} of {name} was erased",
+                mend="Use a newer version",
+                asset=name,
+                version=version,
+            )
         return files
 
     def history(self, name: str) -> list[dict[str, Any]]:
@@ -79,11 +98,15 @@ class Store:
         """Held while reading a table to decide what to write, so that two writers do not both win."""
         return locked(self.root / f".{name}.lock", f"a write to {name}")
 
-    def append(self, name: str, rows: pa.RecordBatchReader | pa.Table, note: dict[str, str] | None = None) -> int:
+    def append(
+        self, name: str, rows: pa.RecordBatchReader | pa.Table, note: dict[str, str] | None = None
+    ) -> int:
         """Add rows as a new version; returns its number."""
         return self._write(name, rows, "append", note)
 
-    def replace(self, name: str, rows: pa.RecordBatchReader | pa.Table, note: dict[str, str] | None = None) -> int:
+    def replace(
+        self, name: str, rows: pa.RecordBatchReader | pa.Table, note: dict[str, str] | None = None
+    ) -> int:
         """Make these rows the whole table as a new version; returns its number."""
         return self._write(name, rows, "overwrite", note)
 
@@ -99,13 +122,21 @@ class Store:
                 commit_properties=CommitProperties(custom_metadata=note or {}, max_commit_retries=50),
             )
         except CommitFailedError as error:
-            raise CommitConflict(f"another writer changed {name} first", mend="Run the command again", asset=name) from error
+            raise CommitConflict(
+                f"another writer changed {name} first", mend="Run the command again", asset=name
+            ) from error
         except OSError as error:
             if error.errno == 28 or "No space left" in str(error):
                 raise Unavailable(
-                    f"the disk is full while writing {name}", mend="Free some space and run the command again; the previous version is untouched", path=str(self.path(name))
+                    f"the disk is full while writing {name}",
+                    mend="Free some space and run the command again; the previous version is untouched",
+                    path=str(self.path(name)),
                 ) from error
-            raise DataError(f"{name} cannot be written: {error}", mend="The previous version is untouched", table=name) from error
+            raise DataError(
+                f"{name} cannot be written: {error}", mend="The previous version is untouched", table=name
+            ) from error
         except DeltaError as error:
-            raise DataError(f"{name} cannot be written: {error}", mend="The previous version is untouched", table=name) from error
+            raise DataError(
+                f"{name} cannot be written: {error}", mend="The previous version is untouched", table=name
+            ) from error
         return self.version(name)

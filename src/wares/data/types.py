@@ -23,8 +23,25 @@ ARROW = {
 }
 _LIMIT = 10**13
 _TRUE, _FALSE = {"true", "t", "yes", "y", "1", "是", "有货"}, {"false", "f", "no", "n", "0", "否", "缺货"}
-_YMD = ("%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d", "%Y/%m/%d %H:%M", "%Y年%m月%d日")
-_DMY = ("%d/%m/%Y %H:%M:%S", "%d/%m/%Y %H:%M", "%d/%m/%Y", "%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d.%m.%Y", "%d-%m-%Y")
+_YMD = (
+    "%Y-%m-%dT%H:%M:%S",
+    "%Y-%m-%d %H:%M:%S",
+    "%Y-%m-%d",
+    "%Y-%m-%d %H:%M",
+    "%Y/%m/%d %H:%M:%S",
+    "%Y/%m/%d",
+    "%Y/%m/%d %H:%M",
+    "%Y年%m月%d日",
+)
+_DMY = (
+    "%d/%m/%Y %H:%M:%S",
+    "%d/%m/%Y %H:%M",
+    "%d/%m/%Y",
+    "%d.%m.%Y %H:%M:%S",
+    "%d.%m.%Y %H:%M",
+    "%d.%m.%Y",
+    "%d-%m-%Y",
+)
 _MDY = ("%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M", "%m/%d/%Y", "%m-%d-%Y")
 _SLASHED = re.compile(r"^\s*(\d{1,2})[/.\-](\d{1,2})[/.\-]\d{4}")
 
@@ -55,7 +72,9 @@ def _bad_rows(before: pa.Array, after: pa.Array) -> list[int]:
     return pc.indices_nonzero(wrong).to_pylist()
 
 
-def to_type(column: pa.ChunkedArray | pa.Array, kind: str, *, date_order: str = "auto", zone: str = "UTC") -> Typed:
+def to_type(
+    column: pa.ChunkedArray | pa.Array, kind: str, *, date_order: str = "auto", zone: str = "UTC"
+) -> Typed:
     """Type a column. Bad cells become null and are listed; blank cells are null and fine."""
     array = _array(column)
     if kind == STRING:
@@ -73,7 +92,12 @@ def to_type(column: pa.ChunkedArray | pa.Array, kind: str, *, date_order: str = 
 
 def _number(array: pa.Array) -> Typed:
     mend = "Write a finite number such as 1234.50"
-    if pa.types.is_decimal(array.type) or pa.types.is_integer(array.type) or pa.types.is_floating(array.type) or pa.types.is_boolean(array.type):
+    if (
+        pa.types.is_decimal(array.type)
+        or pa.types.is_integer(array.type)
+        or pa.types.is_floating(array.type)
+        or pa.types.is_boolean(array.type)
+    ):
         # In typed files NaN is how pandas writes "missing"; infinity is always a mistake.
         floats = array.cast(pa.float64(), safe=False)
         source = pc.if_else(pc.is_nan(floats), None, floats)
@@ -95,11 +119,15 @@ def _text_floats(text: pa.Array) -> pa.Array:
     bare = pc.replace_substring_regex(text, r"^\s*([+-]?)\s*(?:[A-Z]{3}|\p{Sc}|元|¥)\s*", r"\1")
     bare = pc.replace_substring_regex(bare, r"\s*(?:[A-Z]{3}|\p{Sc}|元)\s*$", "")
     bare = pc.replace_substring_regex(bare, r"^\((.+)\)$", r"-\1")
-    grouped = pc.fill_null(pc.match_substring_regex(bare, r"^[+-]?\d{1,3}(?:[,\s' ]\d{3})+(?:\.\d+)?$"), False)
+    grouped = pc.fill_null(
+        pc.match_substring_regex(bare, r"^[+-]?\d{1,3}(?:[,\s' ]\d{3})+(?:\.\d+)?$"), False
+    )
     bare = pc.if_else(grouped, pc.replace_substring_regex(bare, r"[,\s' ]", ""), bare)
     european = pc.fill_null(pc.match_substring_regex(bare, r"^[+-]?\d{1,3}(?:\.\d{3})*,\d{1,4}$"), False)
     bare = pc.if_else(european, pc.replace_substring(pc.replace_substring(bare, ".", ""), ",", "."), bare)
-    numeric = pc.fill_null(pc.match_substring_regex(bare, r"^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?$"), False)
+    numeric = pc.fill_null(
+        pc.match_substring_regex(bare, r"^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?$"), False
+    )
     return pc.if_else(numeric, bare, None).cast(pa.float64())
 
 
@@ -128,7 +156,11 @@ def _timestamp(array: pa.Array, order: str, zone: str) -> Typed:
     kind = ARROW[TIMESTAMP]
     if pa.types.is_timestamp(array.type):
         naive = array.cast(pa.timestamp("us", array.type.tz), safe=False)
-        aware = naive if array.type.tz else pc.assume_timezone(naive, zone, ambiguous="earliest", nonexistent="earliest")
+        aware = (
+            naive
+            if array.type.tz
+            else pc.assume_timezone(naive, zone, ambiguous="earliest", nonexistent="earliest")
+        )
         return Typed(aware.cast(kind), [], "", "")
     if pa.types.is_date(array.type):
         return _timestamp(array.cast(pa.timestamp("us")), order, zone)
@@ -136,7 +168,9 @@ def _timestamp(array: pa.Array, order: str, zone: str) -> Typed:
     naive = pa.nulls(len(text), pa.timestamp("us"))
     chosen = guess_date_order(text) if order == "auto" else order
     # With "auto" a cell that the chosen order cannot read may still be plain in the other one (25/12 is no month).
-    formats = {"ymd": _YMD, "dmy": _YMD + _DMY, "mdy": _YMD + _MDY}[chosen] + ((_DMY if chosen == "mdy" else _MDY) if order == "auto" else ())
+    formats = {"ymd": _YMD, "dmy": _YMD + _DMY, "mdy": _YMD + _MDY}[chosen] + (
+        (_DMY if chosen == "mdy" else _MDY) if order == "auto" else ()
+    )
     for form in formats:
         left = pc.and_(pc.is_null(naive), pc.is_valid(text))
         if not pc.any(left).as_py():
@@ -170,7 +204,9 @@ def _one_time(cell: str, order: str, zone: str) -> datetime | None:
             return None
         # Two different defaults betray a cell that names no full date: dateutil would fill it in silently.
         one, two = (
-            dateparser.parse(cell, dayfirst=order == "dmy", yearfirst=order == "ymd", default=datetime(year, month, day))
+            dateparser.parse(
+                cell, dayfirst=order == "dmy", yearfirst=order == "ymd", default=datetime(year, month, day)
+            )
             for year, month, day in ((2000, 1, 1), (2001, 2, 2))
         )
         if one != two:

@@ -12,7 +12,9 @@ KNN_NEIGHBOURS = 200
 KNN_SHRINK = 10.0
 
 
-def by_popularity(data: Interactions, users: NDArray[np.int64], popular: NDArray[np.float32], k: int, *, repeats: bool) -> NDArray[np.int32]:
+def by_popularity(
+    data: Interactions, users: NDArray[np.int64], popular: NDArray[np.float32], k: int, *, repeats: bool
+) -> NDArray[np.int32]:
     """The best-sellers of the recent window, the same for everybody but for what they have. ``(n_users, k)``."""
     order = np.lexsort((np.arange(data.n_items), -data.item_counts(), -popular))[: k + 3000].astype(np.int32)
     out = np.full((len(users), k), -1, np.int32)
@@ -22,7 +24,9 @@ def by_popularity(data: Interactions, users: NDArray[np.int64], popular: NDArray
     return out
 
 
-def by_item_knn(data: Interactions, users: NDArray[np.int64], k: int, *, repeats: bool, min_support: int = 1) -> NDArray[np.int32]:
+def by_item_knn(
+    data: Interactions, users: NDArray[np.int64], k: int, *, repeats: bool, min_support: int = 1
+) -> NDArray[np.int32]:
     """Cosine item-kNN over all items (Sarwar et al. 2001; shrinkage 10, 200 neighbours, binary). ``(n_users, k)``."""
     columns = Columns.supported(data, min_support)
     matrix = to_matrix(data, columns)

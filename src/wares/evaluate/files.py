@@ -62,7 +62,12 @@ def read_columns(path: Path, wanted: dict[str, tuple[str, ...]]) -> dict[str, pa
     for chunk in read_file(path, config):
         if chunk.faults:
             fault = chunk.faults[0]
-            raise SourceError(f"{path.name}, line {fault.line}: {fault.rule} {fault.value}", mend=fault.mend, source=str(path), line=fault.line)
+            raise SourceError(
+                f"{path.name}, line {fault.line}: {fault.rule} {fault.value}",
+                mend=fault.mend,
+                source=str(path),
+                line=fault.line,
+            )
         names = chunk.table.column_names
         for ours, theirs in wanted.items():
             found = next((t for t in theirs if t in names), None)
@@ -74,14 +79,23 @@ def read_columns(path: Path, wanted: dict[str, tuple[str, ...]]) -> dict[str, pa
     return {name: pa.chunked_array(chunks).combine_chunks() for name, chunks in parts.items() if chunks}
 
 
-def _sequences(columns: dict[str, pa.Array], items: dict[str, int], users: dict[str, int], path: Path) -> list[list[tuple[float, int]]]:
+def _sequences(
+    columns: dict[str, pa.Array], items: dict[str, int], users: dict[str, int], path: Path
+) -> list[list[tuple[float, int]]]:
     """(time, item) of each user in time order; the row number is the time where there is none."""
     if "user" not in columns or "item" not in columns:
-        raise SourceError(f"{path} needs the columns user_id and item_id", mend="Rename its columns", source=str(path))
+        raise SourceError(
+            f"{path} needs the columns user_id and item_id", mend="Rename its columns", source=str(path)
+        )
     if "at" in columns:
         typed = to_type(columns["at"], TIMESTAMP)
         if typed.bad:
-            raise SourceError(f"{path}, row {typed.bad[0] + 2}: {columns['at'][typed.bad[0]]} is no time", mend=typed.mend, source=str(path), line=typed.bad[0] + 2)
+            raise SourceError(
+                f"{path}, row {typed.bad[0] + 2}: {columns['at'][typed.bad[0]]} is no time",
+                mend=typed.mend,
+                source=str(path),
+                line=typed.bad[0] + 2,
+            )
         at = typed.values.cast(pa.int64()).to_numpy(zero_copy_only=False).astype(np.float64) / 1e6
     else:
         at = np.arange(len(columns["user"]), dtype=np.float64)
@@ -98,7 +112,12 @@ def _sequences(columns: dict[str, pa.Array], items: dict[str, int], users: dict[
     return rows
 
 
-_EVENTS = {"user": ("user_id", "user"), "item": ("item_id", "product_id", "item"), "at": ("at", "timestamp", "time"), "kind": ("kind", "event")}
+_EVENTS = {
+    "user": ("user_id", "user"),
+    "item": ("item_id", "product_id", "item"),
+    "at": ("at", "timestamp", "time"),
+    "kind": ("kind", "event"),
+}
 
 
 def evaluate_file(task: Task, command: str, progress: Callable[[str], None] = lambda _: None) -> Report:
@@ -113,26 +132,44 @@ def evaluate_file(task: Task, command: str, progress: Callable[[str], None] = la
     items: dict[str, int] = {}
     users: dict[str, int] = {}
     rows = _sequences(read_columns(task.events, _EVENTS), items, users, task.events)
-    test_rows = _sequences(read_columns(task.test, _EVENTS), items, users, task.test) if task.test is not None else []
+    test_rows = (
+        _sequences(read_columns(task.test, _EVENTS), items, users, task.test) if task.test is not None else []
+    )
     rows += [[] for _ in range(len(users) - len(rows))]
     catalog, names = _catalogue(task, items, progress)
     n = len(items)
     fitted, valid, test_data, test = _split(task, rows, test_rows)
-    config = Recommend.model_validate({"regularisation": REGULARISATION, "repeat": task.repeat, "min_support": 1, "diversity": 0.0, "tail": 0.0, "new_share": 0.0})
+    config = Recommend.model_validate(
+        {
+            "regularisation": REGULARISATION,
+            "repeat": task.repeat,
+            "min_support": 1,
+            "diversity": 0.0,
+            "tail": 0.0,
+            "new_share": 0.0,
+        }
+    )
     side = _graph(task.graph, items, names) if task.graph is not None else None
 
     def build(sequences: list[NDArray[np.int32]]) -> Any:
         return from_sequences(sequences, n, DECAYS)
 
     def popular(sequences: list[NDArray[np.int32]]) -> NDArray[np.float32]:
-        return np.bincount(np.concatenate([*sequences, np.zeros(0, np.int32)]), minlength=n).astype(np.float32)
+        return np.bincount(np.concatenate([*sequences, np.zeros(0, np.int32)]), minlength=n).astype(
+            np.float32
+        )
 
     progress("tune")
     params = tune(
         build(fitted), valid, popular(fitted), catalog.text, catalog.category_of, config,
         memory_gb=task.memory_gb, seed=task.seed, side=side, progress=progress,
     )  # fmt: skip
-    facts = {"file": task.events.name, "sha256": file_digest(task.events), "protocol": task.protocol, "ranking": "full catalogue"}
+    facts = {
+        "file": task.events.name,
+        "sha256": file_digest(task.events),
+        "protocol": task.protocol,
+        "ranking": "full catalogue",
+    }
     report = Report(command, facts, task.seed)
     rules = Evaluate.model_validate({"k": list(task.ks), "bootstrap": task.bootstrap})
     with tempfile.TemporaryDirectory() as scratch:
@@ -146,7 +183,9 @@ def evaluate_file(task: Task, command: str, progress: Callable[[str], None] = la
     return report
 
 
-def _split(task: Task, rows: list[list[tuple[float, int]]], test_rows: list[list[tuple[float, int]]]) -> tuple[Any, Any, Any, Any]:
+def _split(
+    task: Task, rows: list[list[tuple[float, int]]], test_rows: list[list[tuple[float, int]]]
+) -> tuple[Any, Any, Any, Any]:
     """(fit, validation truth, fit for the test, test truth): sequences and item lists by user."""
 
     def line(pairs: list[tuple[float, int]]) -> NDArray[np.int32]:
@@ -167,7 +206,9 @@ def _split(task: Task, rows: list[list[tuple[float, int]]], test_rows: list[list
         test_data = [line(row) for row in rows]
         fitted = [s[:-1] if len(s) > 1 else s for s in test_data]
         valid = [s[-1:] if len(s) > 1 else s[:0] for s in test_data]
-        test = [np.unique(line(row)) for row in test_rows] + [np.zeros(0, np.int32)] * (len(rows) - len(test_rows))
+        test = [np.unique(line(row)) for row in test_rows] + [np.zeros(0, np.int32)] * (
+            len(rows) - len(test_rows)
+        )
         test = [t if len(d) else t[:0] for t, d in zip(test, test_data, strict=True)]
         return fitted, valid, test_data, test
     whole = [line(row) for row in rows]
@@ -178,7 +219,9 @@ def _split(task: Task, rows: list[list[tuple[float, int]]], test_rows: list[list
     return fitted, valid, test_data, test
 
 
-def _catalogue(task: Task, items: dict[str, int], progress: Callable[[str], None]) -> tuple[Catalog, dict[str, str]]:
+def _catalogue(
+    task: Task, items: dict[str, int], progress: Callable[[str], None]
+) -> tuple[Catalog, dict[str, str]]:
     """Text neighbours and categories from the products file; items only it knows join the catalogue.
 
     The second value maps other ids of a product (asin …) to its item id, for graph files that use those.
@@ -190,7 +233,12 @@ def _catalogue(task: Task, items: dict[str, int], progress: Callable[[str], None
     from wares.features.encoder_train import export_encoder
     from wares.features.text_neighbours_build import nearest
 
-    chunks = [c.table for c in read_file(task.products, SourceConfig.model_validate({"as": "products", "path": str(task.products)}))]
+    chunks = [
+        c.table
+        for c in read_file(
+            task.products, SourceConfig.model_validate({"as": "products", "path": str(task.products)})
+        )
+    ]
     table = pa.concat_tables([c for c in chunks if c.num_columns])
     names = table.column_names
     key = "item_id" if "item_id" in names else guess(names, "products").get("product_id", names[0])
@@ -202,7 +250,9 @@ def _catalogue(task: Task, items: dict[str, int], progress: Callable[[str], None
             other.update(zip(text_of(table[name]).to_pylist(), ids, strict=True))
     for item in ids:
         items.setdefault(item, len(items))
-    chosen = {ours: mapping[ours] for ours in ("title", "brand", "category", "description") if ours in mapping}
+    chosen = {
+        ours: mapping[ours] for ours in ("title", "brand", "category", "description") if ours in mapping
+    }
     if not chosen:
         chosen = {n: n for n in names if n != key}
     cells = {ours: text_of(table[theirs]).to_pylist() for ours, theirs in chosen.items()}
@@ -210,13 +260,17 @@ def _catalogue(task: Task, items: dict[str, int], progress: Callable[[str], None
     texts, categories = [""] * len(items), [""] * len(items)
     for row, item in enumerate(ids):
         texts[items[item]] = plain(fill(parts, {name: column[row] for name, column in cells.items()}))[:2000]
-        categories[items[item]] = (cells.get("category", [""] * len(ids))[row] or "") if "category" in cells else ""
+        categories[items[item]] = (
+            (cells.get("category", [""] * len(ids))[row] or "") if "category" in cells else ""
+        )
     unique = sorted(set(texts))
     index = {text: i for i, text in enumerate(unique)}
     progress("encode")
     with tempfile.TemporaryDirectory() as scratch:
         export_encoder(Encoder.model_validate({}), Path(scratch))
-        vectors = TextEncoder(Path(scratch)).encode(unique, progress=lambda done: progress(f"encode {done}/{len(unique)}"))
+        vectors = TextEncoder(Path(scratch)).encode(
+            unique, progress=lambda done: progress(f"encode {done}/{len(unique)}")
+        )
     ids_, sims = nearest(vectors, 50, lambda *_: None)
     text = TextSide(ids_, scaled(sims), np.array([index[t] for t in texts], np.int32))
     return Catalog(text, codes(categories)[0]), other
@@ -233,10 +287,18 @@ def _graph(path: Path, items: dict[str, int], other: dict[str, str]) -> sp.csr_m
     A tail that is itself an item becomes an entity that it shares with its heads. Entities with one item, or
     with more than 2,000, say nothing about likeness and are left out; rows are scaled by 1 / sqrt(size).
     """
-    wanted = {"head": ("head", "head_id", "subject"), "relation": ("relation", "rel", "predicate"), "tail": ("tail", "tail_id", "object")}
-    columns = read_columns(path, {ours: (*theirs, f"{ours}_asin", f"{ours}_item") for ours, theirs in wanted.items()})
+    wanted = {
+        "head": ("head", "head_id", "subject"),
+        "relation": ("relation", "rel", "predicate"),
+        "tail": ("tail", "tail_id", "object"),
+    }
+    columns = read_columns(
+        path, {ours: (*theirs, f"{ours}_asin", f"{ours}_item") for ours, theirs in wanted.items()}
+    )
     if "head" not in columns or "tail" not in columns:
-        raise SourceError(f"{path} needs the columns head, relation, tail", mend="Rename its columns", source=str(path))
+        raise SourceError(
+            f"{path} needs the columns head, relation, tail", mend="Rename its columns", source=str(path)
+        )
 
     def item(name: str | None) -> int:
         return -1 if name is None else items.get(name, items.get(other.get(name, ""), -1))
@@ -244,7 +306,9 @@ def _graph(path: Path, items: dict[str, int], other: dict[str, str]) -> sp.csr_m
     entity: dict[tuple[str, str], int] = {}
     cells: set[tuple[int, int]] = set()
     relations = columns["relation"].to_pylist() if "relation" in columns else [""] * len(columns["head"])
-    for head, relation, tail in zip(columns["head"].to_pylist(), relations, columns["tail"].to_pylist(), strict=True):
+    for head, relation, tail in zip(
+        columns["head"].to_pylist(), relations, columns["tail"].to_pylist(), strict=True
+    ):
         source = item(head)
         if source < 0 or tail is None:
             continue
@@ -253,7 +317,9 @@ def _graph(path: Path, items: dict[str, int], other: dict[str, str]) -> sp.csr_m
         if (target := item(tail)) >= 0:
             cells.add((row, target))
     pairs = np.array(sorted(cells), np.int64).reshape(-1, 2)
-    matrix = sp.csr_matrix((np.ones(len(pairs), np.float32), (pairs[:, 0], pairs[:, 1])), shape=(max(len(entity), 1), len(items)))
+    matrix = sp.csr_matrix(
+        (np.ones(len(pairs), np.float32), (pairs[:, 0], pairs[:, 1])), shape=(max(len(entity), 1), len(items))
+    )
     size = np.diff(matrix.indptr)
     matrix = matrix[(size >= 2) & (size <= MAX_ENTITY)]
     scale = 1.0 / np.sqrt(np.maximum(np.diff(matrix.indptr), 1))

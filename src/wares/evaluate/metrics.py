@@ -49,7 +49,13 @@ def per_user(lists: Lists, truth: Truth, ks: Sequence[int]) -> dict[str, NDArray
 
 
 def list_metrics(
-    lists: Lists, ks: Sequence[int], n_items: int, group: NDArray[np.int8], category: NDArray[np.int32], popularity: NDArray[Any], n_users: int
+    lists: Lists,
+    ks: Sequence[int],
+    n_items: int,
+    group: NDArray[np.int8],
+    category: NDArray[np.int32],
+    popularity: NDArray[Any],
+    n_users: int,
 ) -> dict[str, float]:
     """What the lists are like, whoever they are for.
 

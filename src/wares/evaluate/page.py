@@ -30,8 +30,20 @@ def plots(report: Report) -> dict[str, str]:
     matplotlib.use("svg")
     import matplotlib.pyplot as plt
 
-    with plt.rc_context({"svg.fonttype": "path", "svg.hashsalt": "wares", "font.size": 10, "axes.spines.top": False, "axes.spines.right": False}):
-        out = {"tail": _tail_plot(plt, report), "lorenz": _lorenz_plot(plt, report), "deciles": _decile_plot(plt, report)}
+    with plt.rc_context(
+        {
+            "svg.fonttype": "path",
+            "svg.hashsalt": "wares",
+            "font.size": 10,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+        }
+    ):
+        out = {
+            "tail": _tail_plot(plt, report),
+            "lorenz": _lorenz_plot(plt, report),
+            "deciles": _decile_plot(plt, report),
+        }
     return {name: svg for name, svg in out.items() if svg}
 
 
@@ -48,11 +60,26 @@ def _tail_plot(plt: Any, report: Report) -> str:
     if not curve:
         return ""
     figure, axes = plt.subplots(figsize=(5, 3.4))
-    axes.plot([p["tail_share@10"] for p in curve], [p["ndcg@10"] for p in curve], "-o", color=_COLOURS["wares"], ms=4, label="wares, slider 0 to 1")
+    axes.plot(
+        [p["tail_share@10"] for p in curve],
+        [p["ndcg@10"] for p in curve],
+        "-o",
+        color=_COLOURS["wares"],
+        ms=4,
+        label="wares, slider 0 to 1",
+    )
     for point in curve:
-        axes.annotate(f"{point['tail']:g}", (point["tail_share@10"], point["ndcg@10"]), textcoords="offset points", xytext=(5, 4), fontsize=8)
+        axes.annotate(
+            f"{point['tail']:g}",
+            (point["tail_share@10"], point["ndcg@10"]),
+            textcoords="offset points",
+            xytext=(5, 4),
+            fontsize=8,
+        )
     for name, values in report.baselines.items():
-        axes.plot(values["tail_share@10"], values["ndcg@10"], "s", color=_COLOURS.get(name, "#444"), label=name)
+        axes.plot(
+            values["tail_share@10"], values["ndcg@10"], "s", color=_COLOURS.get(name, "#444"), label=name
+        )
     axes.set_xlabel("share of long-tail products in the first ten")
     axes.set_ylabel("NDCG@10")
     axes.set_title("Accuracy against tail share")
@@ -64,7 +91,9 @@ def _lorenz_plot(plt: Any, report: Report) -> str:
     figure, axes = plt.subplots(figsize=(5, 3.4))
     axes.plot([0, 1], [0, 1], ":", color="#98a2b3", lw=1)
     for name, points in report.curves.get("lorenz", {}).items():
-        axes.plot([p[0] for p in points], [p[1] for p in points], color=_COLOURS.get(name, "#444"), label=name)
+        axes.plot(
+            [p[0] for p in points], [p[1] for p in points], color=_COLOURS.get(name, "#444"), label=name
+        )
     axes.set_xlabel("share of the catalogue, least shown first")
     axes.set_ylabel("share of all places")
     axes.set_title("Who gets the shelf (Lorenz curve)")
@@ -79,7 +108,13 @@ def _decile_plot(plt: Any, report: Report) -> str:
     figure, axes = plt.subplots(figsize=(5, 3.4))
     width = 0.8 / len(deciles)
     for number, (name, values) in enumerate(deciles.items()):
-        axes.bar([i + number * width for i in range(10)], values, width, color=_COLOURS.get(name, "#444"), label=name)
+        axes.bar(
+            [i + number * width for i in range(10)],
+            values,
+            width,
+            color=_COLOURS.get(name, "#444"),
+            label=name,
+        )
     axes.set_xticks([i + 0.4 - width / 2 for i in range(10)], [str(i + 1) for i in range(10)])
     axes.set_xlabel("decile of popularity, best-sellers first")
     axes.set_ylabel("recall@20")
@@ -118,13 +153,28 @@ def page(report: Report) -> str:
         f"<p><code>{html.escape(report.command)}</code></p>",
     ]
     figures = plots(report)
-    parts.append("<div class=plots>" + "".join(f"<figure>{svg}</figure>" for svg in figures.values()) + "</div>")
-    parts.append("<h2>Accuracy</h2><p>Mean over shoppers; the small figures are the 95% bootstrap interval.</p>")
+    parts.append(
+        "<div class=plots>" + "".join(f"<figure>{svg}</figure>" for svg in figures.values()) + "</div>"
+    )
+    parts.append(
+        "<h2>Accuracy</h2><p>Mean over shoppers; the small figures are the 95% bootstrap interval.</p>"
+    )
     parts.append(_table(report, [f"{m}@{k}" for m in ("hr", "recall", "ndcg", "mrr") for k in ks]))
-    parts.append("<h2>Breadth</h2><p>Coverage, concentration (Gini), novelty in bits, category diversity, share of the long tail.</p>")
-    parts.append(_table(report, [f"{m}@{k}" for m in ("coverage", "gini", "novelty", "diversity", "tail_share") for k in ks]))
+    parts.append(
+        "<h2>Breadth</h2><p>Coverage, concentration (Gini), novelty in bits, category diversity, share of the long tail.</p>"
+    )
+    parts.append(
+        _table(
+            report,
+            [f"{m}@{k}" for m in ("coverage", "gini", "novelty", "diversity", "tail_share") for k in ks],
+        )
+    )
     parts.append("<h2>Best-sellers, middle, tail, and products never sold before</h2>")
-    parts.append(_table(report, [f"{g}_{m}@{ks[-1]}" for g in (*GROUPS, "cold") for m in ("hr", "recall", "ndcg", "mrr")]))
+    parts.append(
+        _table(
+            report, [f"{g}_{m}@{ks[-1]}" for g in (*GROUPS, "cold") for m in ("hr", "recall", "ndcg", "mrr")]
+        )
+    )
     if any(name.startswith("cold_users_") for name in report.metrics):
         parts.append("<h2>Shoppers of whom nothing is known</h2>")
         parts.append(_table(report, [f"cold_users_{m}@{k}" for m in ("hr", "recall", "ndcg") for k in ks]))

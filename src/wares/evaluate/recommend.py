@@ -70,16 +70,40 @@ def evaluate_split(
     warm = active[~hidden[active]]
     cold_truth = [split.truth[u] for u in np.flatnonzero(hidden)] + [t for t in split.truth[n:] if len(t)]
     progress("fit")
-    fit(data, split.popular, catalog.text, catalog.category_of, params, config, scratch, memory_gb=memory_gb, seed=seed, side=side)
+    fit(
+        data,
+        split.popular,
+        catalog.text,
+        catalog.category_of,
+        params,
+        config,
+        scratch,
+        memory_gb=memory_gb,
+        seed=seed,
+        side=side,
+    )
     model = Recommender(scratch)
     counts = data.item_counts()
     deeds = np.bincount(data.items, data.times, minlength=data.n_items)
     group = popularity_groups(deeds, rules.head, rules.tail)
-    setting = Setting(rules.k, data.n_items, data.n_users, group, counts == 0, catalog.category_of, counts, rules.bootstrap, seed)
+    setting = Setting(
+        rules.k,
+        data.n_items,
+        data.n_users,
+        group,
+        counts == 0,
+        catalog.category_of,
+        counts,
+        rules.bootstrap,
+        seed,
+    )
     k = max(*rules.k, 20)
     progress("rank")
     histories = [history_of(data, int(u), params) for u in warm]
-    truth = [split.truth[u] if model.repeats else np.setdiff1d(split.truth[u], data.items[data.of(int(u))]) for u in warm]
+    truth = [
+        split.truth[u] if model.repeats else np.setdiff1d(split.truth[u], data.items[data.of(int(u))])
+        for u in warm
+    ]
     ours = rank_users(model, histories, k)
     progress("baselines")
     lists = {
@@ -103,11 +127,20 @@ def evaluate_split(
         for name, one in new.items():
             _prefixed(report, name, "discovery_", one, fresh, setting)
     progress("curves")
-    some = np.arange(len(warm)) if len(warm) <= CURVE_USERS else np.sort(rng.choice(len(warm), CURVE_USERS, replace=False))
+    some = (
+        np.arange(len(warm))
+        if len(warm) <= CURVE_USERS
+        else np.sort(rng.choice(len(warm), CURVE_USERS, replace=False))
+    )
     report.curves = {
-        "tail": [_tail_point(model, [histories[i] for i in some], [truth[i] for i in some], tail, setting) for tail in TAILS],
+        "tail": [
+            _tail_point(model, [histories[i] for i in some], [truth[i] for i in some], tail, setting)
+            for tail in TAILS
+        ],
         "lorenz": {name: lorenz(one, data.n_items, 10) for name, one in {"wares": ours, **lists}.items()},
-        "deciles": {name: recall_by_decile(one, truth, counts, 20) for name, one in {"wares": ours, **lists}.items()},
+        "deciles": {
+            name: recall_by_decile(one, truth, counts, 20) for name, one in {"wares": ours, **lists}.items()
+        },
     }
     report.model = params.to_json()
     report.data |= {
@@ -120,27 +153,62 @@ def evaluate_split(
 
 
 def _cold_users(
-    report: Report, model: Recommender, truth: list[NDArray[np.int32]], popular: NDArray[np.float32], data: Interactions, k: int, setting: Setting
+    report: Report,
+    model: Recommender,
+    truth: list[NDArray[np.int32]],
+    popular: NDArray[np.float32],
+    data: Interactions,
+    k: int,
+    setting: Setting,
 ) -> None:
     if not truth:
         return
     strangers = rank_users(model, [History.empty()] * len(truth), k)
     _prefixed(report, "wares", "cold_users_", strangers, truth, setting)
     nobody = np.full(len(truth), -1, np.int64)
-    _prefixed(report, "popularity", "cold_users_", by_popularity(data, nobody, popular, k, repeats=True), truth, setting)
+    _prefixed(
+        report,
+        "popularity",
+        "cold_users_",
+        by_popularity(data, nobody, popular, k, repeats=True),
+        truth,
+        setting,
+    )
 
 
-def _prefixed(report: Report, who: str, prefix: str, lists: NDArray[np.int32], truth: Sequence[NDArray[np.int32]], setting: Setting) -> None:
+def _prefixed(
+    report: Report,
+    who: str,
+    prefix: str,
+    lists: NDArray[np.int32],
+    truth: Sequence[NDArray[np.int32]],
+    setting: Setting,
+) -> None:
     metrics, intervals = measure(lists, truth, setting)
-    into, bounds = (report.metrics, report.intervals) if who == "wares" else (report.baselines[who], report.baseline_intervals[who])
+    into, bounds = (
+        (report.metrics, report.intervals)
+        if who == "wares"
+        else (report.baselines[who], report.baseline_intervals[who])
+    )
     plain = [name for name in metrics if not name.startswith(("head_", "middle_", "tail_", "cold_"))]
     into.update({prefix + name: metrics[name] for name in plain})
     bounds.update({prefix + name: intervals[name] for name in plain if name in intervals})
 
 
-def _tail_point(model: Recommender, histories: list[History], truth: Sequence[NDArray[np.int32]], tail: float, setting: Setting) -> dict[str, float]:
+def _tail_point(
+    model: Recommender,
+    histories: list[History],
+    truth: Sequence[NDArray[np.int32]],
+    tail: float,
+    setting: Setting,
+) -> dict[str, float]:
     lists = rank_users(model, histories, 10, tail=tail)
     values = per_user(lists, truth, [10])["ndcg@10"]
     shown = lists[lists >= 0]
     share = float((setting.group[shown] == 2).mean()) if len(shown) else 0.0
-    return {"tail": tail, "ndcg@10": float(np.nanmean(values)), "tail_share@10": share, "coverage@10": len(np.unique(shown)) / max(setting.n_items, 1)}
+    return {
+        "tail": tail,
+        "ndcg@10": float(np.nanmean(values)),
+        "tail_share@10": share,
+        "coverage@10": len(np.unique(shown)) / max(setting.n_items, 1),
+    }

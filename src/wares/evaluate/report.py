@@ -65,7 +65,9 @@ class Setting:
     seed: int
 
 
-def measure(lists: Lists, truth: Truth, setting: Setting) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
+def measure(
+    lists: Lists, truth: Truth, setting: Setting
+) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
     """All metrics of some lists with their intervals, overall and on head, middle, tail and cold products apart."""
     metrics: dict[str, float] = {}
     intervals: dict[str, tuple[float, float]] = {}
@@ -80,7 +82,17 @@ def measure(lists: Lists, truth: Truth, setting: Setting) -> tuple[dict[str, flo
     for code, name in enumerate(GROUPS):
         take(f"{name}_", [t[(setting.group[t] == code) & ~setting.cold[t]] for t in truth])
     take("cold_", [t[setting.cold[t]] for t in truth])
-    metrics.update(list_metrics(lists, setting.ks, setting.n_items, setting.group, setting.category, setting.popularity, setting.n_users))
+    metrics.update(
+        list_metrics(
+            lists,
+            setting.ks,
+            setting.n_items,
+            setting.group,
+            setting.category,
+            setting.popularity,
+            setting.n_users,
+        )
+    )
     return metrics, intervals
 
 

@@ -19,7 +19,18 @@ KIND = "catalogue"
 PRICE_SCALE = 10_000
 NO_PRICE = -1
 KEPT = 20_000
-TEXTS = ("product_id", "title", "description", "brand", "category", "size", "currency", "image", "url", "attributes")
+TEXTS = (
+    "product_id",
+    "title",
+    "description",
+    "brand",
+    "category",
+    "size",
+    "currency",
+    "image",
+    "url",
+    "attributes",
+)
 
 
 def price_units(price: Decimal | None) -> int:
@@ -69,7 +80,10 @@ class Catalogue:
     def price_history(self, row: int) -> list[tuple[int, Decimal]]:
         """(Unix seconds, price) from then on, oldest first."""
         part = slice(int(self.price_ptr[row]), int(self.price_ptr[row + 1]))
-        return [(int(at), Decimal(int(v)) / PRICE_SCALE) for at, v in zip(self.price_at[part], self.price_value[part], strict=True)]
+        return [
+            (int(at), Decimal(int(v)) / PRICE_SCALE)
+            for at, v in zip(self.price_at[part], self.price_value[part], strict=True)
+        ]
 
 
 def codes(values: list[str]) -> tuple[NDArray[np.int32], list[str]]:

@@ -18,7 +18,9 @@ from wares.data.store import Store
 from wares.features.catalogue import KIND, NO_PRICE, PRICE_SCALE, TEXTS, codes
 
 
-def build_catalogue(store: Store, versions: dict[str, int], template: str, folder: Path, memory_gb: float) -> dict[str, Any]:
+def build_catalogue(
+    store: Store, versions: dict[str, int], template: str, folder: Path, memory_gb: float
+) -> dict[str, Any]:
     """Write the catalogue of these table versions into `folder`; products are ordered by id.
 
     Besides the columns it writes the string table ``texts``: each distinct text to encode once, since
@@ -37,7 +39,14 @@ def build_catalogue(store: Store, versions: dict[str, int], template: str, folde
         StringTable.of(columns[name]).save(folder, name)
     parts = template_parts(template)
     fields = sorted({name for _, name in parts if name})
-    texts = [fill(parts, dict(zip(fields, row, strict=True))) for row in zip(*(columns[f] for f in fields), strict=True)] if fields else []
+    texts = (
+        [
+            fill(parts, dict(zip(fields, row, strict=True)))
+            for row in zip(*(columns[f] for f in fields), strict=True)
+        ]
+        if fields
+        else []
+    )
     unique = sorted(set(texts))
     index = {text: i for i, text in enumerate(unique)}
     StringTable.of(unique).save(folder, "texts")
@@ -58,11 +67,17 @@ def build_catalogue(store: Store, versions: dict[str, int], template: str, folde
 
 
 def _history(engine: Engine, store: Store, version: int | None, ids: pa.Array) -> dict[str, Any]:
-    empty = {"price_ptr": np.zeros(len(ids) + 1, np.int64), "price_at": np.zeros(0, np.int64), "price_value": np.zeros(0, np.int64)}
+    empty = {
+        "price_ptr": np.zeros(len(ids) + 1, np.int64),
+        "price_at": np.zeros(0, np.int64),
+        "price_value": np.zeros(0, np.int64),
+    }
     if version is None:
         return empty
     prices = engine.parquet(store.files(c.PRICES, version))
-    chosen = prices.select(item=prices[c.PRODUCT_ID], at=prices[c.AT].epoch_seconds(), value=prices[c.PRICE].cast("float64"))
+    chosen = prices.select(
+        item=prices[c.PRODUCT_ID], at=prices[c.AT].epoch_seconds(), value=prices[c.PRICE].cast("float64")
+    )
     table = engine.arrow(chosen.filter(chosen["value"].notnull()).order_by(["item", "at"]))
     rows = pc.index_in(table["item"], value_set=ids)
     known = pc.is_valid(rows)

@@ -32,11 +32,15 @@ class TextEncoder:
         options.log_severity_level = 3
         # Spinning threads win a benchmark and lose the other core to it.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self.session = ort.InferenceSession(str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"])
+        self.session = ort.InferenceSession(
+            str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
+        )
         self.inputs = {i.name for i in self.session.get_inputs()}
         self.pad = int(self.manifest["pad_id"])
 
-    def encode(self, texts: Sequence[str], kind: str = "passage", progress: Callable[[int], None] | None = None) -> NDArray[np.float32]:
+    def encode(
+        self, texts: Sequence[str], kind: str = "passage", progress: Callable[[int], None] | None = None
+    ) -> NDArray[np.float32]:
         """Vectors ``(len(texts), dim) float32`` of length one, in the order of the texts.
 
         `kind` is ``query`` or ``passage``. Batches hold texts of like length, which is worth up to four times

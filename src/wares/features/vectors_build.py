@@ -18,7 +18,12 @@ SHARD = 8192
 
 
 def build_vectors(
-    catalogue: Path, encoder_folder: Path, cache: Path, folder: Path, threads: int, progress: Callable[[int, int], None]
+    catalogue: Path,
+    encoder_folder: Path,
+    cache: Path,
+    folder: Path,
+    threads: int,
+    progress: Callable[[int, int], None],
 ) -> dict[str, Any]:
     """Write ``vectors (n_texts, dim) float16`` of length one for the texts of a catalogue.
 
@@ -34,15 +39,26 @@ def build_vectors(
     done = len(texts) - len(missing)
     progress(done, len(texts))
     # Shards take texts of like length, so that batches do too.
-    missing = missing[np.argsort([len(texts[int(i)]) for i in missing], kind="stable")] if len(missing) else missing
+    missing = (
+        missing[np.argsort([len(texts[int(i)]) for i in missing], kind="stable")] if len(missing) else missing
+    )
     for start in range(0, len(missing), SHARD):
         rows = missing[start : start + SHARD]
         base = done + start
-        vectors = encoder.encode([texts[int(i)] for i in rows], progress=lambda n, base=base: progress(base + n, len(texts)))
+        vectors = encoder.encode(
+            [texts[int(i)] for i in rows], progress=lambda n, base=base: progress(base + n, len(texts))
+        )
         known.add(hashes[rows], vectors.astype(np.float16))
     out = known.get(hashes, encoder.dim)
     save_arrays(folder, vectors=out)
-    return seal(folder, KIND, texts=len(texts), dim=encoder.dim, encoder=encoder.manifest["hash"], model=encoder.manifest["model"])
+    return seal(
+        folder,
+        KIND,
+        texts=len(texts),
+        dim=encoder.dim,
+        encoder=encoder.manifest["hash"],
+        model=encoder.manifest["model"],
+    )
 
 
 class _Cache:

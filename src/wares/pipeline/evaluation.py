@@ -21,7 +21,13 @@ from wares.pipeline.steps import STEPS, catalog_of, event_log, split_times, tune
 if TYPE_CHECKING:
     from wares.pipeline.workspace import Workspace
 
-MODULES = ("wares.evaluate.recommend", "wares.evaluate.metrics", "wares.evaluate.report", "wares.evaluate.baselines", "wares.evaluate.page")
+MODULES = (
+    "wares.evaluate.recommend",
+    "wares.evaluate.metrics",
+    "wares.evaluate.report",
+    "wares.evaluate.baselines",
+    "wares.evaluate.page",
+)
 
 
 def evaluate_workspace(shop: Workspace, latest: dict[str, Any], progress: Callable[[str], None]) -> Report:
@@ -31,8 +37,17 @@ def evaluate_workspace(shop: Workspace, latest: dict[str, Any], progress: Callab
     plan.STEP_KINDS.update({step.name: step.kind for step in STEPS})
     begun = time.perf_counter()
     config = shop.config
-    context = Context(shop.root, config, shop.store, latest["versions"], {n: shop.root / p for n, p in latest["done"].items()})
-    inputs = {name: context.manifest(name)["hash"] for name in ("catalogue", "text_neighbours", "interactions", "tune")}
+    context = Context(
+        shop.root,
+        config,
+        shop.store,
+        latest["versions"],
+        {n: shop.root / p for n, p in latest["done"].items()},
+    )
+    inputs = {
+        name: context.manifest(name)["hash"]
+        for name in ("catalogue", "text_neighbours", "interactions", "tune")
+    }
     name = digest([inputs, config.evaluate.model_dump(), config.shop.seed, code_digest(MODULES)])
     home = shop.root / "evaluations"
     if (home / f"{name}.json").is_file():
@@ -41,14 +56,23 @@ def evaluate_workspace(shop: Workspace, latest: dict[str, Any], progress: Callab
     log = event_log(context)
     times = split_times(log, config.evaluate.test_days) if log is not None else None
     if log is None or times is None:
-        raise NotFitted("there are no events over time to evaluate on", mend="Load some with `wares ingest PATH --as events`")
+        raise NotFitted(
+            "there are no events over time to evaluate on",
+            mend="Load some with `wares ingest PATH --as events`",
+        )
     _, start, end = times
     progress("read")
     data, users = log.interactions(start)
     truth, newcomers = log.window(start, end, users)
     days = (end - start) / 86400
-    split = Split(data, truth, log.popularity(start, config.recommend.popular_days), f"the last {days:.0f} days")
-    facts = {"shop": config.shop.name, "versions": {t: latest["versions"].get(t) for t in (c.PRODUCTS, c.EVENTS)}, "newcomers": len(newcomers)}
+    split = Split(
+        data, truth, log.popularity(start, config.recommend.popular_days), f"the last {days:.0f} days"
+    )
+    facts = {
+        "shop": config.shop.name,
+        "versions": {t: latest["versions"].get(t) for t in (c.PRODUCTS, c.EVENTS)},
+        "newcomers": len(newcomers),
+    }
     report = Report("wares evaluate", facts, config.shop.seed)
     with tempfile.TemporaryDirectory(dir=context.scratch) as scratch:
         evaluate_split(

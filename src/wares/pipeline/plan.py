@@ -81,7 +81,11 @@ def _setting(config: Config, key: str) -> Any:
 
 def key_of(step: Step, context: Context) -> str:
     """The hash of all that goes into a step. Inputs count by their content, so an equal result stops the wave."""
-    tables = {t: sorted(Path(f).name for f in context.store.files(t, context.versions[t])) for t in step.tables if t in context.versions}
+    tables = {
+        t: sorted(Path(f).name for f in context.store.files(t, context.versions[t]))
+        for t in step.tables
+        if t in context.versions
+    }
     inputs = {name: context.manifest(name)["hash"] for name in step.inputs}
     settings = {key: _setting(context.config, key) for key in step.settings}
     return digest([step.name, tables, inputs, settings, code_digest(step.modules), context.config.shop.seed])
@@ -92,7 +96,9 @@ def place_of(step: Step, context: Context) -> Path:
     return context.root / "build" / step.name / key_of(step, context)
 
 
-def execute(steps: list[Step], context: Context, tick: Callable[[str, int, int], None]) -> Iterator[tuple[str, bool]]:
+def execute(
+    steps: list[Step], context: Context, tick: Callable[[str, int, int], None]
+) -> Iterator[tuple[str, bool]]:
     """Run what is stale, in order; yields (step, whether it was run). A killed run leaves whole artefacts only."""
     for step in steps:
         STEP_KINDS[step.name] = step.kind
@@ -113,6 +119,9 @@ def prune(steps: list[Step], context: Context, keep: int = 2) -> None:
         folder = context.root / "build" / step.name
         if not folder.is_dir():
             continue
-        old = sorted((p for p in folder.iterdir() if p.is_dir() and p != context.done.get(step.name)), key=lambda p: -p.stat().st_mtime)
+        old = sorted(
+            (p for p in folder.iterdir() if p.is_dir() and p != context.done.get(step.name)),
+            key=lambda p: -p.stat().st_mtime,
+        )
         for path in old[keep:]:
             shutil.rmtree(path, ignore_errors=True)

@@ -45,7 +45,14 @@ def event_log(context: Context) -> EventLog | None:
     if c.EVENTS not in context.versions:
         return None
     ids = pa.array(list(Catalogue(context.done["catalogue"]).ids), pa.string())
-    return EventLog(context.store, context.versions[c.EVENTS], ids, context.config.recommend, context.config.build.memory_gb / 2, context.scratch)
+    return EventLog(
+        context.store,
+        context.versions[c.EVENTS],
+        ids,
+        context.config.recommend,
+        context.config.build.memory_gb / 2,
+        context.scratch,
+    )
 
 
 def catalog_of(context: Context) -> Catalog:
@@ -53,7 +60,9 @@ def catalog_of(context: Context) -> Catalog:
     folder = context.done["text_neighbours"]
     products = Catalogue(context.done["catalogue"])
     text_of, category_of = np.asarray(products.text_of), np.asarray(products.category_of)
-    side = recommend.TextSide(np.asarray(load_array(folder, "ids")), scaled(load_array(folder, "sims")), text_of)
+    side = recommend.TextSide(
+        np.asarray(load_array(folder, "ids")), scaled(load_array(folder, "sims")), text_of
+    )
     return Catalog(side, category_of)
 
 
@@ -72,7 +81,13 @@ def tuned_params(context: Context) -> recommend.Params:
 
 
 def _catalogue(context: Context, folder: Path, tick: Tick) -> Any:
-    return build_catalogue(context.store, context.versions, context.config.encoder.text, folder, context.config.build.memory_gb / 2)
+    return build_catalogue(
+        context.store,
+        context.versions,
+        context.config.encoder.text,
+        folder,
+        context.config.build.memory_gb / 2,
+    )
 
 
 def _encoder(context: Context, folder: Path, tick: Tick) -> Any:
@@ -83,7 +98,9 @@ def _encoder(context: Context, folder: Path, tick: Tick) -> Any:
 
 def _vectors(context: Context, folder: Path, tick: Tick) -> Any:
     cache = context.root / "cache" / "vectors"
-    return build_vectors(context.done["catalogue"], context.done["encoder"], cache, folder, context.config.build.threads, tick)
+    return build_vectors(
+        context.done["catalogue"], context.done["encoder"], cache, folder, context.config.build.threads, tick
+    )
 
 
 def _text_neighbours(context: Context, folder: Path, tick: Tick) -> Any:
@@ -97,14 +114,28 @@ def _interactions(context: Context, folder: Path, tick: Tick) -> Any:
     n = len(Catalogue(context.done["catalogue"]))
     decays = tuple(context.config.recommend.half_lives_days)
     none, some = np.zeros(0, np.int32), np.zeros(0, np.float32)
-    empty = Interactions(n, np.zeros(1, np.int64), none, some, none, np.zeros(0, np.int64), np.zeros((0, len(decays)), np.float32), decays, 0)
+    empty = Interactions(
+        n,
+        np.zeros(1, np.int64),
+        none,
+        some,
+        none,
+        np.zeros(0, np.int64),
+        np.zeros((0, len(decays)), np.float32),
+        decays,
+        0,
+    )
     save_arrays(folder, popular=np.zeros(n, np.float32))
     return empty.save(folder, StringTable.of([]), last="")
 
 
 def _tune(context: Context, folder: Path, tick: Tick) -> Any:
     config = context.config
-    params = recommend.Params(tail=max(config.recommend.tail, 0.0), diversity=config.recommend.diversity, new_share=config.recommend.new_share)
+    params = recommend.Params(
+        tail=max(config.recommend.tail, 0.0),
+        diversity=config.recommend.diversity,
+        new_share=config.recommend.new_share,
+    )
     log = event_log(context)
     times = split_times(log, config.evaluate.test_days) if log is not None else None
     if log is not None and times is not None:
@@ -144,13 +175,17 @@ def _similar(context: Context, folder: Path, tick: Tick) -> Any:
     else:
         ids, values = np.zeros((0, 1), np.int32), np.zeros((0, 1), np.float32)
     shared = shared_users(matrix, ids) if len(ids) else np.zeros((0, 1), np.uint16)
-    return similar.fit(side.text_of, side.ids, side.sims, data.item_counts(), columns.items, ids, values, shared, folder)
+    return similar.fit(
+        side.text_of, side.ids, side.sims, data.item_counts(), columns.items, ids, values, shared, folder
+    )
 
 
 def _search(context: Context, folder: Path, tick: Tick) -> Any:
     data, _ = Interactions.load(context.done["interactions"])
     products = Catalogue(context.done["catalogue"])
-    return search.fit(products, context.done["vectors"], data.item_counts(), context.config.search, folder, tick)
+    return search.fit(
+        products, context.done["vectors"], data.item_counts(), context.config.search, folder, tick
+    )
 
 
 _F, _R = "wares.features.", "wares.models.recommend."

@@ -63,7 +63,9 @@ def init_workspace(path: str | os.PathLike[str], text: str = "", *, clock: Clock
     """
     root = Path(path).resolve()
     if (root / FILE).exists():
-        raise ConfigError(f"{root / FILE} exists", mend="Open it, or choose another folder", key="", source=str(root))
+        raise ConfigError(
+            f"{root / FILE} exists", mend="Open it, or choose another folder", key="", source=str(root)
+        )
     import tomllib
 
     text = text or starter_config()
@@ -75,14 +77,44 @@ def init_workspace(path: str | os.PathLike[str], text: str = "", *, clock: Clock
     return open_workspace(root, clock=clock)
 
 
-def starter_config(name: str = "My shop", currency: str = "EUR", sources: tuple[tuple[str, str], ...] = ()) -> str:
+def starter_config(
+    name: str = "My shop", currency: str = "EUR", sources: tuple[tuple[str, str], ...] = ()
+) -> str:
     """A commented ``wares.toml``."""
-    lines = ["# A wares workspace. Every key: docs/configuration.md; all are optional.", "[shop]", f"name = {json.dumps(name, ensure_ascii=False)}", f'currency = "{currency}"', ""]
+    lines = [
+        "# A wares workspace. Every key: docs/configuration.md; all are optional.",
+        "[shop]",
+        f"name = {json.dumps(name, ensure_ascii=False)}",
+        f'currency = "{currency}"',
+        "",
+    ]
     for table, path in sources:
-        lines += ["[[sources]]", f'as = "{table}"', f"path = {json.dumps(path, ensure_ascii=False)}", "# map = { product_id = \"sku\", title = \"{name}, {size}\" }   # guessed from the names when absent", ""]
+        lines += [
+            "[[sources]]",
+            f'as = "{table}"',
+            f"path = {json.dumps(path, ensure_ascii=False)}",
+            '# map = { product_id = "sku", title = "{name}, {size}" }   # guessed from the names when absent',
+            "",
+        ]
     if not sources:
-        lines += ['# [[sources]]', '# as = "products"            # products, events, reviews, queries or prices', '# path = "exports/products*.csv"', '# map = { product_id = "sku", title = "{name}, {size}" }', ""]
-    lines += ["[encoder]", '# model = "intfloat/multilingual-e5-small"   # any Hugging Face name or folder; the default works offline, in English', "", "[recommend]", "# tail = 0.0        # 0: most accurate, 1: discovery", "", "[serve]", "# port = 8000", ""]
+        lines += [
+            "# [[sources]]",
+            '# as = "products"            # products, events, reviews, queries or prices',
+            '# path = "exports/products*.csv"',
+            '# map = { product_id = "sku", title = "{name}, {size}" }',
+            "",
+        ]
+    lines += [
+        "[encoder]",
+        '# model = "intfloat/multilingual-e5-small"   # any Hugging Face name or folder; the default works offline, in English',
+        "",
+        "[recommend]",
+        "# tail = 0.0        # 0: most accurate, 1: discovery",
+        "",
+        "[serve]",
+        "# port = 8000",
+        "",
+    ]
     return "\n".join(lines)
 
 
@@ -103,7 +135,13 @@ class Workspace:
 
     # -- data ------------------------------------------------------------------------------------------------
 
-    def ingest(self, path: str = "", table: str = "", progress: Callable[[int], None] = lambda _: None, **options: Any) -> list[IngestReport]:
+    def ingest(
+        self,
+        path: str = "",
+        table: str = "",
+        progress: Callable[[int], None] = lambda _: None,
+        **options: Any,
+    ) -> list[IngestReport]:
         """Land one path as a table, or, without a path, every configured source in the order products, events, ….
 
         Raises:
@@ -113,19 +151,33 @@ class Workspace:
         if path:
             sources = [self._source_for(path, table, options)]
         if not sources:
-            raise ConfigError("no sources are configured", mend="Add [[sources]] to wares.toml, or name a path: `wares ingest PATH --as products`", key="sources", source=FILE)
+            raise ConfigError(
+                "no sources are configured",
+                mend="Add [[sources]] to wares.toml, or name a path: `wares ingest PATH --as products`",
+                key="sources",
+                source=FILE,
+            )
         ingester = Ingester(self.root, self.config, self.store, self.state, self.clock)
         return [ingester.ingest(source, progress) for source in sources]
 
     def _source_for(self, path: str, table: str, options: dict[str, Any]) -> SourceConfig:
         here = str(Path(path).resolve()) if not path.startswith(("/", "~")) else str(Path(path).expanduser())
         for source in self.config.sources:
-            if source.path and (self.root / source.path).resolve() == Path(here) and table in ("", source.table):
+            if (
+                source.path
+                and (self.root / source.path).resolve() == Path(here)
+                and table in ("", source.table)
+            ):
                 return source
         if table not in c.TABLES:
             guessed = next((t for t in c.TABLES if t.rstrip("s") in Path(path).name.lower()), "")
             if not guessed:
-                raise ConfigError(f"what are the rows of {path}?", mend=f"Say it with --as {'|'.join(c.TABLES)}", key="as", source=path)
+                raise ConfigError(
+                    f"what are the rows of {path}?",
+                    mend=f"Say it with --as {'|'.join(c.TABLES)}",
+                    key="as",
+                    source=path,
+                )
             table = guessed
         return SourceConfig.model_validate({"as": table, "path": here, **options})
 
@@ -137,7 +189,11 @@ class Workspace:
             raise DataError(f"{table} is not loaded", mend=f"wares ingest PATH --as {table}", table=table)
         newest = versions[0]
         quality = newest["quality"]
-        broken = {f"{row['rule']}:{row['column']}" if row["column"] else row["rule"]: row["rows"] for row in quarantine_counts(self.store) if row["table"] == table}
+        broken = {
+            f"{row['rule']}:{row['column']}" if row["column"] else row["rule"]: row["rows"]
+            for row in quarantine_counts(self.store)
+            if row["table"] == table
+        }
         contract = contract_for(table, self.root)
         return IngestReport(
             table, newest["source"], quality["read"], newest["added"], newest["changed"], quality["same"], sum(broken.values()), broken,
@@ -151,10 +207,19 @@ class Workspace:
     def absorb(self) -> dict[str, int]:
         """Bring events and products that the server took in since the last time into the tables."""
         marks = self._marks()
-        events, products = self.state.events_after(marks["events"]), self.state.products_after(marks["products"])
+        events, products = (
+            self.state.events_after(marks["events"]),
+            self.state.products_after(marks["products"]),
+        )
         ingester = Ingester(self.root, self.config, self.store, self.state, self.clock)
         if products:
-            rows = [{**row["document"], "attributes": json.dumps(row["document"].get("attributes") or {}, ensure_ascii=False)} for row in products]
+            rows = [
+                {
+                    **row["document"],
+                    "attributes": json.dumps(row["document"].get("attributes") or {}, ensure_ascii=False),
+                }
+                for row in products
+            ]
             self._land(ingester, c.PRODUCTS, rows)
             marks["products"] = products[-1]["seq"]
         if events:
@@ -178,7 +243,11 @@ class Workspace:
             for row in rows:
                 stream.write(json.dumps({name: row.get(name) for name in names}, ensure_ascii=False) + "\n")
             stream.flush()
-            ingester.ingest(SourceConfig.model_validate({"as": table, "path": stream.name, "map": {n: n for n in names}, "duplicates": "last"}))
+            ingester.ingest(
+                SourceConfig.model_validate(
+                    {"as": table, "path": stream.name, "map": {n: n for n in names}, "duplicates": "last"}
+                )
+            )
 
     # -- build -----------------------------------------------------------------------------------------------
 
@@ -191,9 +260,16 @@ class Workspace:
         from wares.pipeline.plan import Context
 
         if not self.store.exists(c.PRODUCTS):
-            raise NotFitted("there are no products yet", mend="Load some with `wares ingest PATH --as products`")
+            raise NotFitted(
+                "there are no products yet", mend="Load some with `wares ingest PATH --as products`"
+            )
         tables = [c.PRODUCTS, c.EVENTS, c.PRICES]
-        return Context(self.root, self.config, self.store, {t: self.store.version(t) for t in tables if self.store.exists(t)})
+        return Context(
+            self.root,
+            self.config,
+            self.store,
+            {t: self.store.version(t) for t in tables if self.store.exists(t)},
+        )
 
     def build(self, progress: Progress = _silent) -> BuildReport:
         """Make what is stale, by content, settings and code. Killed, it goes on where it stopped.
@@ -222,13 +298,22 @@ class Workspace:
                         report.fresh.append(name)
                     since = now
                 prune(STEPS, context)
-                write_json(self.root / "build" / "latest.json", {"done": {n: str(p.relative_to(self.root)) for n, p in context.done.items()}, "versions": context.versions, "absorbed": self._marks()})
+                write_json(
+                    self.root / "build" / "latest.json",
+                    {
+                        "done": {n: str(p.relative_to(self.root)) for n, p in context.done.items()},
+                        "versions": context.versions,
+                        "absorbed": self._marks(),
+                    },
+                )
             except BaseException as error:
                 self.state.end_run(run, "failed", {"error": f"{type(error).__name__}: {error}"})
                 raise
             report.seconds = round(time.perf_counter() - begun, 2)
             report.peak_rss_mb = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
-            self.state.end_run(run, "done", {"ran": report.ran, "seconds": report.seconds, "peak_rss_mb": report.peak_rss_mb})
+            self.state.end_run(
+                run, "done", {"ran": report.ran, "seconds": report.seconds, "peak_rss_mb": report.peak_rss_mb}
+            )
         return report
 
     def _latest(self) -> dict[str, Any]:

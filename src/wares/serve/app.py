@@ -6,7 +6,7 @@ import importlib
 import logging
 import os
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -81,16 +81,34 @@ def _weights(text: str | None) -> dict[str, float] | None:
     if not text:
         return None
     try:
-        return {name.strip(): float(value) for name, value in (part.split(":", 1) for part in text.split(","))}
+        return {
+            name.strip(): float(value) for name, value in (part.split(":", 1) for part in text.split(","))
+        }
     except ValueError:
-        raise QueryError(f"cannot read weights {text[:80]!r}", mend="Write text:1,behaviour:2", parameter="weights") from None
+        raise QueryError(
+            f"cannot read weights {text[:80]!r}", mend="Write text:1,behaviour:2", parameter="weights"
+        ) from None
 
 
 K = Annotated[int, Query(ge=1, le=MAX_K, description="How many.")]
 Language = Annotated[Literal["en", "zh"], Query(description="Language of the reasons.")]
 ProductId = Annotated[str, PathParam(min_length=1, max_length=200)]
-_PROBLEM: dict[str, Any] = {"content": {problems.MEDIA_TYPE: {"schema": {"type": "object", "required": ["title", "status", "detail"]}}}}
-_ERRORS: dict[int | str, Any] = {code: {"description": text, **_PROBLEM} for code, text in ((400, "Bad request"), (401, "Key required"), (403, "Not allowed"), (413, "Too large"), (422, "Bad parameter"), (503, "Overloaded"))}
+_PROBLEM: dict[str, Any] = {
+    "content": {
+        problems.MEDIA_TYPE: {"schema": {"type": "object", "required": ["title", "status", "detail"]}}
+    }
+}
+_ERRORS: dict[int | str, Any] = {
+    code: {"description": text, **_PROBLEM}
+    for code, text in (
+        (400, "Bad request"),
+        (401, "Key required"),
+        (403, "Not allowed"),
+        (413, "Too large"),
+        (422, "Bad parameter"),
+        (503, "Overloaded"),
+    )
+}
 _MISSING: dict[int | str, Any] = {**_ERRORS, 404: {"description": "Unknown product", **_PROBLEM}}
 
 
@@ -107,7 +125,7 @@ def create_app(workspace: Path, *, require_keys: bool = False, settings: Serve |
     gate = Gate(state, required=require_keys)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
         shelf.start()
         yield
         shelf.stop()
@@ -119,7 +137,12 @@ def create_app(workspace: Path, *, require_keys: bool = False, settings: Serve |
     )  # fmt: skip
     app.state.shelf, app.state.settings, app.state.gate = shelf, settings, gate
     problems.install(app)
-    app.add_middleware(Admission, concurrent=settings.max_concurrent, patience=settings.queue_seconds, max_body=settings.max_body_kb * 1024)
+    app.add_middleware(
+        Admission,
+        concurrent=settings.max_concurrent,
+        patience=settings.queue_seconds,
+        max_body=settings.max_body_kb * 1024,
+    )
 
     def may(scope: str) -> Any:
         def check(authorization: Annotated[str | None, Header(include_in_schema=False)] = None) -> None:
@@ -148,14 +171,31 @@ def _health(app: FastAPI, shelf: Shelf) -> None:
 
 
 def _reading(app: FastAPI, shelf: Shelf, allowed: Any) -> None:
-    @app.get("/v1/search", tags=["read"], summary="Search by words and meaning", dependencies=[allowed], responses=_ERRORS)
+    @app.get(
+        "/v1/search",
+        tags=["read"],
+        summary="Search by words and meaning",
+        dependencies=[allowed],
+        responses=_ERRORS,
+    )
     async def search(
-        q: Annotated[str, Query(max_length=_MAX_QUERY, description="What the shopper typed; empty browses.", openapi_examples={"plain": {"value": "chocolate cookies"}})] = "",
-        user: Annotated[str | None, Query(max_length=200, description="The shopper, for a personal order.")] = None,
+        q: Annotated[
+            str,
+            Query(
+                max_length=_MAX_QUERY,
+                description="What the shopper typed; empty browses.",
+                openapi_examples={"plain": {"value": "chocolate cookies"}},
+            ),
+        ] = "",
+        user: Annotated[
+            str | None, Query(max_length=200, description="The shopper, for a personal order.")
+        ] = None,
         k: K = 20,
         offset: Annotated[int, Query(ge=0, le=10_000)] = 0,
         brand: Annotated[list[str] | None, Query(description="One of these brands.")] = None,
-        category: Annotated[list[str] | None, Query(description="One of these categories, or anything below them.")] = None,
+        category: Annotated[
+            list[str] | None, Query(description="One of these categories, or anything below them.")
+        ] = None,
         price_min: Annotated[float | None, Query(ge=0, le=1e9, allow_inf_nan=False)] = None,
         price_max: Annotated[float | None, Query(ge=0, le=1e9, allow_inf_nan=False)] = None,
         available: Annotated[bool | None, Query()] = None,
@@ -166,23 +206,50 @@ def _reading(app: FastAPI, shelf: Shelf, allowed: Any) -> None:
         filters = Filters(tuple(brand or ()), tuple(category or ()), price_min, price_max, available)
         page = await run_in_threadpool(shelf.ranker.search, q, user, k, offset, filters, language)
         facets = {name: [{"value": v, "count": c} for v, c in values] for name, values in page.facets.items()}
-        return _hits(page.hits, total=page.total, facets=facets, relaxed=page.relaxed, corrected=page.corrected)
+        return _hits(
+            page.hits, total=page.total, facets=facets, relaxed=page.relaxed, corrected=page.corrected
+        )
 
-    @app.get("/v1/suggest", tags=["read"], summary="Completions while typing", dependencies=[allowed], responses=_ERRORS)
-    async def suggest(q: Annotated[str, Query(max_length=200, openapi_examples={"begun": {"value": "choc"}})] = "", k: K = 8) -> Response:
+    @app.get(
+        "/v1/suggest",
+        tags=["read"],
+        summary="Completions while typing",
+        dependencies=[allowed],
+        responses=_ERRORS,
+    )
+    async def suggest(
+        q: Annotated[str, Query(max_length=200, openapi_examples={"begun": {"value": "choc"}})] = "", k: K = 8
+    ) -> Response:
         return _json({"suggestions": shelf.ranker.suggest(q, k)})
 
-    @app.get("/v1/recommend", tags=["read"], summary="For a shopper, or for a stranger", dependencies=[allowed], responses=_ERRORS)
+    @app.get(
+        "/v1/recommend",
+        tags=["read"],
+        summary="For a shopper, or for a stranger",
+        dependencies=[allowed],
+        responses=_ERRORS,
+    )
     async def recommend(
-        user: Annotated[str | None, Query(max_length=200, openapi_examples={"household": {"value": "900"}})] = None,
+        user: Annotated[
+            str | None, Query(max_length=200, openapi_examples={"household": {"value": "900"}})
+        ] = None,
         k: K = 20,
-        tail: Annotated[float | None, Query(ge=0, le=1, allow_inf_nan=False, description="0: most accurate, 1: discovery.")] = None,
+        tail: Annotated[
+            float | None,
+            Query(ge=0, le=1, allow_inf_nan=False, description="0: most accurate, 1: discovery."),
+        ] = None,
         repeats: Annotated[bool | None, Query(description="May what the shopper has come again?")] = None,
         language: Language = "en",
     ) -> Response:
         return _hits(shelf.ranker.recommend(user, k, tail=tail, repeats=repeats, language=language))
 
-    @app.get("/v1/similar/{product_id}", tags=["read"], summary="Products like one", dependencies=[allowed], responses=_MISSING)
+    @app.get(
+        "/v1/similar/{product_id}",
+        tags=["read"],
+        summary="Products like one",
+        dependencies=[allowed],
+        responses=_MISSING,
+    )
     async def similar(
         product_id: ProductId,
         k: K = 10,
@@ -191,17 +258,32 @@ def _reading(app: FastAPI, shelf: Shelf, allowed: Any) -> None:
     ) -> Response:
         return _hits(shelf.ranker.similar(product_id, k, weights=_weights(weights), language=language))
 
-    @app.get("/v1/products/{product_id}", tags=["read"], summary="A product and its prices over time", dependencies=[allowed], responses=_MISSING)
+    @app.get(
+        "/v1/products/{product_id}",
+        tags=["read"],
+        summary="A product and its prices over time",
+        dependencies=[allowed],
+        responses=_MISSING,
+    )
     async def product(product_id: ProductId) -> Response:
         ranker = shelf.ranker
         ranker.refresh()
         found = product_json(ranker.product(product_id))
-        history = [{"at": at.isoformat(), "price": str(price)} for at, price in ranker.price_history(product_id)]
+        history = [
+            {"at": at.isoformat(), "price": str(price)} for at, price in ranker.price_history(product_id)
+        ]
         return _json({**found, "price_history": history})
 
 
 def _writing(app: FastAPI, shelf: Shelf, allowed: Any) -> None:
-    @app.post("/v1/events", tags=["write"], summary="What shoppers did; on disk before the answer", dependencies=[allowed], status_code=202, responses=_ERRORS)
+    @app.post(
+        "/v1/events",
+        tags=["write"],
+        summary="What shoppers did; on disk before the answer",
+        dependencies=[allowed],
+        status_code=202,
+        responses=_ERRORS,
+    )
     async def events(body: EventsIn) -> EventsOut:
         rows = [event.row() for event in body.events]
         new = await run_in_threadpool(shelf.state.append_events, rows)
@@ -211,10 +293,20 @@ def _writing(app: FastAPI, shelf: Shelf, allowed: Any) -> None:
         unknown = sorted({r["product_id"] for r in rows if not ranker.knows(r["product_id"])})
         return EventsOut(accepted=new, duplicates=len(rows) - new, unknown_products=unknown[:100])
 
-    @app.put("/v1/products/{product_id}", tags=["write"], summary="A new product, or a new form of one; on disk before the answer", dependencies=[allowed], responses=_ERRORS)
+    @app.put(
+        "/v1/products/{product_id}",
+        tags=["write"],
+        summary="A new product, or a new form of one; on disk before the answer",
+        dependencies=[allowed],
+        responses=_ERRORS,
+    )
     async def put_product(product_id: ProductId, body: ProductIn) -> ProductOut:
         if not product_id.strip() or "\x00" in product_id:
-            raise QueryError("the product id must not be blank", mend="Put the shop's own number into the path", parameter="product_id")
+            raise QueryError(
+                "the product id must not be blank",
+                mend="Put the shop's own number into the path",
+                parameter="product_id",
+            )
         document = {"product_id": product_id, **body.model_dump(mode="json")}
         document["currency"] = body.currency or str(shelf.ranker.manifest["shop"]["currency"])
         await run_in_threadpool(shelf.state.append_product, product_id, document)
@@ -227,9 +319,12 @@ def create_from_environment() -> FastAPI:
     workspace = os.environ.get("WARES_WORKSPACE", "")
     if not workspace:
         raise NotFitted("no workspace to serve", mend="Start with `wares serve`")
-    app = create_app(Path(workspace), require_keys=os.environ.get("WARES_REQUIRE_KEYS") == "1", settings=load_config(Path(workspace) / FILE).serve)
+    app = create_app(
+        Path(workspace),
+        require_keys=os.environ.get("WARES_REQUIRE_KEYS") == "1",
+        settings=load_config(Path(workspace) / FILE).serve,
+    )
     if os.environ.get("WARES_CONSOLE") == "1":
         # By name, because the console imports this room and not the other way round.
         importlib.import_module("wares.console.app").mount(app, Path(workspace))
     return app
-

@@ -38,9 +38,22 @@ def create_key(state: State, name: str, scopes: list[str]) -> str:
     """
     wrong = [scope for scope in scopes if scope not in SCOPES]
     if wrong or not scopes:
-        raise ConfigError(f"unknown scope {wrong[0]!r}" if wrong else "a key needs a scope", mend=f"Use {', '.join(SCOPES)}", key="scope", source="key")
+        raise ConfigError(
+            f"unknown scope {wrong[0]!r}" if wrong else "a key needs a scope",
+            mend=f"Use {', '.join(SCOPES)}",
+            key="scope",
+            source="key",
+        )
     key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
-    state.put_key({"id": key_id, "name": name, "hash": _hash(secret), "scopes": " ".join(sorted(set(scopes))), "created": stamp()})
+    state.put_key(
+        {
+            "id": key_id,
+            "name": name,
+            "hash": _hash(secret),
+            "scopes": " ".join(sorted(set(scopes))),
+            "created": stamp(),
+        }
+    )
     return f"wk_{key_id}_{secret}"
 
 
@@ -54,7 +67,11 @@ class Gate:
 
     def _known(self) -> dict[str, tuple[str, frozenset[str]]]:
         if self.state is not None and time.monotonic() - self._read > FRESH_SECONDS:
-            self._keys = {k["id"]: (k["hash"], frozenset(k["scopes"].split())) for k in self.state.keys() if not k["revoked"]}
+            self._keys = {
+                k["id"]: (k["hash"], frozenset(k["scopes"].split()))
+                for k in self.state.keys()
+                if not k["revoked"]
+            }
             self._read = time.monotonic()
         return self._keys
 
@@ -76,5 +93,10 @@ class Gate:
         if known is None or not hmac.compare_digest(known[0], _hash(parts[2])):
             raise NotAuthenticated("this API key is unknown or revoked", mend=mend)
         if scope not in known[1] and "admin" not in known[1]:
-            raise AccessDenied(f"this key may not {scope}", mend=f"Make one with `wares key create --scope {scope}`", who=parts[1], what=scope)
+            raise AccessDenied(
+                f"this key may not {scope}",
+                mend=f"Make one with `wares key create --scope {scope}`",
+                who=parts[1],
+                what=scope,
+            )
         return parts[1]

@@ -15,7 +15,12 @@ from wares.serve.problems import problem
 
 _BUCKETS = (0.001, 0.002, 0.003, 0.005, 0.008, 0.012, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 REQUESTS = Counter("wares_requests", "Requests by route and status", ["route", "status"])
-SECONDS = Histogram("wares_request_seconds", "Seconds from the first byte in to the last byte out", ["route"], buckets=_BUCKETS)
+SECONDS = Histogram(
+    "wares_request_seconds",
+    "Seconds from the first byte in to the last byte out",
+    ["route"],
+    buckets=_BUCKETS,
+)
 EVENTS = Counter("wares_events_accepted", "Events on disk")
 ACTIVE = Gauge("wares_requests_active", "Requests at work", multiprocess_mode="livesum")
 RELOADS = Counter("wares_bundle_reloads", "Bundles taken into service")
@@ -55,9 +60,20 @@ class Admission:
 
         length = next((v for k, v in scope["headers"] if k == b"content-length"), b"0")
         if length.isdigit() and int(length) > self.max_body:
-            await problem(413, "Too large", f"the request has {int(length)} bytes; {self.max_body} are allowed", "Send it in parts")(scope, receive, watched)
+            await problem(
+                413,
+                "Too large",
+                f"the request has {int(length)} bytes; {self.max_body} are allowed",
+                "Send it in parts",
+            )(scope, receive, watched)
         elif not await self._turn():
-            await problem(503, "Overloaded", "too many requests are waiting", "Try again in a second", {"Retry-After": "1"})(scope, receive, watched)
+            await problem(
+                503,
+                "Overloaded",
+                "too many requests are waiting",
+                "Try again in a second",
+                {"Retry-After": "1"},
+            )(scope, receive, watched)
         else:
             assert self._turns is not None
             ACTIVE.inc()

@@ -45,7 +45,13 @@ class Deed:
 class Online:
     """Follows the state database. Thread-safe."""
 
-    def __init__(self, state: State, encode: Callable[[Product], NDArray[np.float32]], find_row: Callable[[str], int], marks: dict[str, int]) -> None:
+    def __init__(
+        self,
+        state: State,
+        encode: Callable[[Product], NDArray[np.float32]],
+        find_row: Callable[[str], int],
+        marks: dict[str, int],
+    ) -> None:
         self.state, self._encode, self._find_row = state, encode, find_row
         self._events, self._products = marks["events"], marks["products"]
         self._seen = -1
@@ -88,7 +94,10 @@ class Online:
             frozenset(map(stem, surface_words(product.title, 100))), self._find_row(product.product_id),
         )  # fmt: skip
         # The whole dictionary is replaced, newest last, so that readers never see it change under them.
-        self.products = {**{k: v for k, v in self.products.items() if k != product.product_id}, product.product_id: new}
+        self.products = {
+            **{k: v for k, v in self.products.items() if k != product.product_id},
+            product.product_id: new,
+        }
 
 
 def product_of(document: dict[str, Any]) -> Product:

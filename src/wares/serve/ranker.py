@@ -36,7 +36,9 @@ FRESH_LIKENESS = 0.45
 Vector = NDArray[np.float32]
 
 
-def load_ranker(bundle: str | os.PathLike[str], state: State | None = None, *, verify: bool = False) -> Ranker:
+def load_ranker(
+    bundle: str | os.PathLike[str], state: State | None = None, *, verify: bool = False
+) -> Ranker:
     """Open a bundle folder, or the live bundle of a workspace folder.
 
     Raises:
@@ -67,7 +69,11 @@ class Ranker:
         self._template = template_parts("{title}. {category}. {description}")
         self._allowed = np.asarray(self.catalogue.available).astype(bool)
         self._visible: tuple[int, NDArray[np.bool_]] = (0, self._allowed)
-        self.online = Online(state, self._encode_product, self.catalogue.row, self.manifest["absorbed"]) if state is not None else None
+        self.online = (
+            Online(state, self._encode_product, self.catalogue.row, self.manifest["absorbed"])
+            if state is not None
+            else None
+        )
         self.warm_up()
 
     def warm_up(self) -> None:
@@ -89,7 +95,9 @@ class Ranker:
     def _encode_product(self, product: Product) -> Vector:
         values = {"title": product.title, "category": product.category, "description": product.description}
         with self._encoding:
-            return self.encoder.encode([fill(self._template, {k: plain(v) for k, v in values.items()})], "passage")[0]
+            return self.encoder.encode(
+                [fill(self._template, {k: plain(v) for k, v in values.items()})], "passage"
+            )[0]
 
     def refresh(self) -> None:
         """Take in what the state database has that this worker has not seen."""
@@ -125,13 +133,21 @@ class Ranker:
             return new.product
         row = self.catalogue.row(product_id)
         if row < 0:
-            raise NotFound(f"there is no product {product_id[:80]!r}", mend="Check the id, or add it with PUT /v1/products/{id}", id=product_id[:80])
+            raise NotFound(
+                f"there is no product {product_id[:80]!r}",
+                mend="Check the id, or add it with PUT /v1/products/{id}",
+                id=product_id[:80],
+            )
         return self.catalogue.product(row)
 
     def price_history(self, product_id: str) -> list[tuple[datetime, Decimal]]:
         """(moment, price from then on) of a product, oldest first; empty when unknown."""
         row = self.catalogue.row(product_id)
-        return [] if row < 0 else [(datetime.fromtimestamp(at, UTC), price) for at, price in self.catalogue.price_history(row)]
+        return (
+            []
+            if row < 0
+            else [(datetime.fromtimestamp(at, UTC), price) for at, price in self.catalogue.price_history(row)]
+        )
 
     def history(self, user: str | None) -> History:
         """What a shopper did, up to this moment; empty for strangers."""
@@ -154,7 +170,9 @@ class Ranker:
     def _with_deeds(self, deeds: list[Deed], *arrays: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         items, query, rebuy, times, last = (list(a.tolist()) for a in arrays)
         place = {item: i for i, item in enumerate(items)}
-        halves = [float(self.interactions.decays[self.recommender.params[name]]) for name in ("query", "rebuy")]
+        halves = [
+            float(self.interactions.decays[self.recommender.params[name]]) for name in ("query", "rebuy")
+        ]
         for deed in deeds:
             row = self._row_for(deed.product_id)
             if row < 0:
@@ -174,7 +192,10 @@ class Ranker:
             last[i] = max(last[i], deed.at)
         kept = [i for i in range(len(items)) if query[i] > 0]
         kinds = (np.int32, np.float32, np.float32, np.int32, np.int64)
-        return tuple(np.array([column[i] for i in kept], kind) for column, kind in zip((items, query, rebuy, times, last), kinds, strict=True))
+        return tuple(
+            np.array([column[i] for i in kept], kind)
+            for column, kind in zip((items, query, rebuy, times, last), kinds, strict=True)
+        )
 
     def _row_for(self, product_id: str) -> int:
         """The row that speaks for a product: its own, or for a new one the nearest by text."""
@@ -188,7 +209,15 @@ class Ranker:
 
     # -- recommend -------------------------------------------------------------------------------------------
 
-    def recommend(self, user: str | None = None, k: int = 20, *, tail: float | None = None, repeats: bool | None = None, language: str = "en") -> list[Hit]:
+    def recommend(
+        self,
+        user: str | None = None,
+        k: int = 20,
+        *,
+        tail: float | None = None,
+        repeats: bool | None = None,
+        language: str = "en",
+    ) -> list[Hit]:
         """The best `k` products for a shopper; for strangers a varied list of what sells.
 
         `tail` from 0 (most accurate) to 1 (discovery); `repeats` whether what the shopper has may come again.
@@ -198,16 +227,31 @@ class Ranker:
         """
         _check_k(k)
         if tail is not None and not 0 <= tail <= 1:
-            raise QueryError("tail must be between 0 and 1", mend="0 is most accurate, 1 is discovery", parameter="tail")
+            raise QueryError(
+                "tail must be between 0 and 1", mend="0 is most accurate, 1 is discovery", parameter="tail"
+            )
         self.refresh()
         history = self.history(user)
         ranked = self.recommender.rank(history, k, tail=tail, repeats=repeats, allowed=self._mask())
         known = {item: i for i, item in enumerate(history.items.tolist())}
-        evidence = self.recommender.evidence(ranked.items[~np.isin(ranked.items, history.items)], history) if known else {}
-        leading = np.where(ranked.parts.any(1), ranked.parts.argmax(1), 2).tolist() if len(ranked.items) else []
+        evidence = (
+            self.recommender.evidence(ranked.items[~np.isin(ranked.items, history.items)], history)
+            if known
+            else {}
+        )
+        leading = (
+            np.where(ranked.parts.any(1), ranked.parts.argmax(1), 2).tolist() if len(ranked.items) else []
+        )
         hits = [
-            Hit(self.catalogue.product(row), score, self._why(row, SIGNALS[lead], history, known, evidence, language), dict(zip(SIGNALS, parts, strict=True)))
-            for row, score, parts, lead in zip(ranked.items.tolist(), ranked.scores.tolist(), ranked.parts.tolist(), leading, strict=True)
+            Hit(
+                self.catalogue.product(row),
+                score,
+                self._why(row, SIGNALS[lead], history, known, evidence, language),
+                dict(zip(SIGNALS, parts, strict=True)),
+            )
+            for row, score, parts, lead in zip(
+                ranked.items.tolist(), ranked.scores.tolist(), ranked.parts.tolist(), leading, strict=True
+            )
         ]
         return self._with_fresh(hits, history, k, language)
 
@@ -217,18 +261,34 @@ class Ranker:
         if not new or not len(history.items) or not len(self.searcher.vectors):
             return hits
         known = history.items[np.argsort(-history.query, kind="stable")[:50]]
-        near = np.stack([n.vector for n in new]) @ self.searcher.vectors[self.catalogue.text_of[known]].astype(np.float32).T
+        near = (
+            np.stack([n.vector for n in new])
+            @ self.searcher.vectors[self.catalogue.text_of[known]].astype(np.float32).T
+        )
         best = near.max(1)
         places = max(1, self.recommender.new_places(k))
         order = [int(i) for i in np.argsort(-best, kind="stable") if best[i] >= FRESH_LIKENESS][:places]
         fresh: list[Hit] = []
         for i in order:
             liked = self.catalogue.product(int(known[int(near[i].argmax())]))
-            fresh.append(Hit(new[i].product, float(best[i]), reason("new_like", language, title=liked.title), {"text": float(best[i])}))
+            fresh.append(
+                Hit(
+                    new[i].product,
+                    float(best[i]),
+                    reason("new_like", language, title=liked.title),
+                    {"text": float(best[i])},
+                )
+            )
         return [*hits[: max(0, k - len(fresh))], *fresh]
 
     def _why(
-        self, row: int, lead: str, history: History, known: dict[int, int], evidence: dict[int, tuple[int, int]], language: str
+        self,
+        row: int,
+        lead: str,
+        history: History,
+        known: dict[int, int],
+        evidence: dict[int, tuple[int, int]],
+        language: str,
     ) -> Reason:
         own = known.get(row, -1)
         if own >= 0 and (times := int(history.times[own])) > 0:
@@ -238,17 +298,35 @@ class Ranker:
             near = self.recommender.nearest_text(row, history)
             if near is not None:
                 liked = self.catalogue.product(near)
-                return reason("like", language, title=liked.title, same=same(self.catalogue.product(row), liked, language))
+                return reason(
+                    "like",
+                    language,
+                    title=liked.title,
+                    same=same(self.catalogue.product(row), liked, language),
+                )
         if row in evidence and evidence[row][1] > 1:
             item, shoppers = evidence[row]
-            return reason("bought_with", language, title=self.catalogue.product(item).title, shoppers=shoppers)
+            return reason(
+                "bought_with", language, title=self.catalogue.product(item).title, shoppers=shoppers
+            )
         if lead == "cf":
-            return reason("taste", language, title=self.catalogue.product(int(history.items[int(np.argmax(history.query))])).title)
+            return reason(
+                "taste",
+                language,
+                title=self.catalogue.product(int(history.items[int(np.argmax(history.query))])).title,
+            )
         return reason("popular", language)
 
     # -- similar ---------------------------------------------------------------------------------------------
 
-    def similar(self, product_id: str, k: int = 10, *, weights: Mapping[str, float] | None = None, language: str = "en") -> list[Hit]:
+    def similar(
+        self,
+        product_id: str,
+        k: int = 10,
+        *,
+        weights: Mapping[str, float] | None = None,
+        language: str = "en",
+    ) -> list[Hit]:
         """The `k` products most like one; `weights` of ``text`` and ``behaviour``.
 
         Raises:
@@ -273,13 +351,23 @@ class Ranker:
             self._like_hit(product, self.catalogue.product(int(r)), float(s), p, int(n), language)
             for r, s, p, n in zip(rows, scores, parts, shared, strict=True)
         ]
-        others = [n for n in self._new().values() if n.product.product_id != product_id and n.product.available]
+        others = [
+            n for n in self._new().values() if n.product.product_id != product_id and n.product.available
+        ]
         if others and weight["text"] > 0:
             if vector is None:
-                vector = self.searcher.vectors[int(self.catalogue.text_of[row])].astype(np.float32) if len(self.searcher.vectors) else self._encode_product(product)
+                vector = (
+                    self.searcher.vectors[int(self.catalogue.text_of[row])].astype(np.float32)
+                    if len(self.searcher.vectors)
+                    else self._encode_product(product)
+                )
             for other in others:
                 value = max(0.0, float(other.vector @ vector))
-                hits.append(self._like_hit(product, other.product, value, np.array([value, 0.0], np.float32), 0, language))
+                hits.append(
+                    self._like_hit(
+                        product, other.product, value, np.array([value, 0.0], np.float32), 0, language
+                    )
+                )
             hits.sort(key=lambda hit: -hit.score)
         return hits[:k]
 
@@ -287,11 +375,21 @@ class Ranker:
         if not len(self.searcher.vectors):
             return np.zeros(0, np.int32), np.zeros(0, np.float32)
         found = self.searcher.near.search(vector, k)
-        rows, values = self.likeness.near_texts(np.asarray(found.keys).astype(np.int64), 1.0 - np.asarray(found.distances), k)
+        rows, values = self.likeness.near_texts(
+            np.asarray(found.keys).astype(np.int64), 1.0 - np.asarray(found.distances), k
+        )
         kept = self._mask()[rows]
         return rows[kept][:k], np.maximum(values[kept][:k], 0)
 
-    def _like_hit(self, product: Product, other: Product, score: float, parts: NDArray[np.float32], shared: int, language: str) -> Hit:
+    def _like_hit(
+        self,
+        product: Product,
+        other: Product,
+        score: float,
+        parts: NDArray[np.float32],
+        shared: int,
+        language: str,
+    ) -> Hit:
         if parts[1] > parts[0] and shared > 0:
             why = reason("together", language, shoppers=shared)
         else:
@@ -300,7 +398,15 @@ class Ranker:
 
     # -- search ----------------------------------------------------------------------------------------------
 
-    def search(self, query: str, user: str | None = None, k: int = 20, offset: int = 0, filters: Filters | None = None, language: str = "en") -> SearchPage:
+    def search(
+        self,
+        query: str,
+        user: str | None = None,
+        k: int = 20,
+        offset: int = 0,
+        filters: Filters | None = None,
+        language: str = "en",
+    ) -> SearchPage:
         """Products for a query, by words and by meaning, with facets; an empty query browses what passes the filters.
 
         Raises:
@@ -308,19 +414,37 @@ class Ranker:
         """
         _check_k(k)
         if not 0 <= offset <= 10_000:
-            raise QueryError("offset must be between 0 and 10000", mend="Narrow the query with filters instead of paging on", parameter="offset")
+            raise QueryError(
+                "offset must be between 0 and 10000",
+                mend="Narrow the query with filters instead of paging on",
+                parameter="offset",
+            )
         self.refresh()
         new = self._matching_new(query, filters or Filters())
         # New products lie over the list of the bundle: with j of them, j fewer places come from it.
         depth = k + offset if new else k
-        found = self.searcher.search(query, depth, 0 if new else offset, filters, self._affinity(user), self._hidden())
+        found = self.searcher.search(
+            query, depth, 0 if new else offset, filters, self._affinity(user), self._hidden()
+        )
         hits = [
-            Hit(self.catalogue.product(int(row)), float(score), self._why_found(query, int(row), float(word), float(near), found, language), {"words": float(word), "meaning": float(near)})
-            for row, score, word, near in zip(found.rows, found.scores, found.words, found.meaning, strict=True)
+            Hit(
+                self.catalogue.product(int(row)),
+                float(score),
+                self._why_found(query, int(row), float(word), float(near), found, language),
+                {"words": float(word), "meaning": float(near)},
+            )
+            for row, score, word, near in zip(
+                found.rows, found.scores, found.words, found.meaning, strict=True
+            )
         ]
         if new:
-            hits = sorted([*hits, *(Hit(n.product, score, reason("new", language)) for n, score in new)], key=lambda hit: -hit.score)[offset : offset + k]
-        corrected = " ".join(found.corrected.get(w, w) for w in query.lower().split()) if found.corrected else ""
+            hits = sorted(
+                [*hits, *(Hit(n.product, score, reason("new", language)) for n, score in new)],
+                key=lambda hit: -hit.score,
+            )[offset : offset + k]
+        corrected = (
+            " ".join(found.corrected.get(w, w) for w in query.lower().split()) if found.corrected else ""
+        )
         return SearchPage(hits, found.total + len(new), found.facets, found.relaxed, corrected)
 
     def _matching_new(self, query: str, filters: Filters) -> list[tuple[NewProduct, float]]:
@@ -338,10 +462,17 @@ class Ranker:
                 if not query.strip():
                     out.append((candidate, 0.5))
                 continue
-            share = sum(0.5 * (w in candidate.words) + 0.5 * (w in candidate.title_words) for w in words) / len(words)
+            share = sum(
+                0.5 * (w in candidate.words) + 0.5 * (w in candidate.title_words) for w in words
+            ) / len(words)
             near = max(0.0, (float(candidate.vector @ vector) - low) / (1 - low))
             if share > 0 or near > 0 or candidate.product.product_id == query.strip():
-                out.append((candidate, 2.0 if candidate.product.product_id == query.strip() else (1 - v) * share + v * near))
+                out.append(
+                    (
+                        candidate,
+                        2.0 if candidate.product.product_id == query.strip() else (1 - v) * share + v * near,
+                    )
+                )
         return out
 
     def _affinity(self, user: str | None) -> dict[int, float]:
@@ -353,7 +484,9 @@ class Ranker:
         peak = float(sums.max(initial=0))
         return {int(i): float(sums[i] / peak) for i in np.flatnonzero(sums)} if peak > 0 else {}
 
-    def _why_found(self, query: str, row: int, word: float, near: float, found: Found, language: str) -> Reason:
+    def _why_found(
+        self, query: str, row: int, word: float, near: float, found: Found, language: str
+    ) -> Reason:
         if not query.strip():
             return reason("browse", language)
         if query.strip().lower() == str(self.catalogue.ids[row]).lower():
@@ -367,7 +500,9 @@ class Ranker:
         return reason("meaning" if near > 0 else "words", language, words="…")
 
     def _stems(self, row: int) -> frozenset[str]:
-        text = " ".join(str(self.catalogue.columns[name][row]) for name in ("title", "brand", "category", "size"))
+        text = " ".join(
+            str(self.catalogue.columns[name][row]) for name in ("title", "brand", "category", "size")
+        )
         return frozenset(stem(w) for w in surface_words(text, 200))
 
     def suggest(self, text: str, k: int = 8) -> list[str]:
@@ -375,7 +510,12 @@ class Ranker:
         _check_k(k)
         self.refresh()
         typed = " ".join(text.lower().split())
-        new = [n.product.title for n in self._new().values() if typed and any(w.startswith(typed) for w in (n.product.title.lower(), *n.product.title.lower().split()))]
+        new = [
+            n.product.title
+            for n in self._new().values()
+            if typed
+            and any(w.startswith(typed) for w in (n.product.title.lower(), *n.product.title.lower().split()))
+        ]
         return list(dict.fromkeys([*self.searcher.suggest(text, k), *new]))[:k]
 
 
@@ -384,13 +524,19 @@ def _passes(product: Product, filters: Filters) -> bool:
         return False
     if filters.brand and product.brand not in filters.brand:
         return False
-    if filters.category and not any(product.category == f or product.category.startswith(f"{f} >") for f in filters.category):
+    if filters.category and not any(
+        product.category == f or product.category.startswith(f"{f} >") for f in filters.category
+    ):
         return False
     if filters.price_min is not None and (product.price is None or float(product.price) < filters.price_min):
         return False
-    return filters.price_max is None or (product.price is not None and float(product.price) <= filters.price_max)
+    return filters.price_max is None or (
+        product.price is not None and float(product.price) <= filters.price_max
+    )
 
 
 def _check_k(k: int) -> None:
     if not 1 <= k <= MAX_K:
-        raise QueryError(f"k must be between 1 and {MAX_K}", mend="Ask for fewer, or page with offset", parameter="k")
+        raise QueryError(
+            f"k must be between 1 and {MAX_K}", mend="Ask for fewer, or page with offset", parameter="k"
+        )

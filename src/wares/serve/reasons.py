@@ -7,9 +7,15 @@ from typing import Any
 from wares.core.nouns import Product, Reason
 
 TEXTS: dict[str, dict[str, str]] = {
-    "bought_with": {"en": "bought with {title} by {shoppers} shoppers", "zh": "{shoppers} 位顾客同时购买了 {title}"},
+    "bought_with": {
+        "en": "bought with {title} by {shoppers} shoppers",
+        "zh": "{shoppers} 位顾客同时购买了 {title}",
+    },
     "taste": {"en": "fits what you usually buy, such as {title}", "zh": "符合您的购买习惯，例如 {title}"},
-    "again": {"en": "you bought this {times} times, last on {date}", "zh": "您买过 {times} 次，最近一次 {date}"},
+    "again": {
+        "en": "you bought this {times} times, last on {date}",
+        "zh": "您买过 {times} 次，最近一次 {date}",
+    },
     "again_once": {"en": "you bought this on {date}", "zh": "您于 {date} 买过"},
     "like": {"en": "like {title}: {same}", "zh": "与 {title} 相似：{same}"},
     "popular": {"en": "bought by many shoppers lately", "zh": "近期热销"},
@@ -21,7 +27,15 @@ TEXTS: dict[str, dict[str, str]] = {
     "browse": {"en": "best-seller here", "zh": "热销商品"},
     "together": {"en": "{shoppers} shoppers have both", "zh": "{shoppers} 位顾客两者都买"},
 }
-_SAME = {"en": {"category": "same category", "brand": "same brand", "size": "same size", "text": "similar description"}, "zh": {"category": "同类目", "brand": "同品牌", "size": "同规格", "text": "描述相近"}}
+_SAME = {
+    "en": {
+        "category": "same category",
+        "brand": "same brand",
+        "size": "same size",
+        "text": "similar description",
+    },
+    "zh": {"category": "同类目", "brand": "同品牌", "size": "同规格", "text": "描述相近"},
+}
 
 
 def reason(code: str, language: str = "en", **facts: Any) -> Reason:
@@ -31,7 +45,11 @@ def reason(code: str, language: str = "en", **facts: Any) -> Reason:
 
 def same(one: Product, other: Product, language: str) -> str:
     """What two products share, in words: ``same category, brand and size``."""
-    shared = [name for name in ("category", "brand", "size") if getattr(one, name) and getattr(one, name) == getattr(other, name)]
+    shared = [
+        name
+        for name in ("category", "brand", "size")
+        if getattr(one, name) and getattr(one, name) == getattr(other, name)
+    ]
     words = _SAME[language]
     if not shared:
         return words["text"]

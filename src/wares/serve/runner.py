@@ -30,8 +30,17 @@ def free_port(host: str, port: int) -> int:
             probe.bind((host, port))
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
-                raise Unavailable(f"port {port} on {host} is in use", mend="Stop the program that listens there, or take another: `wares serve --port 8001`", port=port) from None
-            raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}", mend="Use 127.0.0.1, 0.0.0.0 or an address of this machine", key="serve.host", source=host) from None
+                raise Unavailable(
+                    f"port {port} on {host} is in use",
+                    mend="Stop the program that listens there, or take another: `wares serve --port 8001`",
+                    port=port,
+                ) from None
+            raise ConfigError(
+                f"cannot listen on {host}:{port}: {error.strerror}",
+                mend="Use 127.0.0.1, 0.0.0.0 or an address of this machine",
+                key="serve.host",
+                source=host,
+            ) from None
         return int(probe.getsockname()[1])
 
 

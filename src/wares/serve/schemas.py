@@ -29,7 +29,9 @@ def _not_blank(text: str) -> str:
 
 
 Text = Annotated[str, AfterValidator(_storable)]
-Id = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_storable), AfterValidator(_not_blank)]
+Id = Annotated[
+    str, Field(min_length=1, max_length=200), AfterValidator(_storable), AfterValidator(_not_blank)
+]
 Money = Annotated[Decimal, Field(ge=0, le=10_000_000, allow_inf_nan=False, max_digits=24)]
 
 
@@ -60,7 +62,9 @@ class EventsIn(BaseModel):
 
     model_config = ConfigDict(
         extra="forbid",
-        json_schema_extra={"examples": [{"events": [{"user_id": "900", "product_id": "1029743", "kind": "purchase"}]}]},
+        json_schema_extra={
+            "examples": [{"events": [{"user_id": "900", "product_id": "1029743", "kind": "purchase"}]}]
+        },
     )
     events: Annotated[list[EventIn], Field(min_length=1, max_length=1000)]
 
@@ -78,9 +82,20 @@ class ProductIn(BaseModel):
 
     model_config = ConfigDict(
         extra="forbid",
-        json_schema_extra={"examples": [{"title": "Oat cookies, store brand, 12 oz", "brand": "Store brand", "category": "Grocery > Cookies/cones", "price": "2.49"}]},
+        json_schema_extra={
+            "examples": [
+                {
+                    "title": "Oat cookies, store brand, 12 oz",
+                    "brand": "Store brand",
+                    "category": "Grocery > Cookies/cones",
+                    "price": "2.49",
+                }
+            ]
+        },
     )
-    title: Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(_storable), AfterValidator(_not_blank)]
+    title: Annotated[
+        str, Field(min_length=1, max_length=2000), AfterValidator(_storable), AfterValidator(_not_blank)
+    ]
     description: Annotated[Text, Field(max_length=100_000)] = ""
     brand: Annotated[Text, Field(max_length=500)] = ""
     category: Annotated[Text, Field(max_length=1000)] = ""
@@ -90,7 +105,9 @@ class ProductIn(BaseModel):
     image: Annotated[Text, Field(max_length=5000)] = ""
     url: Annotated[Text, Field(max_length=5000)] = ""
     available: bool = True
-    attributes: dict[Text, Annotated[Text, Field(max_length=5000)]] = Field(default_factory=dict[str, str], max_length=200)
+    attributes: dict[Text, Annotated[Text, Field(max_length=5000)]] = Field(
+        default_factory=dict[str, str], max_length=200
+    )
 
 
 class ProductOut(BaseModel):

@@ -46,7 +46,9 @@ class Columns:
         return cls(items, column_of)
 
 
-def to_matrix(data: Interactions, columns: Columns, values: NDArray[np.float32] | None = None) -> sp.csr_matrix:
+def to_matrix(
+    data: Interactions, columns: Columns, values: NDArray[np.float32] | None = None
+) -> sp.csr_matrix:
     """The users × columns matrix, binary unless `values (nnz,)` are given."""
     column = columns.column_of[data.items]
     kept = column >= 0
@@ -70,7 +72,9 @@ class Ease:
         if fault == 0:
             inverse, fault = scipy.linalg.lapack.spotri(factor, lower=True, overwrite_c=True)
         if fault:
-            raise np.linalg.LinAlgError(f"the Gram matrix is not positive definite (LAPACK {fault}); raise the regularisation")
+            raise np.linalg.LinAlgError(
+                f"the Gram matrix is not positive definite (LAPACK {fault}); raise the regularisation"
+            )
         diagonal = np.diag(inverse).copy()
         for start in range(0, n, BLOCK):
             stop = min(n, start + BLOCK)
@@ -103,11 +107,15 @@ class Factors:
         rank = max(1, min(rank, n_users, n))
         if n_users <= EXACT_USERS:
             gram = (matrix @ matrix.T).toarray().astype(np.float64)
-            values, left = scipy.linalg.eigh(gram, subset_by_index=(n_users - rank, n_users - 1), overwrite_a=True)
+            values, left = scipy.linalg.eigh(
+                gram, subset_by_index=(n_users - rank, n_users - 1), overwrite_a=True
+            )
             keep = values > max(1e-6, values[-1] * 1e-9)
             values, left = values[keep][::-1], left[:, keep][:, ::-1]
             self.values: NDArray[np.float32] = np.sqrt(values).astype(np.float32)
-            self.right: NDArray[np.float32] = np.asarray(matrix.T @ (left / np.sqrt(values)).astype(np.float32), np.float32)
+            self.right: NDArray[np.float32] = np.asarray(
+                matrix.T @ (left / np.sqrt(values)).astype(np.float32), np.float32
+            )
             return
         rng = np.random.default_rng(seed)
         basis = np.asarray(matrix.T @ rng.standard_normal((n_users, rank + 16), np.float32))
@@ -127,7 +135,9 @@ class LowRankEase:
 
     def __init__(self, factors: Factors, regularisation: float) -> None:
         s2 = factors.values**2
-        self.left: NDArray[np.float32] = factors.right * np.sqrt(s2 / (s2 + regularisation)).astype(np.float32)
+        self.left: NDArray[np.float32] = factors.right * np.sqrt(s2 / (s2 + regularisation)).astype(
+            np.float32
+        )
         slack = np.maximum(1.0 - (self.left**2).sum(1), 1e-3)
         self.right: NDArray[np.float32] = self.left / slack[:, None]
         self._self = (self.left * self.right).sum(1)

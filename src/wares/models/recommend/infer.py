@@ -72,7 +72,10 @@ class Recommender:
     def __init__(self, folder: Path) -> None:
         self.manifest = open_artifact(folder, KIND)
         self.params: dict[str, Any] = self.manifest["params"]
-        self.weights = {mode: np.array([self.params[key][name] for name in SIGNALS], np.float32) for mode, key in ((True, "blend"), (False, "blend_new"))}
+        self.weights = {
+            mode: np.array([self.params[key][name] for name in SIGNALS], np.float32)
+            for mode, key in ((True, "blend"), (False, "blend_new"))
+        }
         self.n_items = int(self.manifest["n_items"])
         self.cf_row: NDArray[Any] = load_array(folder, "cf_row")
         self.cf_ids: NDArray[Any] = load_array(folder, "cf_ids")
@@ -122,7 +125,9 @@ class Recommender:
         signals /= np.where(peak > 0, peak, 1)
         return Candidates(ids, signals)
 
-    def _collaborative(self, items: NDArray[np.int32], query: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[Any]]:
+    def _collaborative(
+        self, items: NDArray[np.int32], query: NDArray[np.float32]
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
         rows = self.cf_row[items]
         known = rows >= 0
         if not known.any():
@@ -150,7 +155,9 @@ class Recommender:
         scores[own[there]] -= query[there] * squares[own[there]]
         column[wanted] = np.maximum(scores / np.maximum(1.0 - squares, 1e-3), 0)
 
-    def _by_text(self, items: NDArray[np.int32], query: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[Any]]:
+    def _by_text(
+        self, items: NDArray[np.int32], query: NDArray[np.float32]
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
         if not len(items) or not self.text_ids.size:
             return np.zeros(0, np.int32), np.zeros(0, np.float32)
         rows = self.text_of[items]
@@ -221,7 +228,10 @@ class Recommender:
         out: dict[int, tuple[int, int]] = {}
         # Weakest first, so that the strongest is written last.
         for i in np.argsort(value, kind="stable").tolist():
-            out[int(ids[line[i], column[i]])] = (int(history.items[known[line[i]]]), int(self.cf_shared[mine[line[i]], column[i]]))
+            out[int(ids[line[i], column[i]])] = (
+                int(history.items[known[line[i]]]),
+                int(self.cf_shared[mine[line[i]], column[i]]),
+            )
         return out
 
     def nearest_text(self, item: int, history: History) -> int | None:

@@ -47,8 +47,12 @@ class Params:
     query: int = 0
     rebuy: int = 0
     repeat: bool = False
-    blend: dict[str, float] = field(default_factory=lambda: {"cf": 1.0, "text": 0.1, "popular": 0.05, "repeat": 0.0})
-    blend_new: dict[str, float] = field(default_factory=lambda: {"cf": 1.0, "text": 0.1, "popular": 0.05, "repeat": 0.0})
+    blend: dict[str, float] = field(
+        default_factory=lambda: {"cf": 1.0, "text": 0.1, "popular": 0.05, "repeat": 0.0}
+    )
+    blend_new: dict[str, float] = field(
+        default_factory=lambda: {"cf": 1.0, "text": 0.1, "popular": 0.05, "repeat": 0.0}
+    )
     tail: float = 0.0
     tail_scale: float = 0.6
     new_share: float = 0.05
@@ -77,7 +81,11 @@ def history_of(data: Interactions, user: int, params: Params) -> History:
     part = data.of(user)
     decayed = data.decayed[part]
     return History(
-        data.items[part], np.log2(1.0 + decayed[:, params.query]).astype(np.float32), decayed[:, params.rebuy].astype(np.float32), data.times[part], data.last[part]
+        data.items[part],
+        np.log2(1.0 + decayed[:, params.query]).astype(np.float32),
+        decayed[:, params.rebuy].astype(np.float32),
+        data.times[part],
+        data.last[part],
     )
 
 
@@ -93,13 +101,21 @@ class Collaborative:
     """The collaborative part over the supported columns; ``at`` gives a model for a regularisation."""
 
     def __init__(
-        self, data: Interactions, config: Recommend, memory_gb: float, seed: int, side: sp.csr_matrix | None = None, side_weight: float = 0.0
+        self,
+        data: Interactions,
+        config: Recommend,
+        memory_gb: float,
+        seed: int,
+        side: sp.csr_matrix | None = None,
+        side_weight: float = 0.0,
     ) -> None:
         self.columns = cf.Columns.supported(data, config.min_support)
         self.users = self.matrix = cf.to_matrix(data, self.columns, fit_values(data))
         if side is not None and side_weight > 0:
             # CEASE (Jeunen, Van Balen, Goethals, RecSys 2020): entities of a graph act as further users.
-            self.matrix = sp.vstack([self.users, side[:, self.columns.items] * np.float32(side_weight)]).tocsr()
+            self.matrix = sp.vstack(
+                [self.users, side[:, self.columns.items] * np.float32(side_weight)]
+            ).tocsr()
         self.kind = choose_model(config, len(self.columns.items), memory_gb)
         self.config, self.seed = config, seed
         self._factors: cf.Factors | None = None
@@ -164,7 +180,11 @@ def fit(
         items = part.columns.items
         row_of = part.columns.column_of
     else:
-        ids, weights, shared = np.zeros((0, 1), np.int32), np.zeros((0, 1), np.float32), np.zeros((0, 1), np.uint16)
+        ids, weights, shared = (
+            np.zeros((0, 1), np.int32),
+            np.zeros((0, 1), np.float32),
+            np.zeros((0, 1), np.uint16),
+        )
         items, row_of = np.zeros(0, np.int32), np.full(data.n_items, -1, np.int32)
     save_arrays(
         folder, cf_row=row_of, cf_ids=np.where(ids >= 0, items[np.maximum(ids, 0)] if len(items) else ids, -1).astype(np.int32),
@@ -172,7 +192,15 @@ def fit(
     )  # fmt: skip
     factors = model.left if isinstance(model, cf.LowRankEase) else np.zeros((0, 1), np.float32)
     save_arrays(folder, cf_factors=factors, cf_squares=(factors**2).sum(1))
-    return seal(folder, KIND, n_items=data.n_items, columns=len(items), params=params.to_json(), decays=list(data.decays), by_position=data.by_position)
+    return seal(
+        folder,
+        KIND,
+        n_items=data.n_items,
+        columns=len(items),
+        params=params.to_json(),
+        decays=list(data.decays),
+        by_position=data.by_position,
+    )
 
 
 def _text_items(text: TextSide, sold: NDArray[np.int64]) -> NDArray[np.int32]:

@@ -59,7 +59,19 @@ def tune(
     progress("blend")
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "model"
-        fit(data, popular, text, category_of, params, config, folder, memory_gb=memory_gb, seed=seed, part=part, model=model)
+        fit(
+            data,
+            popular,
+            text,
+            category_of,
+            params,
+            config,
+            folder,
+            memory_gb=memory_gb,
+            seed=seed,
+            part=part,
+            model=model,
+        )
         del model
         table, weights = _choose_blend(Recommender(folder), data, users, truth, fresh, params)
         if config.tail < 0:
@@ -70,7 +82,12 @@ def tune(
 
 
 def _choose_regularisation(
-    data: Interactions, part: Collaborative, users: NDArray[np.int64], fresh: list[NDArray[np.int32]], config: Recommend, params: Params
+    data: Interactions,
+    part: Collaborative,
+    users: NDArray[np.int64],
+    fresh: list[NDArray[np.int32]],
+    config: Recommend,
+    params: Params,
 ) -> cf.ItemModel:
     """Walk the ordered grid from its middle uphill; each lambda is judged with its best forgetting."""
     grid = sorted(config.regularisation)
@@ -80,7 +97,10 @@ def _choose_regularisation(
     def judge(at: int) -> float:
         if at not in tried:
             model = part.at(grid[at])
-            scored = [(_discovery(model, part, data, users, fresh, decay), -decay) for decay in range(len(data.decays))]
+            scored = [
+                (_discovery(model, part, data, users, fresh, decay), -decay)
+                for decay in range(len(data.decays))
+            ]
             value, decay = max(scored)
             for other in [o for o in tried if tried[o][0] <= value]:
                 tried[other] = (*tried[other][:2], None)  # type: ignore[assignment]
@@ -119,7 +139,12 @@ def _choose_side(
 
 
 def _discovery(
-    model: cf.ItemModel, part: Collaborative, data: Interactions, users: NDArray[np.int64], fresh: list[NDArray[np.int32]], decay: int
+    model: cf.ItemModel,
+    part: Collaborative,
+    data: Interactions,
+    users: NDArray[np.int64],
+    fresh: list[NDArray[np.int32]],
+    decay: int,
 ) -> float:
     """Mean NDCG@10 of the collaborative part alone on what users had not taken up before."""
     query = matrix_of(data, part.columns, users, decay)
@@ -149,7 +174,12 @@ def _dcg(hits: NDArray[Any]) -> float:
 
 
 def _choose_blend(
-    model: Recommender, data: Interactions, users: NDArray[np.int64], truth: Sequence[NDArray[np.int32]], fresh: list[NDArray[np.int32]], params: Params
+    model: Recommender,
+    data: Interactions,
+    users: NDArray[np.int64],
+    truth: Sequence[NDArray[np.int32]],
+    fresh: list[NDArray[np.int32]],
+    params: Params,
 ) -> tuple[_Table, NDArray[np.float32]]:
     """Weigh the signals, with and without repeats; returns the table and weights of the mode that the shop uses."""
     best = -1.0
@@ -185,7 +215,14 @@ class _Table:
     """Candidates of many users in one padded array, so that a trial of weights is one matrix product."""
 
     def __init__(
-        self, model: Recommender, data: Interactions, users: NDArray[np.int64], truth: list[NDArray[np.int32]], params: Params, *, repeats: bool
+        self,
+        model: Recommender,
+        data: Interactions,
+        users: NDArray[np.int64],
+        truth: list[NDArray[np.int32]],
+        params: Params,
+        *,
+        repeats: bool,
     ) -> None:
         pairs = [(u, t) for u, t in zip(users, truth, strict=True) if len(t)]
         found = [model.candidates(history_of(data, int(u), params), repeats=repeats) for u, _ in pairs]
@@ -213,7 +250,9 @@ class _Table:
         hits = np.take_along_axis(self.hits, np.take_along_axis(top, order, 1), 1)
         return float((hits / np.log2(np.arange(2, k + 2)) @ np.ones(k) / self.ideal).mean())
 
-    def ascend(self, weights: NDArray[np.float32], frozen: tuple[int, ...] = ()) -> tuple[NDArray[np.float32], float]:
+    def ascend(
+        self, weights: NDArray[np.float32], frozen: tuple[int, ...] = ()
+    ) -> tuple[NDArray[np.float32], float]:
         """Coordinate ascent over the grid, until a whole round changes nothing."""
         best = self.ndcg(weights)
         for _ in range(4):

@@ -44,7 +44,13 @@ def schema() -> tantivy.Schema:
 
 def completion_text(column: str, cell: str) -> str:
     """What of a cell is worth proposing: the leaf of a category path, a title up to its first comma."""
-    part = cell.rsplit(">", 1)[-1] if column == "category" else cell.split(",", 1)[0] if column == "title" else cell
+    part = (
+        cell.rsplit(">", 1)[-1]
+        if column == "category"
+        else cell.split(",", 1)[0]
+        if column == "title"
+        else cell
+    )
     return " ".join(part.split())
 
 
@@ -59,7 +65,13 @@ class Filters:
     available: bool | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.brand or self.category or self.available is not None or self.price_min is not None or self.price_max is not None)
+        return bool(
+            self.brand
+            or self.category
+            or self.available is not None
+            or self.price_min is not None
+            or self.price_max is not None
+        )
 
 
 @dataclass(slots=True)
@@ -79,7 +91,9 @@ class Found:
 class Searcher:
     """The search of a bundle."""
 
-    def __init__(self, folder: Path, catalogue: Catalogue, encode: Callable[[str], NDArray[np.float32]] | None) -> None:
+    def __init__(
+        self, folder: Path, catalogue: Catalogue, encode: Callable[[str], NDArray[np.float32]] | None
+    ) -> None:
         self.manifest = open_artifact(folder, KIND)
         self.config: dict[str, Any] = self.manifest["config"]
         self.catalogue, self.encode = catalogue, encode
@@ -114,12 +128,18 @@ class Searcher:
 
         def exact(token: str) -> list[Any]:
             fields = [name for name in FIELDS if self.words.doc_freq(name, token) > 0]
-            return [query.boost_query(query.term_query(self.schema, f, token), float(boosts.get(f, 1.0))) for f in fields]
+            return [
+                query.boost_query(query.term_query(self.schema, f, token), float(boosts.get(f, 1.0)))
+                for f in fields
+            ]
 
         def begun() -> list[Any]:
             if not prefix or len(word) < 2:
                 return []
-            return [query.boost_query(query.fuzzy_term_query(self.schema, f, word, 0, prefix=True), 0.5) for f in ("title", "brand", "category")]
+            return [
+                query.boost_query(query.fuzzy_term_query(self.schema, f, word, 0, prefix=True), 0.5)
+                for f in ("title", "brand", "category")
+            ]
 
         found = exact(token)
         if not found:
@@ -148,7 +168,11 @@ class Searcher:
         query, out = tantivy.Query, []
         kind = tantivy.FieldType.Integer
         for name, codes in limited.items():
-            out.append(query.term_set_query(self.schema, f"{name}_code", [int(c) for c in codes]) if len(codes) else query.empty_query())
+            out.append(
+                query.term_set_query(self.schema, f"{name}_code", [int(c) for c in codes])
+                if len(codes)
+                else query.empty_query()
+            )
         if filters.price_min is not None or filters.price_max is not None:
             low, high = _price_bounds(filters)
             out.append(query.range_query(self.schema, "price", kind, low, high))
@@ -159,13 +183,21 @@ class Searcher:
     def _codes(self, filters: Filters) -> dict[str, NDArray[Any]]:
         limited: dict[str, NDArray[Any]] = {}
         if filters.brand:
-            limited["brand"] = np.array([row for name in filters.brand if (row := self.brands.find(name)) >= 0], np.int32)
+            limited["brand"] = np.array(
+                [row for name in filters.brand if (row := self.brands.find(name)) >= 0], np.int32
+            )
         if filters.category:
-            hits = [i for i, name in enumerate(self.category_names) if any(name == f or name.startswith(f"{f} >") for f in filters.category)]
+            hits = [
+                i
+                for i, name in enumerate(self.category_names)
+                if any(name == f or name.startswith(f"{f} >") for f in filters.category)
+            ]
             limited["category"] = np.array(hits, np.int32)
         return limited
 
-    def _keep(self, rows: NDArray[Any], filters: Filters, limited: dict[str, NDArray[Any]]) -> NDArray[np.bool_]:
+    def _keep(
+        self, rows: NDArray[Any], filters: Filters, limited: dict[str, NDArray[Any]]
+    ) -> NDArray[np.bool_]:
         keep = np.ones(len(rows), bool)
         if "brand" in limited:
             keep &= np.isin(self.catalogue.brand_of[rows], limited["brand"])
@@ -179,19 +211,28 @@ class Searcher:
             keep &= self.catalogue.available[rows] == int(filters.available)
         return keep
 
-    def _by_words(self, text: str, words: list[str], limits: list[Any], found: Found) -> tuple[NDArray[Any], NDArray[Any], int]:
+    def _by_words(
+        self, text: str, words: list[str], limits: list[Any], found: Found
+    ) -> tuple[NDArray[Any], NDArray[Any], int]:
         query, occur = tantivy.Query, tantivy.Occur
-        parts = [self._word(t, prefix=i == len(words) - 1 and not text.endswith(" "), corrected=found.corrected) for i, t in enumerate(words)]
+        parts = [
+            self._word(t, prefix=i == len(words) - 1 and not text.endswith(" "), corrected=found.corrected)
+            for i, t in enumerate(words)
+        ]
         known = [p for p in parts if p is not None]
         code = query.boost_query(query.term_query(self.schema, "code", text.strip().lower()[:200]), 50.0)
         must = [(occur.Must, q) for q in limits]
         if len(known) == len(parts) and known:
             every = query.boolean_query([(occur.Must, q) for q in known])
-            rows, scores, total = self._run(query.boolean_query([(occur.Must, query.disjunction_max_query([every, code])), *must]))
+            rows, scores, total = self._run(
+                query.boolean_query([(occur.Must, query.disjunction_max_query([every, code])), *must])
+            )
             if total or len(known) == 1:
                 return rows, scores, total
         some = [*known, code]
-        rows, scores, total = self._run(query.boolean_query([(occur.Must, query.boolean_query([(occur.Should, q) for q in some])), *must]))
+        rows, scores, total = self._run(
+            query.boolean_query([(occur.Must, query.boolean_query([(occur.Should, q) for q in some])), *must])
+        )
         if total and len(words) > 1:
             found.relaxed = "any of the words"
         return rows, scores, total
@@ -200,15 +241,19 @@ class Searcher:
         result = self.words.search(query, DEPTH, count=True)
         scores = np.array([score for score, _ in result.hits], np.float32)
         rows = self.words.fast_field_values("row", [address for _, address in result.hits])
-        return np.array(rows, np.int32), scores, int(result.count or 0)
+        return np.array(rows, np.int32), scores, int(getattr(result, "count", 0) or 0)
 
     # -- meaning ---------------------------------------------------------------------------------------------
 
     def _by_meaning(self, vector: NDArray[np.float32]) -> NDArray[Any]:
         """Products of the texts nearest to the query."""
         found = self.near.search(vector, NEAR_TEXTS)
-        keys = np.asarray(found.keys).astype(np.int64)[1.0 - np.asarray(found.distances) >= self.config["min_cosine"]]
-        rows = [self.members[int(self.members_ptr[key]) : int(self.members_ptr[key + 1])][:A_TEXT] for key in keys]
+        keys = np.asarray(found.keys).astype(np.int64)[
+            1.0 - np.asarray(found.distances) >= self.config["min_cosine"]
+        ]
+        rows = [
+            self.members[int(self.members_ptr[key]) : int(self.members_ptr[key + 1])][:A_TEXT] for key in keys
+        ]
         return np.concatenate(rows).astype(np.int32) if rows else np.zeros(0, np.int32)
 
     def _cosines(self, rows: NDArray[Any], vector: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -218,7 +263,13 @@ class Searcher:
     # -- answers ---------------------------------------------------------------------------------------------
 
     def search(
-        self, text: str, k: int, offset: int = 0, filters: Filters | None = None, affinity: dict[int, float] | None = None, hidden: NDArray[np.int32] | None = None
+        self,
+        text: str,
+        k: int,
+        offset: int = 0,
+        filters: Filters | None = None,
+        affinity: dict[int, float] | None = None,
+        hidden: NDArray[np.int32] | None = None,
     ) -> Found:
         """Products for `text`: places `offset` to `offset + k` of the fused list.
 
@@ -234,7 +285,11 @@ class Searcher:
         if not words:
             return self._browse(text, k, offset, filters, limited, found, hidden)
         rows, lexical, total = self._by_words(text, words, self._limits(filters, limited), found)
-        meant = " ".join(found.corrected.get(word, word) for word in text[:500].lower().split()) if found.corrected else text[:500]
+        meant = (
+            " ".join(found.corrected.get(word, word) for word in text[:500].lower().split())
+            if found.corrected
+            else text[:500]
+        )
         vector = self.encode(meant) if self.encode is not None and len(self.vectors) else None
         near = self._by_meaning(vector) if vector is not None else np.zeros(0, np.int32)
         near = near[self._keep(near, filters, limited)]
@@ -251,7 +306,9 @@ class Searcher:
         near_part = np.zeros(len(everything), np.float32)
         if vector is not None and len(everything):
             # Far down the word list meaning cannot lift a product into sight any more.
-            shown = np.concatenate([np.arange(min(RESCORED, len(lexical))), np.arange(len(lexical), len(everything))])
+            shown = np.concatenate(
+                [np.arange(min(RESCORED, len(lexical))), np.arange(len(lexical), len(everything))]
+            )
             low = self.config["min_cosine"]
             near_part[shown] = np.clip((self._cosines(everything[shown], vector) - low) / (1 - low), 0, 1)
         v = float(self.config["vector_weight"])
@@ -270,7 +327,14 @@ class Searcher:
         return found
 
     def _browse(
-        self, text: str, k: int, offset: int, filters: Filters, limited: dict[str, NDArray[Any]], found: Found, hidden: NDArray[np.int32] | None
+        self,
+        text: str,
+        k: int,
+        offset: int,
+        filters: Filters,
+        limited: dict[str, NDArray[Any]],
+        found: Found,
+        hidden: NDArray[np.int32] | None,
     ) -> Found:
         if text.strip():
             return found
@@ -291,7 +355,10 @@ class Searcher:
 
     def _facets(self, rows: NDArray[Any]) -> dict[str, list[tuple[str, int]]]:
         out: dict[str, list[tuple[str, int]]] = {}
-        for name, code_of, names in (("brand", self.catalogue.brand_of, self.brands), ("category", self.catalogue.category_of, self.categories)):
+        for name, code_of, names in (
+            ("brand", self.catalogue.brand_of, self.brands),
+            ("category", self.catalogue.category_of, self.categories),
+        ):
             if name not in self.config["facets"]:
                 continue
             codes = code_of[rows]
@@ -301,11 +368,18 @@ class Searcher:
         prices = self.catalogue.prices[rows]
         prices = prices[prices >= 0]
         if len(prices):
-            edges = np.unique(np.quantile(prices, np.linspace(0, 1, PRICE_BANDS + 1)).round(-2).astype(np.int64))
+            edges = np.unique(
+                np.quantile(prices, np.linspace(0, 1, PRICE_BANDS + 1)).round(-2).astype(np.int64)
+            )
             edges[-1] = max(edges[-1], int(prices.max()))
-            bands = [(a, b) for a, b in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)] or [(int(edges[0]), int(edges[0]))]
+            bands = [(a, b) for a, b in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)] or [
+                (int(edges[0]), int(edges[0]))
+            ]
             counts = [int(((prices >= a) & ((prices < b) | (b == bands[-1][1]))).sum()) for a, b in bands]
-            out["price"] = [(f"{a / PRICE_SCALE:.2f}-{b / PRICE_SCALE:.2f}", c) for (a, b), c in zip(bands, counts, strict=True)]
+            out["price"] = [
+                (f"{a / PRICE_SCALE:.2f}-{b / PRICE_SCALE:.2f}", c)
+                for (a, b), c in zip(bands, counts, strict=True)
+            ]
         return out
 
     def suggest(self, text: str, k: int = 8) -> list[str]:

@@ -25,7 +25,12 @@ MAX_COMPLETIONS = 300_000
 
 
 def fit(
-    catalogue: Catalogue, vectors_folder: Path, sold: NDArray[np.int64], config: Search, folder: Path, progress: Callable[[int, int], None] = lambda *_: None
+    catalogue: Catalogue,
+    vectors_folder: Path,
+    sold: NDArray[np.int64],
+    config: Search,
+    folder: Path,
+    progress: Callable[[int, int], None] = lambda *_: None,
 ) -> dict[str, Any]:
     """Write the artefact into `folder`; `sold (n_items,)` ranks ties and completions."""
     home = folder / "words"
@@ -37,40 +42,68 @@ def fit(
     n = len(catalogue)
     columns = [catalogue.columns[name] for name in FIELDS]
     for row, cells in enumerate(zip(*columns, strict=True)):
-        fields: dict[str, Any] = {name: prepare(cell) for name, cell in zip(FIELDS, cells, strict=True) if cell}
+        fields: dict[str, Any] = {
+            name: prepare(cell) for name, cell in zip(FIELDS, cells, strict=True) if cell
+        }
         writer.add_document(
             tantivy.Document(
-                row=row, code=catalogue.ids[row].lower(), brand_code=int(catalogue.brand_of[row]), category_code=int(catalogue.category_of[row]),
-                price=int(prices[row]), available=int(available[row]), **fields,
-            )  # fmt: skip
+                row=row,
+                code=catalogue.ids[row].lower(),
+                brand_code=int(catalogue.brand_of[row]),
+                category_code=int(catalogue.category_of[row]),
+                price=int(prices[row]),
+                available=int(available[row]),
+                **fields,
+            )
         )
         if row % 5000 == 0:
             progress(row, n)
     writer.commit()
     writer.wait_merging_threads()
     vectors = np.asarray(load_array(vectors_folder, "vectors"))
-    graph = Index(ndim=vectors.shape[1] if vectors.ndim == 2 else 1, metric="ip", dtype="f16", connectivity=16, expansion_add=96)
+    graph = Index(
+        ndim=vectors.shape[1] if vectors.ndim == 2 else 1,
+        metric="ip",
+        dtype="f16",
+        connectivity=16,
+        expansion_add=96,
+    )
     if len(vectors):
-        graph.add(np.arange(len(vectors)), vectors.astype(np.float32), threads=1)  # one thread: the same graph every time
+        graph.add(
+            np.arange(len(vectors)), vectors.astype(np.float32), threads=1
+        )  # one thread: the same graph every time
     graph.save(str(folder / "meaning.usearch"))
     phrases, weights = _completions(catalogue, sold)
     phrases.save(folder, "phrases")
     suffixes = sorted({(suffix, i) for i, phrase in enumerate(phrases) for suffix in _suffixes(phrase)})
     StringTable.of([s for s, _ in suffixes]).save(folder, "starts")
-    names = sorted({v for v in catalogue.columns["brand"] if v}), sorted({v for v in catalogue.columns["category"] if v})
+    names = (
+        sorted({v for v in catalogue.columns["brand"] if v}),
+        sorted({v for v in catalogue.columns["category"] if v}),
+    )
     StringTable.of(names[0]).save(folder, "brands")
     StringTable.of(names[1]).save(folder, "categories")
     words, word_counts = _vocabulary(catalogue)
     words.save(folder, "words")
     log_sold = np.log1p(sold).astype(np.float32)
     order = np.lexsort((np.arange(n), -sold, catalogue.text_of)).astype(np.int32)
-    ptr = np.concatenate([[0], np.cumsum(np.bincount(catalogue.text_of, minlength=len(vectors)))]).astype(np.int64)
+    ptr = np.concatenate([[0], np.cumsum(np.bincount(catalogue.text_of, minlength=len(vectors)))]).astype(
+        np.int64
+    )
     save_arrays(
         folder, start_phrase=np.array([i for _, i in suffixes], np.int32), phrase_weight=weights, word_counts=word_counts, members=order, members_ptr=ptr,
         log_sold=log_sold / max(float(log_sold.max(initial=0)), 1.0), vectors=vectors,
     )  # fmt: skip
     # Index files carry random names, so the artefact is named by what went in.
-    content = digest([catalogue.manifest["hash"], config.model_dump(), digest(vectors[:1000].tolist()), int(sold.sum()), len(suffixes)])
+    content = digest(
+        [
+            catalogue.manifest["hash"],
+            config.model_dump(),
+            digest(vectors[:1000].tolist()),
+            int(sold.sum()),
+            len(suffixes),
+        ]
+    )
     return seal(folder, KIND, content=content, n_items=n, texts=len(vectors), config=config.model_dump())
 
 
@@ -101,4 +134,6 @@ def _vocabulary(catalogue: Catalogue) -> tuple[StringTable, NDArray[np.int64]]:
 def _suffixes(phrase: str) -> list[str]:
     """A phrase from each of its words on, so that the middle of a name can be typed too."""
     words = prepare(phrase.lower()).split() if not phrase.isascii() else phrase.lower().split()
-    return [" ".join(words[i:]) if phrase.isascii() else "".join(words[i:]) for i in range(min(len(words), 6))]
+    return [
+        " ".join(words[i:]) if phrase.isascii() else "".join(words[i:]) for i in range(min(len(words), 6))
+    ]

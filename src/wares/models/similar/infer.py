@@ -43,7 +43,9 @@ class Similar:
         self.behaviour_values: NDArray[Any] = load_array(folder, "behaviour_values")
         self.behaviour_shared: NDArray[Any] = load_array(folder, "behaviour_shared")
 
-    def near_texts(self, texts: NDArray[Any], sims: NDArray[Any], a_text: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    def near_texts(
+        self, texts: NDArray[Any], sims: NDArray[Any], a_text: int
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """The products of some texts, at most `a_text` of each, with the likeness of their text."""
         rows: list[NDArray[Any]] = []
         values: list[NDArray[Any]] = []
@@ -56,7 +58,13 @@ class Similar:
             return np.zeros(0, np.int32), np.zeros(0, np.float32)
         return np.concatenate(rows).astype(np.int32), np.concatenate(values)
 
-    def rank(self, item: int, k: int, weights: Mapping[str, float] | None = None, allowed: NDArray[np.bool_] | None = None) -> Likeness:
+    def rank(
+        self,
+        item: int,
+        k: int,
+        weights: Mapping[str, float] | None = None,
+        allowed: NDArray[np.bool_] | None = None,
+    ) -> Likeness:
         """The `k` products most like `item`, never itself; ties go to the lower row.
 
         Score: the weighted mean over the dimensions that the item has, so that a missing one never punishes.
@@ -66,7 +74,11 @@ class Similar:
         """
         weight = check_weights(weights)
         text = self.text_of[item]
-        near, near_value = self.near_texts(self.text_ids[text], self.text_sims[text].astype(np.float32), max(k, 20)) if len(self.text_ids) else (np.zeros(0, np.int32), np.zeros(0, np.float32))
+        near, near_value = (
+            self.near_texts(self.text_ids[text], self.text_sims[text].astype(np.float32), max(k, 20))
+            if len(self.text_ids)
+            else (np.zeros(0, np.int32), np.zeros(0, np.float32))
+        )
         row = int(self.behaviour_row[item])
         ids = self.behaviour_ids[row] if row >= 0 else np.zeros(0, np.int32)
         kept = ids >= 0
@@ -79,9 +91,13 @@ class Similar:
         if len(candidates):
             _place(parts[:, 0], candidates, near, near_value)
             if row >= 0:
-                _place(parts[:, 1], candidates, ids[kept], self.behaviour_values[row][kept].astype(np.float32))
+                _place(
+                    parts[:, 1], candidates, ids[kept], self.behaviour_values[row][kept].astype(np.float32)
+                )
                 _place(shared, candidates, ids[kept], self.behaviour_shared[row][kept])
-        present = np.array([weight["text"] * bool(len(near)), weight["behaviour"] * bool(kept.any())], np.float32)
+        present = np.array(
+            [weight["text"] * bool(len(near)), weight["behaviour"] * bool(kept.any())], np.float32
+        )
         total = float(present.sum())
         parts *= present / total if total > 0 else 0
         scores = parts.sum(1)
@@ -96,9 +112,15 @@ def check_weights(weights: Mapping[str, float] | None) -> dict[str, float]:
         return dict(DEFAULT)
     unknown = [name for name in weights if name not in DIMENSIONS]
     if unknown:
-        raise QueryError(f"unknown dimension {unknown[0]!r}", mend=f"Known: {', '.join(DIMENSIONS)}", parameter="weights")
+        raise QueryError(
+            f"unknown dimension {unknown[0]!r}", mend=f"Known: {', '.join(DIMENSIONS)}", parameter="weights"
+        )
     if any(not np.isfinite(value) or value < 0 for value in weights.values()) or sum(weights.values()) <= 0:
-        raise QueryError("weights must not be negative, and one must be above zero", mend="Write text:1,behaviour:2", parameter="weights")
+        raise QueryError(
+            "weights must not be negative, and one must be above zero",
+            mend="Write text:1,behaviour:2",
+            parameter="weights",
+        )
     return {name: float(weights.get(name, 0.0)) for name in DIMENSIONS}
 
 
