@@ -109,7 +109,10 @@ class Engine:
         path = Path(self._scratch.name) / f"{self._name()}.parquet"
         self.to_parquet(expression, path)
         file = pq.ParquetFile(path)
-        return pa.RecordBatchReader.from_batches(file.schema_arrow, file.iter_batches(batch_size=size))
+        # DuckDB marks a column without nulls as required, and a Delta table would hold the next rows to that.
+        schema = pa.schema([field.with_nullable(True) for field in file.schema_arrow])
+        batches = (pa.RecordBatch.from_arrays(b.columns, schema=schema) for b in file.iter_batches(batch_size=size))
+        return pa.RecordBatchReader.from_batches(schema, batches)
 
     def to_parquet(self, expression: Table, path: Path) -> None:
         """Write the result to a Parquet file."""

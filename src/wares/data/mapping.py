@@ -166,6 +166,9 @@ def guess(names: Sequence[str], table: str) -> dict[str, str]:
     for _, _, ours, theirs in claims:
         if ours not in found and theirs not in found.values():
             found[ours] = theirs
+    if table == c.PRODUCTS and c.TITLE not in found and c.DESCRIPTION in found:
+        # Many tills call the only text that they have a description.
+        found[c.TITLE] = found.pop(c.DESCRIPTION)
     return found
 
 

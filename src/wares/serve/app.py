@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,7 +18,6 @@ from fastapi import Path as PathParam
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
-import wares
 from wares.core import bundles
 from wares.core.config import FILE, Serve, load_config
 from wares.core.errors import NotFitted, QueryError, WaresError
@@ -132,7 +132,7 @@ def create_app(workspace: Path, *, require_keys: bool = False, settings: Serve |
         state.close()
 
     app = FastAPI(
-        title="wares", version=wares.__version__, lifespan=lifespan, summary=f"Search and recommendations of {config.shop.name}",
+        title="wares", version=version('wares'), lifespan=lifespan, summary=f"Search and recommendations of {config.shop.name}",
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )  # fmt: skip
     app.state.shelf, app.state.settings, app.state.gate = shelf, settings, gate
