@@ -111,7 +111,9 @@ class Engine:
         file = pq.ParquetFile(path)
         # DuckDB marks a column without nulls as required, and a Delta table would hold the next rows to that.
         schema = pa.schema([field.with_nullable(True) for field in file.schema_arrow])
-        batches = (pa.RecordBatch.from_arrays(b.columns, schema=schema) for b in file.iter_batches(batch_size=size))
+        batches = (
+            pa.RecordBatch.from_arrays(b.columns, schema=schema) for b in file.iter_batches(batch_size=size)
+        )
         return pa.RecordBatchReader.from_batches(schema, batches)
 
     def to_parquet(self, expression: Table, path: Path) -> None:

@@ -76,7 +76,9 @@ def _history(engine: Engine, store: Store, version: int | None, ids: pa.Array) -
         return empty
     prices = engine.parquet(store.files(c.PRICES, version))
     chosen = prices.select(
-        item=prices[c.PRODUCT_ID], at=prices[c.AT].epoch_seconds(), value=prices[c.PRICE].cast("float64")
+        item=prices[c.PRODUCT_ID],
+        at=prices[c.AT].truncate("s").epoch_seconds(),
+        value=prices[c.PRICE].cast("float64"),
     )
     table = engine.arrow(chosen.filter(chosen["value"].notnull()).order_by(["item", "at"]))
     rows = pc.index_in(table["item"], value_set=ids)

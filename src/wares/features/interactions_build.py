@@ -47,7 +47,7 @@ class EventLog:
         chosen = events.select(
             user=user,
             item=events[c.PRODUCT_ID],
-            at=events[c.AT].epoch_seconds(),
+            at=events[c.AT].truncate("s").epoch_seconds(),
             weight=weight,
             kind=events[c.KIND],
         )
