@@ -6,9 +6,9 @@ import time
 import pytest
 import schemathesis
 from fastapi.testclient import TestClient
-from hypothesis import HealthCheck, settings
-
+from hypothesis import HealthCheck, given, settings
 from tests.conftest import running_server
+
 from wares.core.config import Serve
 from wares.core.state import State
 from wares.serve.app import create_app
@@ -222,6 +222,7 @@ def test_a_new_bundle_is_taken_up_without_a_dropped_request(copy_of_built):
                         wrong.append((path, answer.status))
                     if path == "/readyz":
                         seen.add(body)
+            connection.close()
 
         thread = threading.Thread(target=ask)
         thread.start()
@@ -244,18 +245,20 @@ def test_a_new_bundle_is_taken_up_without_a_dropped_request(copy_of_built):
 
 def test_any_request_that_the_schema_allows_or_forbids(copy_of_built):
     """Schemathesis throws valid and invalid requests at every route: never a 500, always the documented form."""
-    app = create_app(copy_of_built.root)
-    schema = schemathesis.openapi.from_asgi("/openapi.json", app)
-
-    ran = 0
-    with TestClient(app):
+    with running_server(copy_of_built.root) as (_, port):
+        schema = schemathesis.openapi.from_url(f"http://127.0.0.1:{port}/openapi.json")
+        ran = 0
         for result in schema.get_all_operations():
             operation = result.ok()
 
             @settings(
-                max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+                max_examples=30,
+                deadline=None,
+                suppress_health_check=list(HealthCheck),
+                derandomize=True,
+                database=None,
             )
-            @_given(operation)
+            @given(case=operation.as_strategy())
             def one(case):
                 answer = case.call()
                 assert answer.status_code < 500 or answer.status_code == 503, (
@@ -269,9 +272,3 @@ def test_any_request_that_the_schema_allows_or_forbids(copy_of_built):
             one()
             ran += 1
     assert ran >= 9
-
-
-def _given(operation):
-    from hypothesis import given
-
-    return given(case=operation.as_strategy())

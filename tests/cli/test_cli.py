@@ -6,8 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.conftest import running_server
 
 ROOT = Path(__file__).parents[2]

@@ -13,9 +13,9 @@ import threading
 import time
 
 import pytest
+from tests.conftest import await_ready
 
 import wares
-from tests.conftest import await_ready
 from wares.core.bundles import live_bundle, open_bundle
 from wares.core.state import State
 from wares.serve.runner import free_port

@@ -114,7 +114,7 @@ def test_similar_products(ranker):
     assert all(h.why.text for h in hits)
     assert sum(h.product.category == "Lamps" for h in hits) >= 6
     by_text = ranker.similar("p0000", k=3, weights={"text": 1})
-    assert all("desk lamp" in t for t in titles(by_text))
+    assert all("lamp" in t for t in titles(by_text))
     with pytest.raises(NotFound, match="PUT"):
         ranker.similar("ghost")
 

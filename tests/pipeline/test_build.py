@@ -3,9 +3,9 @@ from __future__ import annotations
 import json
 
 import pytest
+from tests.conftest import new_workspace
 
 import wares
-from tests.conftest import new_workspace
 from wares.core.arrays import MANIFEST
 from wares.core.bundles import live_bundle, pointer
 from wares.core.errors import ConfigError, IncompatibleArtifact, NotFitted, Unavailable

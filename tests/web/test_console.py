@@ -1,10 +1,8 @@
 from __future__ import annotations
 
 import shutil
-import socket
 
 import pytest
-
 from tests.conftest import running_server
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -25,7 +23,6 @@ def site(built):
 def page(request, site):
     from playwright.sync_api import sync_playwright
 
-    assert socket
     with sync_playwright() as play:
         browser = play.chromium.launch(
             executable_path=CHROMIUM,
@@ -73,8 +70,7 @@ def test_for_you_has_reasons_and_a_slider(page, site):
     page.goto(f"{site}/for-you?user=u001")
     page.locator("a.card .why").first.wait_for()
     before = [c.inner_text() for c in page.locator("a.card .name").all()]
-    slider = page.get_by_role("slider")
-    slider.focus()
+    page.locator(".q-slider [tabindex]").first.focus()
     for _ in range(20):
         page.keyboard.press("ArrowRight")
     page.wait_for_function(
@@ -86,7 +82,7 @@ def test_for_you_has_reasons_and_a_slider(page, site):
 
 def test_workshop(page, site):
     page.goto(f"{site}/workshop")
-    page.get_by_text("ndcg@10").wait_for()
+    page.get_by_role("cell", name="ndcg@10", exact=True).wait_for()
     assert page.locator(".plots svg").count() == 3
     page.get_by_text("Live bundle").wait_for()
     assert no_sideways_scroll(page)

@@ -175,7 +175,7 @@ def register() -> None:
                 with place:
                     cards(hits)
 
-            slider.on("change", show)
+            slider.on("update:model-value", show, throttle=0.3, leading_events=False)
             again.on_value_change(show)
             await show()
 

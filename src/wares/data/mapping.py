@@ -100,6 +100,7 @@ SYNONYMS: dict[str, dict[str, list[str]]] = {
         c.CURRENCY: _CURRENCY,
         c.IMAGE: ["image", "imageurl", "picture", "图片"],
         c.URL: ["url", "link", "producturl", "链接"],
+        "attributes": [],
         c.AVAILABLE: ["available", "instock", "active", "availability", "库存状态"],
     },
     c.EVENTS: {
