@@ -115,6 +115,8 @@ def test_a_new_product_is_searchable_similar_and_recommendable_within_a_second(c
         hits = client.get("/v1/recommend", params={"user": "u000", "k": 12}).json()["hits"]
     assert "brand-new" in [h["product"]["product_id"] for h in hits]
     assert client.get("/v1/products/brand-new").json()["currency"] == "EUR"
+    client.put("/v1/products/a%2Fb c", json={"title": "slashed id"})
+    assert client.get("/v1/products/a%2Fb c").json()["product_id"] == "a/b c"
     assert time.perf_counter() - begun < 60
     body["available"] = False
     client.put("/v1/products/brand-new", json=body)

@@ -157,6 +157,15 @@ def test_evaluation_is_kept_and_not_repeated(copy_of_built):
     )
 
 
+def test_a_folder_is_ingested_by_file_name(tmp_path, shop_data):
+    from wares.testing.shop import write_shop
+
+    shop = init_workspace(tmp_path / "s", "[shop]\nname = 'x'\n")
+    reports = shop.ingest(str(write_shop(shop_data, tmp_path / "exports" / "2026-11")))
+    assert [r.table for r in reports] == ["products", "events"]
+    shop.check("products").raise_for_errors()
+
+
 def test_nothing_to_build_or_load(tmp_path):
     shop = init_workspace(tmp_path / "empty", starter_config("Leer", "EUR", (("products", "/x/y.csv"),)))
     assert shop.config.sources[0].path == "/x/y.csv"

@@ -68,3 +68,9 @@ class SearchPage:
     facets: dict[str, list[tuple[str, int]]]
     relaxed: str = ""
     corrected: str = ""
+
+    def __len__(self) -> int:
+        return len(self.hits)
+
+    def __getitem__(self, place: int) -> Hit:
+        return self.hits[place]

@@ -62,7 +62,13 @@ def build_catalogue(
         brand_of=brand_of,
         **history,
     )
-    facts = {"items": len(ids), "texts": len(unique), "categories": len(categories), "brands": len(brands)}
+    facts = {
+        "items": len(ids),
+        "texts": len(unique),
+        "categories": len(categories),
+        "brands": len(brands),
+        "template": template,
+    }
     return seal(folder, KIND, **facts)
 
 

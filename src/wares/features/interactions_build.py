@@ -37,9 +37,7 @@ class EventLog:
 
     def _events(self, engine: Engine) -> Table:
         events = engine.parquet(self.store.files(c.EVENTS, self.version))
-        weights = dict(self.config.kinds)
-        # What was sent back counts against what was bought.
-        weights[c.RETURN] = -weights.get(c.PURCHASE, 1.0)
+        weights = _weights(self.config)
         weight = cases(
             *((events[c.KIND] == kind, literal(float(w))) for kind, w in weights.items()), else_=0.0
         )
@@ -158,10 +156,15 @@ class EventLog:
         return out
 
 
+def _weights(config: Recommend) -> dict[str, float]:
+    """Weight of each kind; what was sent back counts against what was bought."""
+    return {**config.kinds, c.RETURN: -config.kinds.get(c.PURCHASE, 1.0)}
+
+
 def build_interactions(log: EventLog, folder: Path) -> dict[str, Any]:
     """Write the interactions of the whole log, and ``popular (n_items,) float32`` of its last days."""
     matrix, users = log.interactions()
     popular = log.popularity(matrix.as_of + 1, log.config.popular_days)
     np.save(folder / "popular.npy", popular, allow_pickle=False)
     last = datetime.fromtimestamp(matrix.as_of, UTC).isoformat()
-    return matrix.save(folder, StringTable.of(users), last=last)
+    return matrix.save(folder, StringTable.of(users), last=last, kinds=_weights(log.config))

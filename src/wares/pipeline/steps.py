@@ -126,7 +126,7 @@ def _interactions(context: Context, folder: Path, tick: Tick) -> Any:
         0,
     )
     save_arrays(folder, popular=np.zeros(n, np.float32))
-    return empty.save(folder, StringTable.of([]), last="")
+    return empty.save(folder, StringTable.of([]), last="", kinds=context.config.recommend.kinds)
 
 
 def _tune(context: Context, folder: Path, tick: Tick) -> Any:

@@ -25,6 +25,7 @@ from wares.core.state import State
 from wares.data.contract import SUFFIX, contract_for, default_text
 from wares.data.ingest import Ingester, IngestReport
 from wares.data.quarantine import quarantine_counts, quarantined
+from wares.data.sources import expand
 from wares.data.store import Store
 
 Progress = Callable[[str, int, int], None]
@@ -149,7 +150,10 @@ class Workspace:
         """
         sources = [s for name in c.TABLES for s in self.config.sources if s.table == name]
         if path:
-            sources = [self._source_for(path, table, options)]
+            folder = Path(path).expanduser()
+            parts = expand(str(folder.resolve()), self.root) if folder.is_dir() and not table else [path]
+            found = [self._source_for(str(part), table, options) for part in parts]
+            sources = [s for name in c.TABLES for s in found if s.table == name]
         if not sources:
             raise ConfigError(
                 "no sources are configured",

@@ -244,7 +244,7 @@ def _reading(app: FastAPI, shelf: Shelf, allowed: Any) -> None:
         return _hits(shelf.ranker.recommend(user, k, tail=tail, repeats=repeats, language=language))
 
     @app.get(
-        "/v1/similar/{product_id}",
+        "/v1/similar/{product_id:path}",
         tags=["read"],
         summary="Products like one",
         dependencies=[allowed],
@@ -259,7 +259,7 @@ def _reading(app: FastAPI, shelf: Shelf, allowed: Any) -> None:
         return _hits(shelf.ranker.similar(product_id, k, weights=_weights(weights), language=language))
 
     @app.get(
-        "/v1/products/{product_id}",
+        "/v1/products/{product_id:path}",
         tags=["read"],
         summary="A product and its prices over time",
         dependencies=[allowed],
@@ -294,7 +294,7 @@ def _writing(app: FastAPI, shelf: Shelf, allowed: Any) -> None:
         return EventsOut(accepted=new, duplicates=len(rows) - new, unknown_products=unknown[:100])
 
     @app.put(
-        "/v1/products/{product_id}",
+        "/v1/products/{product_id:path}",
         tags=["write"],
         summary="A new product, or a new form of one; on disk before the answer",
         dependencies=[allowed],

@@ -15,12 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wares.core import bundles
+from wares.core.arrays import open_artifact
 from wares.core.errors import NotFound, QueryError
 from wares.core.nouns import Hit, Product, Reason, SearchPage
 from wares.core.state import State
 from wares.core.text import fill, plain, template_parts
 from wares.features.catalogue import Catalogue
 from wares.features.encoder import TextEncoder
+from wares.features.interactions import KIND as INTERACTIONS
 from wares.features.interactions import Interactions
 from wares.models.recommend.infer import SIGNALS, History, Recommender
 from wares.models.search.analysis import stem, surface_words
@@ -29,7 +31,6 @@ from wares.models.similar.infer import Similar, check_weights
 from wares.serve.online import Deed, NewProduct, Online
 from wares.serve.reasons import reason, same
 
-KIND_WEIGHTS = {"view": 0.2, "click": 0.3, "cart": 0.6, "purchase": 1.0, "rate": 0.8, "return": -1.0}
 MAX_K = 200
 MAX_GROWTH = 4.0
 FRESH_LIKENESS = 0.45
@@ -66,7 +67,8 @@ class Ranker:
         self.likeness = Similar(folder / "similar")
         self.searcher = Searcher(folder / "search", self.catalogue, self._query_vector)
         self.interactions, self.users = Interactions.load(folder / "interactions")
-        self._template = template_parts("{title}. {category}. {description}")
+        self._template = template_parts(str(self.catalogue.manifest["template"]))
+        self._kinds: dict[str, float] = open_artifact(folder / "interactions", INTERACTIONS)["kinds"]
         self._allowed = np.asarray(self.catalogue.available).astype(bool)
         self._visible: tuple[int, NDArray[np.bool_]] = (0, self._allowed)
         self.online = (
@@ -93,7 +95,10 @@ class Ranker:
             return self.encoder.encode([text], "query")[0]
 
     def _encode_product(self, product: Product) -> Vector:
-        values = {"title": product.title, "category": product.category, "description": product.description}
+        values = {
+            name: str(getattr(product, name))
+            for name in ("title", "brand", "category", "size", "description")
+        }
         with self._encoding:
             return self.encoder.encode(
                 [fill(self._template, {k: plain(v) for k, v in values.items()})], "passage"
@@ -183,7 +188,7 @@ class Ranker:
                 for column in (query, rebuy, times, last):
                     column.append(0)
             days = (deed.at - self.interactions.as_of) / 86_400
-            weight = KIND_WEIGHTS.get(deed.kind, 0.0)
+            weight = self._kinds.get(deed.kind, 0.0)
             # A deed long after the build outweighs old ones, but not without limit.
             growth = [2.0 ** min(days / half, MAX_GROWTH) for half in halves]
             query[i] = max(0.0, query[i] + weight * growth[0])
