@@ -59,6 +59,8 @@ def test_storefront(page, site):
 def test_facets_and_keyboard(page, site):
     page.goto(site)
     page.locator("a.card").first.wait_for()
+    if page.viewport_size["width"] < 760:
+        page.get_by_text("Filters").click()
     page.get_by_text("Garden (", exact=False).first.click()
     page.get_by_text("Clear filters").wait_for()
     assert {c.inner_text() for c in page.locator("a.card .cat").all()} == {"Garden"}

@@ -18,7 +18,7 @@ class SearchPage:
     """One visitor's search: the words, the chosen facets, how many are shown."""
 
     def __init__(self) -> None:
-        self.text, self.shown = "", PAGE
+        self.text, self.shown, self.open = "", PAGE, True
         self.chosen: dict[str, set[str]] = {"brand": set(), "category": set(), "price": set()}
 
     def filters(self) -> Filters:
@@ -91,7 +91,8 @@ class SearchPage:
         with self.facets:
             if any(self.chosen.values()):
                 ui.button(t("clear"), on_click=self._clear).props("flat dense no-caps color=teal-9")
-            with ui.expansion(t("filters"), value=True).classes("w-full lt-md-closed").props("dense"):
+            with ui.expansion(t("filters"), value=self.open).classes("w-full").props("dense") as panel:
+                panel.on_value_change(lambda event: setattr(self, "open", bool(event.value)))
                 for name in ("category", "price", "brand"):
                     self._facet(name, page.facets.get(name, []))
 
@@ -135,6 +136,9 @@ def register() -> None:
         with frame("shop"):
             page = SearchPage()
             page.build()
+            await ui.context.client.connected()
+            # On a telephone the products come first and the filters wait folded.
+            page.open = int(await ui.run_javascript("window.innerWidth", timeout=10)) >= 760
             await page.refresh()
 
     @ui.page("/for-you")

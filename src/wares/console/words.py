@@ -55,6 +55,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "open": ("View", "查看"),
     "days": ("{n} d", "{n} 天"),
     "hours": ("{n} h", "{n} 小时"),
+    "facts": (
+        "{users} shoppers, {items} products; tested on {split}; seed {seed}",
+        "{users} 位顾客，{items} 件商品；测试：{split}；种子 {seed}",
+    ),
     "skip": ("Skip to content", "跳到内容"),
     "history": ("Versions", "版本历史"),
     "new_rows": ("New", "新增"),

@@ -150,7 +150,13 @@ def _evaluation(workspace: Path) -> None:
         report = read_json(path)
         facts = report["data"]
         ui.label(
-            f"{facts['users']:,} · {facts['items']:,} · {facts['split']} · seed {report['seed']}"
+            t(
+                "facts",
+                users=f"{facts['users']:,}",
+                items=f"{facts['items']:,}",
+                split=facts["split"],
+                seed=report["seed"],
+            )
         ).classes("note")
         with ui.element("div").classes("plots"):
             for name in ("tail", "lorenz", "deciles"):

@@ -80,7 +80,9 @@ def write_exports(folder: Path) -> dict[str, int]:
         lines = engine.parquet([str(data / "transactions.parquet")])
         paid = (lines.sales_value + lines.retail_disc + lines.coupon_match_disc) / lines.quantity.nullif(0)
         lines = lines.mutate(
-            unit_price=cases((paid < 100_000, paid.round(2)), else_=literal(None, "float64"))
+            unit_price=cases(
+                ((paid >= 0.005) & (paid < 100_000), paid.round(2)), else_=literal(None, "float64")
+            )
         )
         lines = engine.keep(lines.drop("week"))
         daily = lines.filter(lines.unit_price.notnull()).mutate(at=lines.transaction_timestamp.truncate("D"))

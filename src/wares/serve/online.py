@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from wares.core.nouns import Product
 from wares.core.state import State
 from wares.models.search.analysis import stem, surface_words
+from wares.models.search.infer import Filters
 
 
 @dataclass(slots=True)
@@ -112,3 +113,51 @@ def product_of(document: dict[str, Any]) -> Product:
         **{name: str(document.get(name) or "") for name in known}, price=amount, available=document.get("available") is not False,
         attributes={str(k): str(v) for k, v in (document.get("attributes") or {}).items()},
     )  # fmt: skip
+
+
+def passes(product: Product, filters: Filters) -> bool:
+    """Whether a product is what the filters ask for."""
+    if filters.available is not None and product.available != filters.available:
+        return False
+    if filters.brand and product.brand not in filters.brand:
+        return False
+    if filters.category and not any(
+        product.category == f or product.category.startswith(f"{f} >") for f in filters.category
+    ):
+        return False
+    if filters.price_min is not None and (product.price is None or float(product.price) < filters.price_min):
+        return False
+    return filters.price_max is None or (
+        product.price is not None and float(product.price) <= filters.price_max
+    )
+
+
+def matching(
+    new: dict[str, NewProduct],
+    query: str,
+    filters: Filters,
+    encode: Callable[[str], NDArray[np.float32]],
+    config: dict[str, Any],
+) -> list[tuple[NewProduct, float]]:
+    """New products that match a query, scored on the scale of the bundle's own list."""
+    if not new:
+        return []
+    words = [stem(w) for w in surface_words(query)]
+    vector = encode(query[:500]) if words else None
+    out: list[tuple[NewProduct, float]] = []
+    v, low = float(config["vector_weight"]), float(config["min_cosine"])
+    for candidate in new.values():
+        if not passes(candidate.product, filters):
+            continue
+        if vector is None:
+            if not query.strip():
+                out.append((candidate, 0.5))
+            continue
+        share = sum(0.5 * (w in candidate.words) + 0.5 * (w in candidate.title_words) for w in words) / len(
+            words
+        )
+        near = max(0.0, (float(candidate.vector @ vector) - low) / (1 - low))
+        named = candidate.product.product_id == query.strip()
+        if share > 0 or near > 0 or named:
+            out.append((candidate, 2.0 if named else (1 - v) * share + v * near))
+    return out

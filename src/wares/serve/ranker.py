@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,11 +27,11 @@ from wares.models.recommend.infer import SIGNALS, History, Recommender
 from wares.models.search.analysis import stem, surface_words
 from wares.models.search.infer import Filters, Found, Searcher
 from wares.models.similar.infer import Similar, check_weights
-from wares.serve.online import Deed, NewProduct, Online
+from wares.serve.online import NewProduct, Online, matching
+from wares.serve.people import People
 from wares.serve.reasons import reason, same
 
 MAX_K = 200
-MAX_GROWTH = 4.0
 FRESH_LIKENESS = 0.45
 Vector = NDArray[np.float32]
 
@@ -68,7 +67,8 @@ class Ranker:
         self.searcher = Searcher(folder / "search", self.catalogue, self._query_vector)
         self.interactions, self.users = Interactions.load(folder / "interactions")
         self._template = template_parts(str(self.catalogue.manifest["template"]))
-        self._kinds: dict[str, float] = open_artifact(folder / "interactions", INTERACTIONS)["kinds"]
+        kinds = open_artifact(folder / "interactions", INTERACTIONS)["kinds"]
+        self.people = People(self.interactions, self.users, self.recommender.params, kinds, self._row_for)
         self._allowed = np.asarray(self.catalogue.available).astype(bool)
         self._visible: tuple[int, NDArray[np.bool_]] = (0, self._allowed)
         self.online = (
@@ -156,51 +156,8 @@ class Ranker:
 
     def history(self, user: str | None) -> History:
         """What a shopper did, up to this moment; empty for strangers."""
-        if not user:
-            return History.empty()
-        row = self.users.find(user)
-        deeds = self.online.deeds.get(user, []) if self.online is not None else []
-        params, data = self.recommender.params, self.interactions
-        if row < 0 and not deeds:
-            return History.empty()
-        part = data.of(row) if row >= 0 else slice(0, 0)
-        decayed = data.decayed[part]
-        items = np.asarray(data.items[part])
-        query, rebuy = np.asarray(decayed[:, params["query"]]), np.asarray(decayed[:, params["rebuy"]])
-        times, last = np.asarray(data.times[part]), np.asarray(data.last[part])
-        if deeds:
-            items, query, rebuy, times, last = self._with_deeds(deeds, items, query, rebuy, times, last)
-        return History(items, np.log2(1.0 + query).astype(np.float32), rebuy.astype(np.float32), times, last)
-
-    def _with_deeds(self, deeds: list[Deed], *arrays: NDArray[Any]) -> tuple[NDArray[Any], ...]:
-        items, query, rebuy, times, last = (list(a.tolist()) for a in arrays)
-        place = {item: i for i, item in enumerate(items)}
-        halves = [
-            float(self.interactions.decays[self.recommender.params[name]]) for name in ("query", "rebuy")
-        ]
-        for deed in deeds:
-            row = self._row_for(deed.product_id)
-            if row < 0:
-                continue
-            i = place.setdefault(row, len(items))
-            if i == len(items):
-                items.append(row)
-                for column in (query, rebuy, times, last):
-                    column.append(0)
-            days = (deed.at - self.interactions.as_of) / 86_400
-            weight = self._kinds.get(deed.kind, 0.0)
-            # A deed long after the build outweighs old ones, but not without limit.
-            growth = [2.0 ** min(days / half, MAX_GROWTH) for half in halves]
-            query[i] = max(0.0, query[i] + weight * growth[0])
-            rebuy[i] = max(0.0, rebuy[i] + weight * growth[1])
-            times[i] += deed.kind == "purchase"
-            last[i] = max(last[i], deed.at)
-        kept = [i for i in range(len(items)) if query[i] > 0]
-        kinds = (np.int32, np.float32, np.float32, np.int32, np.int64)
-        return tuple(
-            np.array([column[i] for i in kept], kind)
-            for column, kind in zip((items, query, rebuy, times, last), kinds, strict=True)
-        )
+        deeds = self.online.deeds.get(user or "", []) if self.online is not None else []
+        return self.people.history(user, deeds)
 
     def _row_for(self, product_id: str) -> int:
         """The row that speaks for a product: its own, or for a new one the nearest by text."""
@@ -425,7 +382,7 @@ class Ranker:
                 parameter="offset",
             )
         self.refresh()
-        new = self._matching_new(query, filters or Filters())
+        new = matching(self._new(), query, filters or Filters(), self._query_vector, self.searcher.config)
         # New products lie over the list of the bundle: with j of them, j fewer places come from it.
         depth = k + offset if new else k
         found = self.searcher.search(
@@ -451,34 +408,6 @@ class Ranker:
             " ".join(found.corrected.get(w, w) for w in query.lower().split()) if found.corrected else ""
         )
         return SearchPage(hits, found.total + len(new), found.facets, found.relaxed, corrected)
-
-    def _matching_new(self, query: str, filters: Filters) -> list[tuple[NewProduct, float]]:
-        new = self._new()
-        if not new:
-            return []
-        words = [stem(w) for w in surface_words(query)]
-        vector = self._query_vector(query[:500]) if words else None
-        out: list[tuple[NewProduct, float]] = []
-        v, low = float(self.searcher.config["vector_weight"]), float(self.searcher.config["min_cosine"])
-        for candidate in new.values():
-            if not _passes(candidate.product, filters):
-                continue
-            if vector is None:
-                if not query.strip():
-                    out.append((candidate, 0.5))
-                continue
-            share = sum(
-                0.5 * (w in candidate.words) + 0.5 * (w in candidate.title_words) for w in words
-            ) / len(words)
-            near = max(0.0, (float(candidate.vector @ vector) - low) / (1 - low))
-            if share > 0 or near > 0 or candidate.product.product_id == query.strip():
-                out.append(
-                    (
-                        candidate,
-                        2.0 if candidate.product.product_id == query.strip() else (1 - v) * share + v * near,
-                    )
-                )
-        return out
 
     def _affinity(self, user: str | None) -> dict[int, float]:
         history = self.history(user)
@@ -522,22 +451,6 @@ class Ranker:
             and any(w.startswith(typed) for w in (n.product.title.lower(), *n.product.title.lower().split()))
         ]
         return list(dict.fromkeys([*self.searcher.suggest(text, k), *new]))[:k]
-
-
-def _passes(product: Product, filters: Filters) -> bool:
-    if filters.available is not None and product.available != filters.available:
-        return False
-    if filters.brand and product.brand not in filters.brand:
-        return False
-    if filters.category and not any(
-        product.category == f or product.category.startswith(f"{f} >") for f in filters.category
-    ):
-        return False
-    if filters.price_min is not None and (product.price is None or float(product.price) < filters.price_min):
-        return False
-    return filters.price_max is None or (
-        product.price is not None and float(product.price) <= filters.price_max
-    )
 
 
 def _check_k(k: int) -> None:
