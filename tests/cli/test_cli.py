@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.conftest import running_server
+from tests.conftest import await_ready, running_server
 
 ROOT = Path(__file__).parents[2]
 
@@ -109,6 +109,25 @@ def test_a_port_in_use_is_said(built):
         second = wares("serve", "--shop", built.root, "--port", port)
     assert second.returncode == 1
     assert "is in use" in second.stderr
+
+
+def test_serve_takes_its_port_from_the_config(copy_of_built):
+    from wares.serve.runner import free_port
+
+    port = free_port("127.0.0.1", 0)
+    config = copy_of_built.root / "wares.toml"
+    config.write_text(config.read_text() + f"[serve]\nport = {port}\n")
+    server = subprocess.Popen(
+        [sys.executable, "-m", "wares.cli", "serve", "--shop", str(copy_of_built.root)],
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        await_ready(port, server)
+    finally:
+        server.terminate()
+        server.wait(20)
+        server.stderr.close()
 
 
 def test_evaluate_and_bench_print_json(copy_of_built):

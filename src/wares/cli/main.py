@@ -191,7 +191,7 @@ def rollback(shop: Shop = Path(), json: Json = False) -> None:
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "",
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="0 takes a free one.", show_default="from wares.toml")
+        int, typer.Option(min=-1, max=65535, help="0 takes a free one.", show_default="from wares.toml")
     ] = -1,
     workers: Annotated[
         int, typer.Option(min=1, max=64, help="Processes; they share the bundle's memory.")
