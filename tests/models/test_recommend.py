@@ -132,6 +132,11 @@ class TestContract:
         best = model.rank(History.empty(), 5).items
         assert (data.item_counts()[best] >= np.sort(data.item_counts())[-8]).all()
 
+    def test_the_tuned_tail_is_not_for_strangers(self, tmp_path, kind):
+        model, _, _ = fitted(tmp_path, kind, tail=0.4, tail_scale=2.0)
+        plain = model.rank(History.empty(), 5, tail=0.0).items
+        assert (model.rank(History.empty(), 5).items == plain).all()
+
     def test_hidden_products_stay_hidden(self, tmp_path, kind):
         model, data, params = fitted(tmp_path, kind)
         allowed = np.ones(30, bool)

@@ -191,9 +191,13 @@ class Recommender:
             return Ranked(ids, np.zeros(0, np.float32), np.zeros((0, len(SIGNALS)), np.float32))
         parts = signals * self.weights[self.repeats if repeats is None else repeats]
         scores = parts.sum(1)
-        tail = float(self.params["tail"]) if tail is None else tail
+        stranger = not len(history.items)
+        if tail is None:
+            # The default was tuned on shoppers who are known; what sells is all that a stranger tells us.
+            tail = 0.0 if stranger else float(self.params["tail"])
         if tail > 0:
-            scores = scores - np.float32(tail * self.params["tail_scale"]) * self.log_sold[ids]
+            scale = float(scores.max()) if stranger else float(self.params["tail_scale"])
+            scores = scores - np.float32(tail * scale) * self.log_sold[ids]
         diversity = float(self.params["diversity"]) if diversity is None else diversity
         order = diverse(scores, self.category_of[ids], k, diversity)
         unsold = np.flatnonzero((self.log_sold[ids] == 0) & (signals[:, 1] > 0))
