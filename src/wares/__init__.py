@@ -31,7 +31,12 @@ def __getattr__(name: str) -> Any:
         import importlib
 
         module, attribute = _LAZY[name]
-        return getattr(importlib.import_module(module), attribute)
+        try:
+            return getattr(importlib.import_module(module), attribute)
+        except ModuleNotFoundError as error:
+            from wares.core.extras import missing_extra
+
+            raise missing_extra(error) or error from error
     raise AttributeError(f"module 'wares' has no attribute {name!r}")
 
 

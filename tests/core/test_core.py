@@ -39,6 +39,13 @@ def test_serving_loads_no_training_part():
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
 
 
+def test_a_missing_extra_names_the_pip_command():
+    from wares.core.extras import missing_extra
+
+    assert "pip install 'wares[data]'" in str(missing_extra(ModuleNotFoundError("x", name="deltalake.table")))
+    assert missing_extra(ModuleNotFoundError("x", name="nothing_of_ours")) is None
+
+
 def test_unknown_key_names_the_nearest():
     with pytest.raises(ConfigError, match=r"unknown key `recommend.neighbors`.*`neighbours`") as caught:
         parse_config({"recommend": {"neighbors": 3}})

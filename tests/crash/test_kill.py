@@ -25,6 +25,7 @@ KILLS = 50
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_acknowledged_means_present_after_kill_9(copy_of_built):
     """A bare writer process takes events over HTTP as the server does, and is killed fifty times while it writes."""
     rng = random.Random(7)

@@ -11,6 +11,7 @@ import typer
 
 from wares.cli import output
 from wares.core.errors import WaresError
+from wares.core.extras import missing_extra
 
 app = typer.Typer(
     name="wares", no_args_is_help=True, add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False,
@@ -301,6 +302,12 @@ def run() -> None:
     except WaresError as error:
         output.show_error(error, as_json="--json" in sys.argv)
         sys.exit(output.exit_code(error))
+    except ModuleNotFoundError as error:
+        missing = missing_extra(error)
+        if missing is None:
+            raise
+        output.show_error(missing, as_json="--json" in sys.argv)
+        sys.exit(output.FAULT)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(output.DONE)

