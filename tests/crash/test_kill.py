@@ -66,6 +66,7 @@ def test_acknowledged_means_present_after_kill_9(copy_of_built):
                 break
             assert answer.status == 202
             acknowledged.update(names)
+        connection.close()
         server.wait(10)
         server.stderr.close()
         assert server.returncode == -signal.SIGKILL
