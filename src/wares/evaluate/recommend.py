@@ -190,7 +190,8 @@ def _prefixed(
         if who == "wares"
         else (report.baselines[who], report.baseline_intervals[who])
     )
-    plain = [name for name in metrics if not name.startswith(("head_", "middle_", "tail_", "cold_"))]
+    grouped = ("head_", "middle_", "cold_", "tail_hr", "tail_recall", "tail_ndcg", "tail_mrr")
+    plain = [name for name in metrics if not name.startswith(grouped)]
     into.update({prefix + name: metrics[name] for name in plain})
     bounds.update({prefix + name: intervals[name] for name in plain if name in intervals})
 

@@ -32,6 +32,7 @@ from wares.serve.people import People
 from wares.serve.reasons import reason, same
 
 MAX_K = 200
+_SEAMS = str.maketrans(dict.fromkeys("-/,:;.()[]&+>|\"'", " "))
 FRESH_LIKENESS = 0.45
 Vector = NDArray[np.float32]
 
@@ -61,7 +62,7 @@ class Ranker:
         self.encoder = TextEncoder(folder / "encoder", threads=1)
         self._encoding = threading.Lock()
         self._query_vector = lru_cache(4096)(self._encode_query)
-        self._words_of = lru_cache(20_000)(self._stems)
+        self._text_of = lru_cache(20_000)(self._lower)
         self.recommender = Recommender(folder / "recommend")
         self.likeness = Similar(folder / "similar")
         self.searcher = Searcher(folder / "search", self.catalogue, self._query_vector)
@@ -426,18 +427,19 @@ class Ranker:
         if query.strip().lower() == str(self.catalogue.ids[row]).lower():
             return reason("code", language)
         if word > 0:
-            there = self._words_of(row)
+            text = self._text_of(row)
             asked = [found.corrected.get(w, w) for w in surface_words(query)]
-            matched = [w for w in asked if stem(w) in there]
+            matched = [w for w in asked if f" {stem(w) or w}" in text]
             if matched:
                 return reason("words", language, words=" · ".join(f"“{w}”" for w in matched[:5]))
         return reason("meaning" if near > 0 else "words", language, words="…")
 
-    def _stems(self, row: int) -> frozenset[str]:
-        text = " ".join(
-            str(self.catalogue.columns[name][row]) for name in ("title", "brand", "category", "size")
+    def _lower(self, row: int) -> str:
+        """The words of a product, each after a space, for a quick look whether one begins so."""
+        names = ("title", "brand", "category", "size")
+        return " " + " ".join(str(self.catalogue.columns[name][row]) for name in names).lower().translate(
+            _SEAMS
         )
-        return frozenset(stem(w) for w in surface_words(text, 200))
 
     def suggest(self, text: str, k: int = 8) -> list[str]:
         """Completions of what was typed so far, best-selling first."""

@@ -22,7 +22,7 @@ from wares.models.search.analysis import ANALYZER, analyzer, stem, surface_words
 
 KIND = "search"
 FIELDS = ("title", "brand", "category", "size", "description")
-DEPTH = 3000
+DEPTH = 1500
 RESCORED = 300
 NEAR_TEXTS = 64
 A_TEXT = 30
