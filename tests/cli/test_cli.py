@@ -118,7 +118,8 @@ def test_serve_takes_its_port_from_the_config(copy_of_built):
     config = copy_of_built.root / "wares.toml"
     config.write_text(config.read_text() + f"[serve]\nport = {port}\n")
     server = subprocess.Popen(
-        [sys.executable, "-m", "wares.cli", "serve", "--shop", str(copy_of_built.root)],
+        [sys.executable, "-m", "wares.cli", "serve", "--shop", str(copy_of_built.root), "--json"],
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
@@ -126,8 +127,8 @@ def test_serve_takes_its_port_from_the_config(copy_of_built):
         await_ready(port, server)
     finally:
         server.terminate()
-        server.wait(20)
-        server.stderr.close()
+        said, _ = server.communicate(timeout=20)
+    assert json.loads(said)["address"] == f"http://127.0.0.1:{port}"
 
 
 def test_evaluate_and_bench_print_json(copy_of_built):

@@ -199,6 +199,7 @@ def serve(
     ] = 1,
     console: Annotated[bool, typer.Option("--console", help="With the web pages (one worker).")] = False,
     shop: Shop = Path(),
+    json: Json = False,
 ) -> None:
     """Serve the live bundle over HTTP. Beyond loopback every request needs a key: `wares key create`."""
     from wares.core.config import FILE, load_config
@@ -219,11 +220,15 @@ def serve(
     )
     settings = settings.model_copy(update={"port": free_port(settings.host, settings.port)})
     address = f"http://{settings.host}:{settings.port}"
-    output.err.print(
-        f"[bold]{address}[/]  API at {address}/docs"
-        + (f", console at {address}/" if console else "")
-        + "  (Ctrl-C ends)"
-    )
+    if json:
+        output.print_json({"address": address, "workers": workers, "console": console})
+        sys.stdout.flush()
+    else:
+        output.err.print(
+            f"[bold]{address}[/]  API at {address}/docs"
+            + (f", console at {address}/" if console else "")
+            + "  (Ctrl-C ends)"
+        )
     run_server(shop.resolve(), settings, workers=workers, console=console)
 
 
@@ -231,9 +236,10 @@ def serve(
 def console_(
     port: Annotated[int, typer.Option(min=-1, max=65535, show_default="from wares.toml")] = -1,
     shop: Shop = Path(),
+    json: Json = False,
 ) -> None:
     """Serve the API with the web pages: storefront and workshop."""
-    serve(host="", port=port, workers=1, console=True, shop=shop)
+    serve(host="", port=port, workers=1, console=True, shop=shop, json=json)
 
 
 def _print_hits(hits: list[Any], *, as_json: bool, **more: Any) -> None:
