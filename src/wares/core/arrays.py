@@ -83,3 +83,12 @@ def open_artifact(folder: Path, kind: str, *, verify: bool = False) -> dict[str,
                 f"{file} was changed after it was written", mend="Build and publish again", path=str(file)
             )
     return manifest
+
+
+def put_largest(column: NDArray[Any], ids: NDArray[Any], some: NDArray[Any], values: NDArray[Any]) -> None:
+    """Write values of `some` at their places in the ascending `ids`; the larger of repeated ones wins."""
+    if not len(some) or not len(ids):
+        return
+    at = np.minimum(np.searchsorted(ids, some), len(ids) - 1)
+    there = ids[at] == some
+    np.maximum.at(column, at[there], values[there])

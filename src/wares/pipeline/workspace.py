@@ -187,7 +187,7 @@ class Workspace:
 
     def check(self, table: str) -> IngestReport:
         """What the registry knows of the newest version of a table: the rules that rows broke when it was loaded."""
-        contract_for(table, self.root)
+        contract = contract_for(table, self.root)
         versions = self.state.versions(table)
         if not versions:
             raise DataError(f"{table} is not loaded", mend=f"wares ingest PATH --as {table}", table=table)
@@ -198,7 +198,6 @@ class Workspace:
             for row in quarantine_counts(self.store)
             if row["table"] == table
         }
-        contract = contract_for(table, self.root)
         return IngestReport(
             table, newest["source"], quality["read"], newest["added"], newest["changed"], quality["same"], sum(broken.values()), broken,
             sorted(rule for rule in broken if rule.split(":")[0] in contract.blocking), quality["warnings"], {}, newest["version"],

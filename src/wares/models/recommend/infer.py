@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wares.core.arrays import load_array, open_artifact
+from wares.core.arrays import load_array, open_artifact, put_largest
 
 KIND = "recommender"
 SIGNALS = ("cf", "text", "popular", "repeat")
@@ -116,11 +116,11 @@ class Recommender:
         if len(self.cf_factors):
             self._exact(signals[:, 0], ids, history)
         else:
-            _put(signals[:, 0], ids, cf_ids, cf_values)
-        _put(signals[:, 1], ids, text_ids, text_values)
+            put_largest(signals[:, 0], ids, cf_ids, cf_values)
+        put_largest(signals[:, 1], ids, text_ids, text_values)
         signals[:, 2] = self.popular[ids]
         if repeats:
-            _put(signals[:, 3], ids, history.items, history.repeat)
+            put_largest(signals[:, 3], ids, history.items, history.repeat)
         peak = signals.max(0, initial=0)
         signals /= np.where(peak > 0, peak, 1)
         return Candidates(ids, signals)
@@ -269,15 +269,6 @@ def _best(pairs: tuple[NDArray[Any], NDArray[Any]], k: int) -> tuple[NDArray[Any
         return ids, values
     top = np.argpartition(-values, k)[:k]
     return ids[top], values[top]
-
-
-def _put(column: NDArray[Any], ids: NDArray[Any], some: NDArray[Any], values: NDArray[Any]) -> None:
-    """Write values of `some` at their places in the ascending `ids`; the larger of repeated ones wins."""
-    if not len(some) or not len(ids):
-        return
-    at = np.minimum(np.searchsorted(ids, some), len(ids) - 1)
-    there = ids[at] == some
-    np.maximum.at(column, at[there], values[there])
 
 
 def diverse(scores: NDArray[Any], category: NDArray[Any], k: int, diversity: float) -> NDArray[np.int64]:

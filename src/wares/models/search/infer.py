@@ -338,7 +338,8 @@ class Searcher:
     ) -> Found:
         if text.strip():
             return found
-        if not filters and self._everything is not None and (hidden is None or not len(hidden)):
+        whole = not filters and (hidden is None or not len(hidden))
+        if whole and self._everything is not None:
             ranked, facets = self._everything.rows, self._everything.facets
         else:
             mask = self._keep(np.arange(len(self.catalogue)), filters, limited)
@@ -349,7 +350,7 @@ class Searcher:
         found.rows, found.total, found.facets = ranked[offset : offset + k], len(ranked), facets
         found.scores = np.asarray(self.log_sold[found.rows])
         found.words = found.meaning = np.zeros(len(found.rows), np.float32)
-        if not filters and self._everything is None and (hidden is None or not len(hidden)):
+        if whole and self._everything is None:
             self._everything = Found(ranked, found.scores, found.words, found.meaning, len(ranked), facets)
         return found
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wares.core.arrays import load_array, open_artifact
+from wares.core.arrays import load_array, open_artifact, put_largest
 from wares.core.errors import QueryError
 
 KIND = "similar"
@@ -89,12 +89,12 @@ class Similar:
         parts = np.zeros((len(candidates), 2), np.float32)
         shared = np.zeros(len(candidates), np.int64)
         if len(candidates):
-            _place(parts[:, 0], candidates, near, near_value)
+            put_largest(parts[:, 0], candidates, near, near_value)
             if row >= 0:
-                _place(
+                put_largest(
                     parts[:, 1], candidates, ids[kept], self.behaviour_values[row][kept].astype(np.float32)
                 )
-                _place(shared, candidates, ids[kept], self.behaviour_shared[row][kept])
+                put_largest(shared, candidates, ids[kept], self.behaviour_shared[row][kept])
         present = np.array(
             [weight["text"] * bool(len(near)), weight["behaviour"] * bool(kept.any())], np.float32
         )
@@ -122,11 +122,3 @@ def check_weights(weights: Mapping[str, float] | None) -> dict[str, float]:
             parameter="weights",
         )
     return {name: float(weights.get(name, 0.0)) for name in DIMENSIONS}
-
-
-def _place(column: NDArray[Any], ids: NDArray[Any], some: NDArray[Any], values: NDArray[Any]) -> None:
-    if not len(some) or not len(ids):
-        return
-    at = np.minimum(np.searchsorted(ids, some), len(ids) - 1)
-    there = ids[at] == some
-    np.maximum.at(column, at[there], values[there])
