@@ -68,9 +68,11 @@ class Online:
         if not changed:
             return
         with self._lock:
-            for row in self.state.events_after(self._events):
-                self._add_event(row)
-                self._events = int(row["seq"])
+            # The state hands rows out in bounded portions; a worker that starts late has several to read.
+            while rows := self.state.events_after(self._events):
+                for row in rows:
+                    self._add_event(row)
+                self._events = int(rows[-1]["seq"])
             fresh = self.state.products_after(self._products)
             for row in fresh:
                 self._add_product(row)
