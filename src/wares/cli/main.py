@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from pathlib import Path
@@ -18,6 +19,9 @@ app = typer.Typer(
     help="The open, self-hosted intelligence of a shop: exports in; search, recommendations and governed data out.\n\n"
     "First steps: `wares demo shop`, then `wares serve --shop shop --console`. Exit codes: 0 done, 1 fault, 2 usage, 3 contract broken.",
 )  # fmt: skip
+
+GROUPS = ("tools",)
+"""Modules of this package that put further commands onto the application; each has a ``register(app)``."""
 
 Shop = Annotated[
     Path, typer.Option("--shop", "-C", envvar="WARES_SHOP", help="The workspace.", show_default="this folder")
@@ -300,9 +304,8 @@ def similar(
 
 def run() -> None:
     """The entry point: turns our errors into a message, a mend and an exit code."""
-    from wares.cli import tools
-
-    tools.register(app)
+    for group in GROUPS:
+        importlib.import_module(f"wares.cli.{group}").register(app)
     try:
         app(standalone_mode=True)
     except WaresError as error:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 from urllib.parse import quote
 
 from nicegui import app, ui
@@ -11,6 +12,9 @@ from nicegui import app, ui
 from wares.console.words import word
 from wares.core.nouns import Hit, Product
 from wares.serve.app import Shelf
+
+SECTIONS: list[tuple[str, str]] = [("overview", "/workshop")]
+"""The workshop's pages as (word, path), in the order of their links; a page that joins puts itself here."""
 
 STYLE = """
 :root{--ink:#1d2733;--soft:#5b6675;--line:#e4e7ec;--good:#0b6b49;--paper:#f7f8f7}
@@ -23,6 +27,8 @@ body{background:var(--paper);color:var(--ink)}
 .nav{color:var(--soft);text-decoration:none;padding:6px 2px;border-bottom:2px solid transparent}
 .nav.on{color:var(--ink);border-color:var(--good)}
 a:focus-visible,button:focus-visible,[tabindex]:focus-visible{outline:3px solid #7cc4a5;outline-offset:2px;border-radius:4px}
+.sections{background:#fff;border-bottom:1px solid var(--line);width:100%}
+.sections .in{max-width:1180px;margin:0 auto;padding:0 16px;display:flex;gap:2px 18px;flex-wrap:wrap;font-size:14px}
 .grid-cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(210px,1fr));gap:12px;width:100%}
 .card{background:#fff;border:1px solid var(--line);border-radius:10px;padding:12px 14px;text-decoration:none;color:var(--ink);display:flex;flex-direction:column;gap:3px;min-height:150px}
 .card:hover{border-color:#9db8ac;box-shadow:0 2px 10px rgba(16,40,30,.07)}
@@ -84,6 +90,11 @@ def frame(here: str) -> Iterator[None]:
         who.on("change", lambda: _choose(who.value or ""))
         who.on("clear", lambda: _choose(""))
         ui.button("中文" if language() == "en" else "English", on_click=_switch).props("flat dense no-caps")
+    if here == "workshop" and len(SECTIONS) > 1:
+        with ui.element("nav").classes("sections"), ui.element("div").classes("in"):
+            path = str(ui.context.client.request.url.path)
+            for name, target in SECTIONS:
+                ui.link(t(name), target).classes("nav" + (" on" if path == target else ""))
     with ui.element("main").classes("page").props("id=main"):
         yield
 
@@ -119,3 +130,30 @@ def cards(hits: list[Hit]) -> None:
     with ui.element("div").classes("grid-cards"):
         for hit in hits:
             card(hit)
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], link: str = "") -> ui.table:
+    """Rows under headings, sortable. With `link`, the first cell leads to that path followed by its value."""
+    names = [
+        {
+            "name": str(i),
+            "label": label,
+            "field": str(i),
+            "align": "left" if i == 0 else "right",
+            "sortable": True,
+        }
+        for i, label in enumerate(columns)
+    ]
+    data = [{**{str(i): value for i, value in enumerate(row)}, "key": n} for n, row in enumerate(rows)]
+    grid = (
+        ui.table(columns=names, rows=data, row_key="key")
+        .classes("w-full")
+        .props("flat dense wrap-cells hide-pagination :rows-per-page-options=[0]")
+    )
+    if link:
+        grid.add_slot(
+            "body-cell-0",
+            f'<q-td :props="props"><a :href="\'{link}\' + encodeURIComponent(props.value)" '
+            'style="color:#0b6b49;font-weight:600">{{ props.value }}</a></q-td>',
+        )
+    return grid

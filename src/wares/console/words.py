@@ -6,6 +6,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "shop": ("Shop", "商店"),
     "for_you": ("For you", "为您推荐"),
     "workshop": ("Workshop", "工作台"),
+    "overview": ("Overview", "概览"),
     "shopper": ("Shopper", "顾客"),
     "shopper_hint": ("Shopper id, e.g. {user}", "顾客编号，例如 {user}"),
     "stranger": ("No shopper chosen: this is what a stranger sees.", "未选择顾客：这是新访客看到的内容。"),
@@ -64,6 +65,17 @@ WORDS: dict[str, tuple[str, str]] = {
     "new_rows": ("New", "新增"),
     "changed": ("Changed", "变更"),
 }
+
+
+def add_words(words: dict[str, tuple[str, str]]) -> None:
+    """Add the texts of a page: key to (English, Chinese). A page keeps its own beside it.
+
+    Raises:
+        ValueError: when another page has the key with another text.
+    """
+    for key, texts in words.items():
+        if WORDS.setdefault(key, texts) != texts:
+            raise ValueError(f"the word {key!r} is taken")
 
 
 def word(key: str, language: str, **facts: object) -> str:

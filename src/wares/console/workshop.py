@@ -9,7 +9,7 @@ from typing import Any
 from nicegui import ui
 from starlette.responses import FileResponse, PlainTextResponse, Response
 
-from wares.console.frame import frame, shelf, t
+from wares.console.frame import frame, shelf, t, table
 from wares.core.files import read_json
 
 METRICS = (
@@ -51,30 +51,6 @@ def _age(at: str) -> str:
     return t("hours", n=int(hours)) if hours < 48 else t("days", n=int(hours / 24))
 
 
-def _table(columns: list[str], rows: list[list[Any]], links: dict[int, str] | None = None) -> None:
-    names = [
-        {
-            "name": str(i),
-            "label": label,
-            "field": str(i),
-            "align": "left" if i == 0 else "right",
-            "sortable": True,
-        }
-        for i, label in enumerate(columns)
-    ]
-    data = [{**{str(i): value for i, value in enumerate(row)}, "key": n} for n, row in enumerate(rows)]
-    table = (
-        ui.table(columns=names, rows=data, row_key="key")
-        .classes("w-full")
-        .props("flat dense wrap-cells hide-pagination :rows-per-page-options=[0]")
-    )
-    if links is not None:
-        table.add_slot(
-            "body-cell-0",
-            '<q-td :props="props"><a :href="\'/workshop/asset/\' + props.value" style="color:#0b6b49;font-weight:600">{{ props.value }}</a></q-td>',
-        )
-
-
 def _assets() -> None:
     ui.html(f"<h2>{t('assets')}</h2>", sanitize=False)
     newest: dict[str, dict[str, Any]] = {}
@@ -95,8 +71,10 @@ def _assets() -> None:
             ]
         )
     with ui.element("div").classes("panel"):
-        _table(
-            [t("asset"), t("version"), t("rows"), t("quarantined"), t("quality"), t("age")], rows, links={}
+        table(
+            [t("asset"), t("version"), t("rows"), t("quarantined"), t("quality"), t("age")],
+            rows,
+            link="/workshop/asset/",
         )
 
 
@@ -109,7 +87,7 @@ def _asset(name: str) -> None:
         return
     with ui.element("div").classes("panel"):
         ui.html(f"<h2>{t('history')}</h2>", sanitize=False)
-        _table(
+        table(
             [
                 t("version"),
                 t("rows"),
@@ -135,9 +113,9 @@ def _asset(name: str) -> None:
         rules = versions[0]["quality"]["rules"]
         if rules:
             ui.html(f"<h2>{t('rules')}</h2>", sanitize=False)
-            _table([t("rules"), t("rows")], [[rule, f"{count:,}"] for rule, count in rules.items()])
+            table([t("rules"), t("rows")], [[rule, f"{count:,}"] for rule, count in rules.items()])
         ui.html("<h2>Columns</h2>", sanitize=False)
-        _table(["", "", ""], versions[0]["columns"])
+        table(["", "", ""], versions[0]["columns"])
 
 
 def _evaluation(workspace: Path) -> None:
@@ -180,7 +158,7 @@ def _evaluation(workspace: Path) -> None:
                     ),
                 ]
             )
-        _table([t("metric"), "wares", *report["baselines"]], rows)
+        table([t("metric"), "wares", *report["baselines"]], rows)
         ui.link(t("full_report"), "/workshop/report", new_tab=True).style("color:#0b6b49;font-weight:600")
 
 
@@ -191,4 +169,4 @@ def _bundle() -> None:
         ui.label(str(manifest["name"])).style("font-family:monospace;font-size:16px")
         ui.label(f"{t('made')}: {str(manifest['created'])[:19]} UTC").classes("note")
         versions = [[f"{name}", f"v{version}"] for name, version in manifest["versions"].items()]
-        _table([t("parts"), ""], [*versions, *([name, value] for name, value in manifest["parts"].items())])
+        table([t("parts"), ""], [*versions, *([name, value] for name, value in manifest["parts"].items())])

@@ -131,6 +131,11 @@ class State:
             url = f"sqlite:///{folder / 'state.db'}"
         return cls(url)
 
+    def ensure(self, *tables: sa.Table) -> None:
+        """Create a room's own tables where they are missing; a room calls this before it first uses them."""
+        for table in tables:
+            table.metadata.create_all(self.engine, tables=[table])
+
     def close(self) -> None:
         """Give all connections back."""
         if self._watch is not None:
