@@ -202,6 +202,17 @@ class Evaluate(Section):
     )
 
 
+class AuditConfig(Section):
+    """The audit log; both files are best kept where who can write to the database cannot write."""
+
+    key_file: str = Field(
+        default="", description="File of the key that signs entries. Empty: `state/audit.key`."
+    )
+    anchor: str = Field(
+        default="", description="File that holds the head of the chain. Empty: `state/audit.head`."
+    )
+
+
 class Serve(Section):
     """The server."""
 
@@ -225,6 +236,7 @@ class Config(Section):
     search: Search = Field(default_factory=Search)
     build: Build = Field(default_factory=Build)
     evaluate: Evaluate = Field(default_factory=Evaluate)
+    audit: AuditConfig = Field(default_factory=AuditConfig)
     serve: Serve = Field(default_factory=Serve)
 
 

@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from wares.core import bundles
 from wares.core import columns as c
 from wares.core.arrays import seal
+from wares.core.audit import Audit
 from wares.core.clock import SYSTEM, Clock
 from wares.core.config import FILE, Config, SourceConfig, load_config, parse_config
 from wares.core.errors import ConfigError, DataError, NotFitted
@@ -133,6 +135,13 @@ class Workspace:
         if self._state is None:
             self._state = State.at(self.root / "state", self.config.state.url)
         return self._state
+
+    @cached_property
+    def audit(self) -> Audit:
+        """The hash-chained log of every read and change."""
+        names = self.config.audit
+        folder = self.root / "state"
+        return Audit(self.state, folder, key=names.key_file, anchor=names.anchor, clock=self.clock)
 
     # -- data ------------------------------------------------------------------------------------------------
 
