@@ -15,7 +15,11 @@ def audit(tmp_path):
 
 
 def test_entries_are_chained_and_found_whole(audit):
-    assert [audit.record("ann", "read", "events", {"version": n}, role="analyst") for n in range(3)] == [1, 2, 3]
+    assert [audit.record("ann", "read", "events", {"version": n}, role="analyst") for n in range(3)] == [
+        1,
+        2,
+        3,
+    ]
     report = audit.verify()
     assert (report.whole, report.entries, report.anchored) == (True, 3, 3)
     assert audit.verify(report.head).whole
