@@ -60,9 +60,7 @@ def alpha(matrix: NDArray[np.float64], n_options: int, level: str) -> float | No
     if len(values) < 2:
         return 1.0
     domain = values if level == "interval" else np.arange(n_options, dtype=float)
-    return float(
-        krippendorff.alpha(reliability_data=common, value_domain=domain, level_of_measurement=level)
-    )
+    return float(krippendorff.alpha(reliability_data=common, value_domain=domain, level_of_measurement=level))
 
 
 def dawid_skene(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
 
+from wares.core.audit import Audit
 from wares.core.clock import SYSTEM, Clock
 from wares.core.errors import DataError, NotFound, QueryError
 from wares.core.state import State, stamp
@@ -20,7 +21,6 @@ from wares.data.labels.kinds import check_options, kind_of
 MAX_PAYLOAD = 1_000_000
 _NAME = re.compile(r"[\w][\w.\-]{0,99}")
 _LOCK = 0x6C61626C
-Audit = Callable[[str, dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
@@ -73,16 +73,21 @@ class Landed:
 
 
 class LabelBook:
-    """Every labelling project of a workspace. `audit` is called with (action, facts) for what an auditor asks about."""
+    """Every labelling project of a workspace. Imports, answers, decisions and exclusions go to the audit log."""
 
     def __init__(self, state: State, clock: Clock = SYSTEM, audit: Audit | None = None) -> None:
         self.state, self.clock, self._audit = state, clock, audit
         state.ensure(*t.TABLES)
 
-    def audit(self, action: str, **facts: Any) -> None:
-        """Tell the audit log."""
+    @classmethod
+    def of(cls, workspace: Any) -> LabelBook:
+        """The labelling room of a workspace, with its audit log."""
+        return cls(workspace.state, workspace.clock, workspace.audit)
+
+    def audit(self, action: str, project: str, by: str, **facts: Any) -> None:
+        """Put an entry into the audit log, if there is one. Never inside a transaction: the log has its own."""
         if self._audit is not None:
-            self._audit(action, facts)
+            self._audit.record(by or "labels", action, f"labels/{project}", facts)
 
     def now(self) -> str:
         """The present moment as text."""
@@ -148,7 +153,7 @@ class LabelBook:
                     f"there is a project {name!r} already", mend="Choose another name", parameter="name"
                 )
             connection.execute(t.projects.insert(), row)
-        self.audit("label.create", project=name, kind=kind, by=by)
+        self.audit("label.create", name, by, kind=kind)
         return self.project(name)
 
     def project(self, name: str) -> Project:
@@ -190,9 +195,7 @@ class LabelBook:
                 )
             }
             judged = connection.scalar(
-                sa.select(sa.func.count())
-                .select_from(t.adjudications)
-                .where(d.project == project.id, d.live)
+                sa.select(sa.func.count()).select_from(t.adjudications).where(d.project == project.id, d.live)
             )
         return {
             "items": int(total), "done": int(done), "again": int(again), "answers": counts.get(False, 0),
@@ -202,7 +205,13 @@ class LabelBook:
     # -- items -----------------------------------------------------------------------------------------------
 
     def add(
-        self, project: Project, rows: Iterable[dict[str, Any]], *, asset: str = "", version: int | None = None
+        self,
+        project: Project,
+        rows: Iterable[dict[str, Any]],
+        *,
+        asset: str = "",
+        version: int | None = None,
+        by: str = "",
     ) -> Landed:
         """Put items into the project. A row has ``key`` and ``payload``, and may have subject, priority, gold, asset, version.
 
@@ -235,7 +244,7 @@ class LabelBook:
             if new:
                 connection.execute(t.items.insert(), new)
         report.landed, report.same = len(new), report.same + len(known)
-        self.audit("label.import", project=project.name, items=len(new), asset=asset, version=version)
+        self.audit("label.import", project.name, by, items=len(new), asset=asset, version=version)
         return report
 
     def items(self, project: Project) -> list[dict[str, Any]]:
@@ -243,9 +252,7 @@ class LabelBook:
         query = sa.select(t.items).where(t.items.c.project == project.id).order_by(t.items.c.id)
         return [{**row, "payload": json.loads(row["payload"])} for row in self.rows(query)]
 
-    def answers(
-        self, project: Project, *, live: bool = True, excluded: bool = False
-    ) -> list[dict[str, Any]]:
+    def answers(self, project: Project, *, live: bool = True, excluded: bool = False) -> list[dict[str, Any]]:
         """Answers in the order they came, each with its item's ``key``.
 
         Without `live` also those that were replaced or taken back; excluded annotators only with `excluded`.
@@ -275,18 +282,16 @@ class LabelBook:
                 {"project": project.id, "annotator": annotator, "reason": reason, "by": by, "at": self.now()},
             )
             self._count(connection, project, a.annotator == annotator, -1)
-        self.audit("label.exclude", project=project.name, annotator=annotator, reason=reason, by=by)
+        self.audit("label.exclude", project.name, by, annotator=annotator, reason=reason)
 
     def include(self, project: Project, annotator: str, *, by: str = "") -> None:
         """Let an excluded annotator's answers count again."""
         e = t.exclusions
         with self.writing() as connection:
-            done = connection.execute(
-                e.delete().where(e.c.project == project.id, e.c.annotator == annotator)
-            )
+            done = connection.execute(e.delete().where(e.c.project == project.id, e.c.annotator == annotator))
             if done.rowcount:
                 self._count(connection, project, t.annotations.c.annotator == annotator, 1)
-        self.audit("label.include", project=project.name, annotator=annotator, by=by)
+        self.audit("label.include", project.name, by, annotator=annotator)
 
     def _count(self, connection: sa.Connection, project: Project, which: Any, step: int) -> None:
         a = t.annotations.c

@@ -57,7 +57,11 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
         except ValueError as error:
             yield {"_line": number, "_broken": f"no JSON: {error}"}
             continue
-        yield {**row, "_line": number} if isinstance(row, dict) else {"_line": number, "_broken": "no JSON object"}
+        yield (
+            {**row, "_line": number}
+            if isinstance(row, dict)
+            else {"_line": number, "_broken": "no JSON object"}
+        )
 
 
 def put_file(book: LabelBook, project: Project, path: Path, *, annotator: str = "") -> Landed:
@@ -88,6 +92,7 @@ def add_rows(
     asset: str = "",
     version: int | None = None,
     where: str = "",
+    by: str = "",
 ) -> Landed:
     """Make items out of table rows: all columns go into the payload as evidence.
 
@@ -109,14 +114,22 @@ def add_rows(
                     parameter="column",
                 )
     for number, row in enumerate(source, 1):
-        payload = {k: v for k, v in row.items() if v not in (None, "") and k not in wanted.values() and k != gold}
+        payload = {
+            k: v for k, v in row.items() if v not in (None, "") and k not in wanted.values() and k != gold
+        }
         payload = {**{name: row.get(column) for name, column in wanted.items()}, **payload}
         name = f"{where}{row[key] if key else number}"
-        base = {"subject": row.get(subject or "user_id"), "gold": row.get(gold) if gold else None, "asset": asset, "version": version}
+        base = {
+            "subject": row.get(subject or "user_id"),
+            "gold": row.get(gold) if gold else None,
+            "asset": asset,
+            "version": version,
+        }
         if aspects:
             report_rows += [
-                {**base, "key": f"{name}#{aspect}", "payload": {**payload, "aspect": aspect}} for aspect in aspects
+                {**base, "key": f"{name}#{aspect}", "payload": {**payload, "aspect": aspect}}
+                for aspect in aspects
             ]
         else:
             report_rows.append({**base, "key": name, "payload": payload})
-    return book.add(project, report_rows)
+    return book.add(project, report_rows, by=by)

@@ -41,9 +41,7 @@ class Queue:
                     mend="`wares label include` lets them in again",
                     parameter="annotator",
                 )
-            connection.execute(
-                lease.delete().where(lease.c.project == self.project.id, lease.c.until <= now)
-            )
+            connection.execute(lease.delete().where(lease.c.project == self.project.id, lease.c.until <= now))
             a, s = t.annotations.c, t.skips.c
             others = (
                 sa.select(sa.func.count())
@@ -55,9 +53,7 @@ class Queue:
             answered = sa.exists().where(
                 a.item == i.c.id, a.annotator == annotator, a.live, a.round == i.c.round
             )
-            skipped = sa.exists().where(
-                s.item == i.c.id, s.annotator == annotator, s.round == i.c.round
-            )
+            skipped = sa.exists().where(s.item == i.c.id, s.annotator == annotator, s.round == i.c.round)
             query = (
                 sa.select(i, held.label("held"))
                 .where(i.c.project == self.project.id, i.c.given + others < i.c.need, ~answered, ~skipped)
@@ -66,9 +62,7 @@ class Queue:
             )
             rows = [dict(row) for row in connection.execute(query).mappings()]
             ids = [row["id"] for row in rows]
-            connection.execute(
-                lease.delete().where(lease.c.annotator == annotator, lease.c.item.in_(ids))
-            )
+            connection.execute(lease.delete().where(lease.c.annotator == annotator, lease.c.item.in_(ids)))
             if ids:
                 until = now + self.project.lease_s
                 connection.execute(
@@ -79,7 +73,10 @@ class Queue:
                     ],
                 )
         return [
-            {**{k: v for k, v in row.items() if k not in ("held", "gold")}, "payload": json.loads(row["payload"])}
+            {
+                **{k: v for k, v in row.items() if k not in ("held", "gold")},
+                "payload": json.loads(row["payload"]),
+            }
             for row in rows
         ]
 
@@ -139,7 +136,7 @@ class Queue:
                     )
                     if strict:
                         raise error
-                    report.refuse(answer.pop("_line", line), error)
+                    report.refuse(answer["_line"] or line, error)
                 elif answer["value"] is None:
                     self._skip(connection, item, answer["annotator"])
                     report.landed += 1
@@ -147,9 +144,9 @@ class Queue:
                     report.landed += 1
                 else:
                     report.same += 1
-        self.book.audit(
-            "label.put", project=self.project.name, answers=report.landed, source=source, machine=machine
-        )
+        if report.landed:
+            by = annotator or good[0][1]["annotator"]
+            self.book.audit("label.put", self.project.name, by, answers=report.landed, source=source)
         return report
 
     def _person(self, annotator: str) -> str:
@@ -200,9 +197,7 @@ class Queue:
         a, now = t.annotations, self.book.now()
         before = (
             connection.execute(
-                sa.select(a).where(
-                    a.c.item == item["id"], a.c.annotator == answer["annotator"], a.c.live
-                )
+                sa.select(a).where(a.c.item == item["id"], a.c.annotator == answer["annotator"], a.c.live)
             )
             .mappings()
             .first()
@@ -210,9 +205,7 @@ class Queue:
         if before is not None and before["round"] == item["round"] and before["value"] == answer["value"]:
             return False
         if before is not None:
-            connection.execute(
-                a.update().where(a.c.id == before["id"]).values(live=False, ended=now)
-            )
+            connection.execute(a.update().where(a.c.id == before["id"]).values(live=False, ended=now))
         connection.execute(
             a.insert(),
             {
@@ -229,16 +222,12 @@ class Queue:
 
     @staticmethod
     def _given(connection: sa.Connection, item: int, step: int) -> None:
-        connection.execute(
-            t.items.update().where(t.items.c.id == item).values(given=t.items.c.given + step)
-        )
+        connection.execute(t.items.update().where(t.items.c.id == item).values(given=t.items.c.given + step))
 
     @staticmethod
     def _free(connection: sa.Connection, item: int, annotator: str) -> None:
         lease = t.leases
-        connection.execute(
-            lease.delete().where(lease.c.item == item, lease.c.annotator == annotator)
-        )
+        connection.execute(lease.delete().where(lease.c.item == item, lease.c.annotator == annotator))
 
     def _skip(self, connection: sa.Connection, item: dict[str, Any], annotator: str) -> None:
         s = t.skips
@@ -262,7 +251,10 @@ class Queue:
                 connection.execute(
                     sa.select(a)
                     .where(
-                        a.c.project == self.project.id, a.c.annotator == annotator, a.c.live, sa.not_(a.c.machine)
+                        a.c.project == self.project.id,
+                        a.c.annotator == annotator,
+                        a.c.live,
+                        sa.not_(a.c.machine),
                     )
                     .order_by(a.c.id.desc())
                     .limit(1)
@@ -312,7 +304,7 @@ class Queue:
                 },
             )  # fmt: skip
             row = dict(connection.execute(sa.select(t.items).where(t.items.c.id == item)).mappings().one())
-        self.book.audit("label.undo", project=self.project.name, key=row["key"], by=annotator)
+        self.book.audit("label.undo", self.project.name, annotator, item=row["id"])
         return {**row, "payload": json.loads(row["payload"])}
 
     def again(self, keys: Sequence[str], *, reason: str, need: int = 1, by: str = "") -> int:
@@ -334,7 +326,7 @@ class Queue:
                             priority=float(top or 0.0) + 1.0 + (len(keys) - place) / (len(keys) + 1),
                         )
                     )  # fmt: skip
-        self.book.audit("label.again", project=self.project.name, items=len(found), reason=reason, by=by)
+        self.book.audit("label.again", self.project.name, by, items=len(found), reason=reason)
         return len(found)
 
     def prioritise(self, keys: Sequence[str], *, reason: str) -> int:

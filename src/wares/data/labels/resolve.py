@@ -28,7 +28,14 @@ SCHEMA = pa.schema(
 
 
 def adjudicate(
-    book: LabelBook, project: Project, key: str, value: Any, *, by: str, comment: str = "", method: str = "person"
+    book: LabelBook,
+    project: Project,
+    key: str,
+    value: Any,
+    *,
+    by: str,
+    comment: str = "",
+    method: str = "person",
 ) -> None:
     """Settle an item by hand; a later decision replaces this one and both stay on record.
 
@@ -41,25 +48,23 @@ def adjudicate(
 
 
 def _adjudicate(
-    book: LabelBook, project: Project, decisions: Sequence[tuple[str, str]], by: str, comment: str, method: str
+    book: LabelBook,
+    project: Project,
+    decisions: Sequence[tuple[str, str]],
+    by: str,
+    comment: str,
+    method: str,
 ) -> None:
     d = t.adjudications
     with book.writing() as connection:
-        ids = dict(
-            connection.execute(
-                sa.select(t.items.c.key, t.items.c.id).where(t.items.c.project == project.id)
-            )
-            .tuples()
-            .all()
+        rows = connection.execute(
+            sa.select(t.items.c.key, t.items.c.id).where(t.items.c.project == project.id)
         )
+        ids = {row[0]: row[1] for row in rows}
         for key, value in decisions:
             if key not in ids:
-                raise NotFound(
-                    f"{project.name} has no item {key[:80]!r}", mend="Check the key", id=key
-                )
-            connection.execute(
-                d.update().where(d.c.item == ids[key], d.c.live).values(live=False)
-            )
+                raise NotFound(f"{project.name} has no item {key[:80]!r}", mend="Check the key", id=key)
+            connection.execute(d.update().where(d.c.item == ids[key], d.c.live).values(live=False))
             connection.execute(
                 d.insert(),
                 {
@@ -67,7 +72,7 @@ def _adjudicate(
                     "at": book.now(), "comment": comment, "live": True,
                 },
             )  # fmt: skip
-    book.audit("label.adjudicate", project=project.name, items=len(decisions), method=method, by=by)
+    book.audit("label.adjudicate", project.name, by, items=len(decisions), method=method)
 
 
 def adjudicate_all(
@@ -120,9 +125,7 @@ def _by_key(answers: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]
     return found
 
 
-def labels(
-    book: LabelBook, project: Project, *, method: str = "majority", machine: bool = False
-) -> pa.Table:
+def labels(book: LabelBook, project: Project, *, method: str = "majority", machine: bool = False) -> pa.Table:
     """The labels of a project as an Arrow table (see ``SCHEMA``), in item order, for training sets.
 
     A decision comes before answers. Without one, `method` ``majority`` takes the answer most people gave (no label on a
@@ -134,9 +137,7 @@ def labels(
         QueryError: for an unknown method.
     """
     if method not in METHODS:
-        raise QueryError(
-            f"unknown method {method!r}", mend=f"Use {' or '.join(METHODS)}", parameter="method"
-        )
+        raise QueryError(f"unknown method {method!r}", mend=f"Use {' or '.join(METHODS)}", parameter="method")
     answers = book.answers(project)
     people = [row for row in answers if not row["machine"]]
     by_key, by_machine = _by_key(people), _by_key([row for row in answers if row["machine"]])
@@ -145,7 +146,11 @@ def labels(
     rows = []
     for item in book.items(project):
         key, given = item["key"], by_key.get(item["key"], [])
-        how, who, at = method, sorted(row["annotator"] for row in given), max((r["at"] for r in given), default="")
+        how, who, at = (
+            method,
+            sorted(row["annotator"] for row in given),
+            max((r["at"] for r in given), default=""),
+        )
         if key in decided:
             decision = decided[key]
             value, sure, how = decision["value"], 1.0, "adjudicated"

@@ -129,7 +129,9 @@ def import_tasks(book: LabelBook, project: Project, text: str, *, source: str = 
         tasks = json.loads(text)
     except ValueError as error:
         raise QueryError(
-            f"the file is no JSON: {error}", mend="Export as JSON (not JSON-MIN) from Label Studio", parameter="file"
+            f"the file is no JSON: {error}",
+            mend="Export as JSON (not JSON-MIN) from Label Studio",
+            parameter="file",
         ) from None
     if not isinstance(tasks, list):
         raise QueryError("the file holds no list of tasks", mend="Export as JSON", parameter="file")
@@ -144,7 +146,9 @@ def import_tasks(book: LabelBook, project: Project, text: str, *, source: str = 
         ours = (task.get("meta") or {}).get("wares") or {}
         key = str(ours.get("key") or task.get("id") or place)
         extra = {name: ours.get(name) for name in ("subject", "asset", "version", "priority", "gold")}
-        items.append({"key": key, "payload": task["data"], **{k: v for k, v in extra.items() if v is not None}})
+        items.append(
+            {"key": key, "payload": task["data"], **{k: v for k, v in extra.items() if v is not None}}
+        )
         for annotation in task.get("annotations") or task.get("completions") or []:
             people.append(_read(annotation, key, place, _who(annotation)))
         for prediction in task.get("predictions") or []:
@@ -161,7 +165,15 @@ def import_tasks(book: LabelBook, project: Project, text: str, *, source: str = 
     known = {(row["key"], row["value"], row["at"]) for row in adjudications(book, project, live=False)}
     for key, d in decisions:
         if not any(key == k and d["value"] == v for k, v, _ in known):
-            adjudicate(book, project, key, d["value"], by=d["by"], comment=d.get("comment", ""), method=d.get("method", "person"))
+            adjudicate(
+                book,
+                project,
+                key,
+                d["value"],
+                by=d["by"],
+                comment=d.get("comment", ""),
+                method=d.get("method", "person"),
+            )
     return report
 
 

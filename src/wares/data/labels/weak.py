@@ -131,7 +131,7 @@ def star_rules(project: Project, column: str = "rating", low: float = 2, high: f
     if not {"negative", "positive"} <= set(project.options):
         raise QueryError(
             f"{project.name} has no answers negative and positive",
-            mend="Write rules with when = \"rating >= 4\" instead",
+            mend='Write rules with when = "rating >= 4" instead',
             parameter="stars",
         )
     rules = [
@@ -152,9 +152,7 @@ def read_rules(table: Any) -> list[Rule]:
     """
     rows = table.get("rule") if isinstance(table, dict) else table
     if not isinstance(rows, list) or not rows:
-        raise QueryError(
-            "there are no rules in it", mend="Write [[rule]] tables", parameter="rules"
-        )
+        raise QueryError("there are no rules in it", mend="Write [[rule]] tables", parameter="rules")
     rules = []
     for n, row in enumerate(rows, 1):
         unknown = set(row) - {"name", "label", "words", "pattern", "when"} if isinstance(row, dict) else {"?"}
@@ -176,7 +174,13 @@ def read_rules(table: Any) -> list[Rule]:
 
 
 def weak_labels(
-    book: LabelBook, project: Project, rules: Sequence[Rule], *, method: str = "model", store: bool = True, name: str = "rules"
+    book: LabelBook,
+    project: Project,
+    rules: Sequence[Rule],
+    *,
+    method: str = "model",
+    store: bool = True,
+    name: str = "rules",
 ) -> WeakReport:
     """Vote with every rule, combine the votes, and (with `store`) record them as ``machine:weak:NAME``.
 
@@ -224,7 +228,11 @@ def weak_labels(
     stored = 0
     if store:
         rows = [
-            {"key": item["key"], "value": project.options[int(label[n])], "confidence": round(float(sure[n]), 4)}
+            {
+                "key": item["key"],
+                "value": project.options[int(label[n])],
+                "confidence": round(float(sure[n]), 4),
+            }
             for n, item in enumerate(items)
             if has[n]
         ]
