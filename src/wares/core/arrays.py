@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wares.core import observe
 from wares.core.errors import IncompatibleArtifact
 from wares.core.files import digest, file_digest, read_json, write_json
 
@@ -25,6 +26,7 @@ def save_arrays(folder: Path, **arrays: NDArray[Any]) -> None:
 def load_array(folder: Path, name: str, *, mmap: bool = True) -> NDArray[Any]:
     """Read ``<name>.npy``, memory-mapped by default so that workers share one copy."""
     path = folder / f"{name}.npy"
+    observe.note_array(folder, name)
     try:
         array = np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
         # A plain view: np.memmap runs Python code on every slice.

@@ -1,4 +1,4 @@
-"""Table computation: Ibis expressions on an in-memory DuckDB. The only file that knows Ibis and DuckDB."""
+"""Table computation: Ibis expressions on an in-memory DuckDB. The only file that knows DuckDB and makes expressions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from ibis.expr.types import BooleanValue, Table, Value
 
+from wares.core import observe
 from wares.core.errors import DataError, Unavailable
+from wares.data.lineage.expressions import lineage_of, operations
+from wares.data.lineage.origin import NO_VERSION, Lineage, Origin, attach, attached
 
 __all__ = [
     "BooleanValue",
@@ -57,6 +60,7 @@ class Engine:
             settings["threads"] = threads
         self._backend = ibis.duckdb.connect(**settings)
         self._n = 0
+        self._origins: dict[str, Lineage] = {}
 
     def __enter__(self) -> Engine:
         return self
@@ -73,30 +77,63 @@ class Engine:
         self._n += 1
         return f"t{self._n}"
 
-    def parquet(self, files: Sequence[str]) -> Table:
-        """Parquet files as one table; columns by name."""
-        return self._backend.read_parquet(
+    def parquet(self, files: Sequence[str], lineage: Lineage | None = None) -> Table:
+        """Parquet files as one table; columns by name.
+
+        Files that the store handed out know their table and version; for others `lineage` may say where the
+        columns come from. It goes with every result that is made from them.
+        """
+        table = self._backend.read_parquet(
             [str(f) for f in files], table_name=self._name(), union_by_name=True
         )
+        asset, version = getattr(files, "asset", ""), getattr(files, "version", NO_VERSION)
+        if lineage is not None:
+            self._origins[table.get_name()] = lineage
+        elif asset:
+            self._origins[table.get_name()] = Lineage(
+                {name: frozenset({Origin(asset, version, name)}) for name in table.columns}
+            )
+        return table
+
+    def lineage(self, expression: Any) -> Lineage:
+        """Which columns of which tables each column of an expression comes from."""
+        return lineage_of(expression, self._origins.get)
+
+    def _note(self, expression: Any) -> None:
+        if observe.observed():
+            observe.note_operations(operations(expression))
+            seen = ((o.asset, o.version, o.column) for o in self.lineage(expression).origins())
+            observe.note_columns(seen)
 
     def rows(self, table: pa.Table) -> Table:
         """An Arrow table (through a scratch file: Ibis 12 sends DuckDB 2 a statement that it no longer parses)."""
         path = Path(self._scratch.name) / f"{self._name()}.parquet"
         pq.write_table(table, path)
-        return self.parquet([str(path)])
+        return self.parquet([str(path)], attached(table.schema) or Lineage())
 
     def keep(self, expression: Table) -> Table:
         """Compute now and hold the result (spilling to disk beyond the memory limit), for several uses."""
+        if observe.observed():
+            # What is read shows when something is made of the kept table; here only the operations count.
+            observe.note_operations(operations(expression))
+        lineage = self.lineage(expression)
         with _clear_errors():
-            return self._backend.create_table(self._name(), expression, temp=True)
+            kept = self._backend.create_table(self._name(), expression, temp=True)
+        self._origins[kept.get_name()] = lineage
+        return kept
 
     def arrow(self, expression: Any) -> pa.Table:
-        """The result as an Arrow table."""
+        """The result as an Arrow table, with its lineage in the schema's metadata."""
+        self._note(expression)
         with _clear_errors():
-            return expression.to_pyarrow()
+            table = expression.to_pyarrow()
+        if isinstance(table, pa.Table):
+            return table.cast(attach(table.schema, self.lineage(expression)))
+        return table
 
     def scalar(self, expression: Any) -> Any:
         """The result of an aggregate."""
+        self._note(expression)
         with _clear_errors():
             return expression.to_pyarrow().as_py()
 
@@ -111,6 +148,7 @@ class Engine:
         file = pq.ParquetFile(path)
         # DuckDB marks a column without nulls as required, and a Delta table would hold the next rows to that.
         schema = pa.schema([field.with_nullable(True) for field in file.schema_arrow])
+        schema = attach(schema, self.lineage(expression))
         batches = (
             pa.RecordBatch.from_arrays(b.columns, schema=schema) for b in file.iter_batches(batch_size=size)
         )
@@ -118,6 +156,7 @@ class Engine:
 
     def to_parquet(self, expression: Table, path: Path) -> None:
         """Write the result to a Parquet file."""
+        self._note(expression)
         with _clear_errors():
             expression.to_parquet(path)
 

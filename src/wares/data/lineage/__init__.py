@@ -1,0 +1,1 @@
+"""Column lineage: derived from expressions, mappings and reads; carried with the data into the commit."""
