@@ -100,9 +100,7 @@ class Store:
             VersionErased: when its files are gone.
         """
         table = self._open(name, version)
-        files = Files(
-            (uri.removeprefix("file://") for uri in table.file_uris()), name, int(table.version())
-        )
+        files = Files((uri.removeprefix("file://") for uri in table.file_uris()), name, int(table.version()))
         gone = [f for f in files if "://" not in f and not Path(f).exists()]
         if gone:
             raise VersionErased(
@@ -208,7 +206,9 @@ class Store:
                 schema_mode="overwrite" if mode == "overwrite" and there else None,
                 configuration=None if there else _FOREVER,
                 writer_properties=_WRITER,
-                commit_properties=_properties({**(note or {}), _MARK: mark}, lineage or attached(rows.schema)),
+                commit_properties=_properties(
+                    {**(note or {}), _MARK: mark}, lineage or attached(rows.schema)
+                ),
             )
         return next(v for v in range(before + 1, self.version(name) + 1) if mark in self._log(name, v))
 
