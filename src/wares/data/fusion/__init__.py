@@ -1,0 +1,1 @@
+"""Fusion: several catalogues of the same goods become one, with confidence, evidence and a way back."""
