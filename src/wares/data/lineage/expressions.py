@@ -82,7 +82,7 @@ class _Walk:
         if isinstance(op, ops.Filter):
             return self._all(op.predicates, FILTER)
         if isinstance(op, ops.Sort):
-            return self._all((key.expr for key in op.keys), SORT)
+            return self._all((key.arg for key in op.keys), SORT)
         if isinstance(op, ops.Aggregate):
             return self._all(op.groups.values(), GROUP)
         if isinstance(op, ops.JoinChain):
@@ -115,7 +115,7 @@ class _Walk:
             return self.value(op.arg)
         if isinstance(op, ops.WindowFunction):
             inside = _as(self.value(op.func), TRANSFORMATION)
-            return inside | self._all([*op.group_by, *(key.expr for key in op.order_by)], WINDOW)
+            return inside | self._all([*op.group_by, *(key.arg for key in op.order_by)], WINDOW)
         if isinstance(op, ops.SearchedCase):
             results = (*op.results, op.default)
             return self._all(results, TRANSFORMATION) | self._all(op.cases, CONDITION)
@@ -141,7 +141,7 @@ class _Walk:
                 if not isinstance(argument, ops.PhysicalTable) and len(inner.columns) == 1:
                     found |= frozenset().union(*(_as(o, kind) for o in inner.columns.values()))
             elif isinstance(argument, ops.SortKey):
-                found |= _as(self.value(argument.expr), SORT)
+                found |= _as(self.value(argument.arg), SORT)
             elif isinstance(argument, ops.Node):
                 found |= _as(self.value(argument), kind)
         return found
