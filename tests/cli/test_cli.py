@@ -84,6 +84,7 @@ def test_asking_a_published_shop(built):
     assert wares("similar", "ghost", *shop).returncode == 2
     assert {row["asset"] for row in json.loads(wares("asset", "list", *shop, "--json").stdout)} == {
         "products",
+        "products_clean",
         "events",
     }
     assert "product_id" in wares("asset", "show", "events", *shop).stdout

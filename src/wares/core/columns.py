@@ -50,3 +50,8 @@ KEYS: Final = {
     PRICES: (PRODUCT_ID, AT),
 }
 """What makes a row of each table the same row again."""
+
+
+def clean_name(table: str) -> str:
+    """The table that cleaning makes of `table`."""
+    return f"{table}_clean"

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from wares.core import columns as c
 from wares.core.errors import ConfigError
 from wares.core.files import digest
+from wares.data.clean.rules import CleanRule, parse_rules
 from wares.data.types import ARROW, STRING
 
 _TYPES = {
@@ -49,6 +50,7 @@ class Column:
     pattern: str = ""
     max_length: int | None = None
     reference: str = ""
+    clean: tuple[CleanRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,11 @@ def _words(value: Any, default: tuple[str, ...]) -> list[str]:
     return [str(v) for v in value] if isinstance(value, list) else str(value).replace(",", " ").split()
 
 
+def _custom(prop: SchemaProperty, name: str) -> Any:
+    """A custom property of a column, or None."""
+    return next((p.value for p in prop.customProperties or [] if p.property == name), None)
+
+
 def _column(prop: SchemaProperty, source: str) -> Column:
     name = prop.name or ""
     kind = _TYPES.get(prop.logicalType or STRING)
@@ -176,4 +183,5 @@ def _column(prop: SchemaProperty, source: str) -> Column:
         pattern=pattern,
         max_length=int(options["maxLength"]) if options.get("maxLength") is not None else None,
         reference=reference,
+        clean=parse_rules(_custom(prop, "clean"), name, kind, source),
     )

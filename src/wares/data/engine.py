@@ -122,6 +122,12 @@ class Engine:
         self._origins[kept.get_name()] = lineage
         return kept
 
+    def stage(self, expression: Table) -> Table:
+        """Compute now and hold the result in a scratch file, for several uses of any size in little memory."""
+        path = Path(self._scratch.name) / f"{self._name()}.parquet"
+        self.to_parquet(expression, path)
+        return self.parquet([str(path)])
+
     def arrow(self, expression: Any) -> pa.Table:
         """The result as an Arrow table, with its lineage in the schema's metadata."""
         self._note(expression)
@@ -145,6 +151,10 @@ class Engine:
         """The result as a stream of bounded memory. It goes through a scratch file: DuckDB 2 has no Arrow stream that Ibis 12 knows."""
         path = Path(self._scratch.name) / f"{self._name()}.parquet"
         self.to_parquet(expression, path)
+        return self.stream(path, size)
+
+    def stream(self, path: Path, size: int = 100_000) -> pa.RecordBatchReader:
+        """The rows of a Parquet file as a stream of bounded memory."""
         file = pq.ParquetFile(path)
         # DuckDB marks a column without nulls as required, and a Delta table would hold the next rows to that.
         schema = pa.schema([field.with_nullable(True) for field in file.schema_arrow])

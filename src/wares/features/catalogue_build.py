@@ -27,7 +27,9 @@ def build_catalogue(
     catalogues repeat themselves (variants, anonymous titles), and ``text_of``, the text of each product.
     """
     with Engine(memory_gb, scratch=folder) as engine:
-        products = engine.parquet(store.files(c.PRODUCTS, versions[c.PRODUCTS]))
+        clean = c.clean_name(c.PRODUCTS)
+        source = clean if clean in versions else c.PRODUCTS
+        products = engine.parquet(store.files(source, versions[source]))
         table = engine.arrow(products.order_by(c.PRODUCT_ID))
         ids = table[c.PRODUCT_ID].combine_chunks()
         history = _history(engine, store, versions.get(c.PRICES), ids)

@@ -24,6 +24,7 @@ from wares.core.config import FILE, Config, SourceConfig, load_config, parse_con
 from wares.core.errors import ConfigError, DataError, NotFitted
 from wares.core.files import digest, folder_atomic, locked, read_json, sweep, write_atomic, write_json
 from wares.core.state import State
+from wares.data.clean.run import Cleaner, cleaned_tables
 from wares.data.contract import SUFFIX, contract_for, default_text
 from wares.data.ingest import Ingester, IngestReport
 from wares.data.quarantine import quarantine_counts, quarantined
@@ -261,6 +262,11 @@ class Workspace:
                 )
             )
 
+    @property
+    def cleaner(self) -> Cleaner:
+        """What makes ``<table>_clean`` by the rules of the contracts."""
+        return Cleaner(self.root, self.config, self.store, self.state, self.clock)
+
     # -- build -----------------------------------------------------------------------------------------------
 
     @contextmanager
@@ -275,7 +281,7 @@ class Workspace:
             raise NotFitted(
                 "there are no products yet", mend="Load some with `wares ingest PATH --as products`"
             )
-        tables = [c.PRODUCTS, c.EVENTS, c.PRICES]
+        tables = [c.PRODUCTS, c.EVENTS, c.PRICES, *cleaned_tables(self.root, self.store)]
         return Context(
             self.root,
             self.config,
@@ -300,6 +306,7 @@ class Workspace:
             run = self.state.begin_run("build")
             try:
                 self.absorb()
+                self.cleaner.all(lambda table, done, total: progress(f"clean {table}", done, total))
                 context = self._context()
                 since = time.perf_counter()
                 for name, stale in execute(STEPS, context, progress):

@@ -1,0 +1,117 @@
+"""``wares clean``: make clean tables by the rules of the contracts, and show what changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from wares.cli import output
+from wares.cli.main import Json, Shop, _open
+
+
+def register(app: typer.Typer) -> None:
+    """Put the command onto `app`, once."""
+    if any(command.name == "clean" for command in app.registered_commands):
+        return
+    app.command(
+        "clean",
+        epilog="Examples: `wares clean` · `wares clean products --json` · `wares clean products --proposals review.csv`",
+    )(clean)
+
+
+def clean(
+    table: Annotated[str, typer.Argument(help="One table; without it, all that declare rules.")] = "",
+    rules: Annotated[bool, typer.Option("--rules", help="Only list the rules that there are.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Also when nothing changed.")] = False,
+    proposals: Annotated[
+        Path | None, typer.Option(help="Write proposed category mappings here as CSV, for review.")
+    ] = None,
+    shop: Shop = Path(),
+    json: Json = False,
+) -> None:
+    """Clean tables by the rules of their contracts into `TABLE_clean`; raw values stay. Shows cells changed by rule, with samples."""
+    if rules:
+        _show_rules(as_json=json)
+        return
+    from wares.core import columns as c
+    from wares.core.errors import ConfigError
+    from wares.data.clean.run import proposals_csv
+
+    workspace = _open(shop)
+    if table and table not in c.TABLES:
+        raise ConfigError(
+            f"there is no table {table!r}",
+            mend=f"Use one of {', '.join(c.TABLES)}",
+            key="table",
+            source="clean",
+        )
+    with output.step_progress(quiet=json) as tick:
+        if table:
+            found = [
+                workspace.cleaner.clean(table, lambda done, total: tick(table, done, total), force=force)
+            ]
+        else:
+            found = workspace.cleaner.all(tick, force=force)
+    if proposals is not None:
+        from wares.core.files import write_atomic
+
+        write_atomic(proposals, "".join(proposals_csv(report) for report in found if report.proposals))
+    if json:
+        output.print_json([report.to_json() for report in found])
+        return
+    for report in found:
+        _show(report)
+
+
+def _show(report: Any) -> None:
+    state = "nothing changed since" if report.fresh else f"{report.seconds:.1f} s"
+    output.out.print(
+        f"[bold]{report.table}[/] version {report.source_version} → {report.table}_clean version {report.version}: {report.rows:,} rows ({state})"
+    )
+    rows = []
+    for change in report.changes:
+        sample = change.samples[0] if change.samples else {"before": "", "after": ""}
+        rows.append(
+            [
+                change.column,
+                change.rule,
+                change.does,
+                change.cells,
+                sample["before"][:60],
+                sample["after"][:60],
+            ]
+        )
+    output.print_table(["column", "rule", "did", "cells", "for example", "became"], rows)
+    for warning in report.warnings:
+        output.out.print(f"  [yellow]{warning}[/]")
+    waiting = [p for p in report.proposals if not p["applied"]]
+    if waiting:
+        output.out.print(
+            f"  {len({p['from'] for p in waiting})} categories wait for a person: `wares clean {report.table} --proposals review.csv`"
+        )
+    output.out.print()
+
+
+def _show_rules(*, as_json: bool) -> None:
+    from wares.data.clean.rules import SPECS
+
+    if as_json:
+        output.print_json(
+            [
+                {
+                    "rule": spec.name, "does": spec.about, "columns": list(spec.kinds), "adds": list(spec.adds),
+                    "options": {name: option.default for name, option in spec.options.items()},
+                }
+                for spec in SPECS.values()
+            ]
+        )  # fmt: skip
+        return
+    output.print_table(
+        ["rule", "does", "options and defaults"],
+        [
+            [spec.name, spec.about, ", ".join(f"{n}: {o.default}" for n, o in spec.options.items())]
+            for spec in SPECS.values()
+        ],
+    )
