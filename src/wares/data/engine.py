@@ -126,7 +126,7 @@ class Engine:
         """Compute now and hold the result in a scratch file, for several uses of any size in little memory."""
         path = Path(self._scratch.name) / f"{self._name()}.parquet"
         self.to_parquet(expression, path)
-        return self.parquet([str(path)])
+        return self.parquet([str(path)], self.lineage(expression))
 
     def arrow(self, expression: Any) -> pa.Table:
         """The result as an Arrow table, with its lineage in the schema's metadata."""
@@ -151,14 +151,14 @@ class Engine:
         """The result as a stream of bounded memory. It goes through a scratch file: DuckDB 2 has no Arrow stream that Ibis 12 knows."""
         path = Path(self._scratch.name) / f"{self._name()}.parquet"
         self.to_parquet(expression, path)
-        return self.stream(path, size)
+        return self.stream(path, self.lineage(expression), size)
 
-    def stream(self, path: Path, size: int = 100_000) -> pa.RecordBatchReader:
-        """The rows of a Parquet file as a stream of bounded memory."""
+    def stream(self, path: Path, lineage: Lineage, size: int = 100_000) -> pa.RecordBatchReader:
+        """The rows of a Parquet file as a stream of bounded memory, with their lineage in the schema's metadata."""
         file = pq.ParquetFile(path)
         # DuckDB marks a column without nulls as required, and a Delta table would hold the next rows to that.
         schema = pa.schema([field.with_nullable(True) for field in file.schema_arrow])
-        schema = attach(schema, self.lineage(expression))
+        schema = attach(schema, lineage)
         batches = (
             pa.RecordBatch.from_arrays(b.columns, schema=schema) for b in file.iter_batches(batch_size=size)
         )

@@ -24,13 +24,14 @@ from wares.core.files import digest, file_digest
 from wares.core.state import State, stamp
 from wares.data.clean.cells import Adder, ColumnCleaner, stage_columns
 from wares.data.clean.report import Change, CleanReport
-from wares.data.clean.rules import FLAGS, CleanRule, check_columns, declared
+from wares.data.clean.rules import FLAGS, CleanRule, check_columns, declared, lineage
 from wares.data.clean.tables import STAGED_FLAGS, apply_table_rules, count_marks, table_rules
 from wares.data.clean.taxonomy import Mapped, map_categories, read_mapping, read_taxonomy
 from wares.data.clean.text import run_chain, spelling_table, text_rule
 from wares.data.clean.titles import groups
 from wares.data.contract import Contract, contract_for
 from wares.data.engine import Engine
+from wares.data.lineage.origin import Lineage, from_rules
 from wares.data.store import Store
 
 BATCH = 65_536
@@ -266,11 +267,12 @@ class Cleaner:
 
     def _finish(self, contract: Contract, staged: Path, engine: Engine, report: CleanReport) -> None:
         name, note = c.clean_name(contract.table), {"source": f"{contract.table}@{report.source_version}"}
+        origins = staged_origins(contract, report.source_version)
         if not table_rules(contract):
-            report.version = self.store.replace(name, engine.stream(staged), note)
+            report.version = self.store.replace(name, engine.stream(staged, origins), note)
             return
         stage = apply_table_rules(
-            engine, engine.parquet([str(staged)]), contract, self.root, self.config.shop.currency
+            engine, engine.parquet([str(staged)], origins), contract, self.root, self.config.shop.currency
         )
         done = engine.stage(stage.table)
         report.changes += count_marks(engine, done, stage, contract.key[0], report.warnings)
@@ -309,6 +311,20 @@ class Cleaner:
                 "quality": json.dumps(quality),
             }
         )  # fmt: skip
+
+
+def staged_origins(contract: Contract, version: int) -> Lineage:
+    """Which columns the cell rules read for each staged column; what the table rules read, their expressions tell."""
+    made = {FLAGS, "unit_price"}
+    rules = [
+        edge
+        for edge in lineage(contract)
+        if edge[0] not in made and edge[2] not in ("convert", "outliers")
+    ]
+    names = {column.name for column in contract.columns} - {output for output, _, _ in rules}
+    rules += [(name, [name], "copy") for name in sorted(names)]
+    rules += [(STAGED_FLAGS, [column], rule.name) for column, rule in declared(contract) if rule.name == "taxonomy"]
+    return from_rules(rules, contract.table, version)
 
 
 def _batches(files: list[str], contract: Contract) -> Iterator[pa.RecordBatch]:
