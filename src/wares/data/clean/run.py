@@ -317,13 +317,13 @@ def staged_origins(contract: Contract, version: int) -> Lineage:
     """Which columns the cell rules read for each staged column; what the table rules read, their expressions tell."""
     made = {FLAGS, "unit_price"}
     rules = [
-        edge
-        for edge in lineage(contract)
-        if edge[0] not in made and edge[2] not in ("convert", "outliers")
+        edge for edge in lineage(contract) if edge[0] not in made and edge[2] not in ("convert", "outliers")
     ]
     names = {column.name for column in contract.columns} - {output for output, _, _ in rules}
     rules += [(name, [name], "copy") for name in sorted(names)]
-    rules += [(STAGED_FLAGS, [column], rule.name) for column, rule in declared(contract) if rule.name == "taxonomy"]
+    rules += [
+        (STAGED_FLAGS, [column], rule.name) for column, rule in declared(contract) if rule.name == "taxonomy"
+    ]
     return from_rules(rules, contract.table, version)
 
 
