@@ -10,6 +10,7 @@ import typer
 
 from wares.cli import output
 from wares.cli.main import Json, Shop, _open
+from wares.cli.tools import evaluate_app
 
 label_app = typer.Typer(
     no_args_is_help=True,
@@ -21,7 +22,7 @@ By = Annotated[str, typer.Option(envvar="WARES_ANNOTATOR", help="Who does this."
 
 
 def register(app: typer.Typer) -> None:
-    """Put the group onto `app`, once, and the evaluations beside it."""
+    """Put the group onto `app`, once."""
     if any(group.name == "label" for group in app.registered_groups):
         return
     app.add_typer(label_app, name="label")
@@ -406,4 +407,145 @@ def weak(
     sure = "unknown" if report.accuracy is None else f"{report.accuracy:.3f}"
     output.out.print(
         f"{report.labelled:,} of {report.items:,} items labelled ({report.coverage:.1%}), accuracy {sure}, {report.stored:,} recorded"
+    )
+
+
+@label_app.command("doubt", epilog="Example: `wares label doubt mood --again`")
+def doubt(
+    name: Name,
+    again: Annotated[bool, typer.Option("--again", help="Send them back to the queue, worst first.")] = False,
+    need: Annotated[int, typer.Option(min=1, max=50, help="Fresh answers that each then needs.")] = 1,
+    machine: Annotated[bool, typer.Option(help="Judge weak labels too.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 1000,
+    encoder: Annotated[str, typer.Option(help="Sentence encoder as a further view: a name or folder.")] = "",
+    by: By = "",
+    shop: Shop = Path(),
+    json: Json = False,
+) -> None:
+    """Labels that are probably wrong, worst first, by confident learning over out-of-fold predictions."""
+    from wares.cli.labelling import encoder_of
+    from wares.data.labels.doubt import doubtful
+
+    book = _book(shop)
+    with output.stage_progress("doubt", quiet=json) as stage:
+        found = doubtful(
+            book, book.project(name), vectors=encoder_of(encoder), machine=machine, again=again, need=need,
+            limit=limit, by=by, progress=stage,
+        )  # fmt: skip
+    if json:
+        output.print_json([asdict(d) for d in found])
+        return
+    output.print_table(
+        ["key", "label", "suggested", "score", "text"],
+        [[d.key, d.label, d.suggested, d.score, d.text[:120]] for d in found[:50]],
+    )
+    output.out.print(f"{len(found):,} doubtful labels" + (", back in the queue" if again else ""))
+
+
+@label_app.command("suggest", epilog="Example: `wares label suggest mood --n 50`")
+def suggest(
+    name: Name,
+    n: Annotated[int, typer.Option(min=1, max=10_000, help="How many.")] = 50,
+    strategy: Annotated[str, typer.Option(help="diverse, margin, density, gradient or random.")] = "diverse",
+    encoder: Annotated[str, typer.Option(help="Sentence encoder as a further view: a name or folder.")] = "",
+    apply: Annotated[bool, typer.Option(help="Put them in front of the queue.")] = True,
+    shop: Shop = Path(),
+    json: Json = False,
+) -> None:
+    """Active learning: the open items that teach most, in front of the queue."""
+    from wares.cli.labelling import encoder_of
+    from wares.data.labels.active import suggest as find
+
+    book = _book(shop)
+    keys = find(book, book.project(name), n, strategy=strategy, vectors=encoder_of(encoder), apply=apply)
+    output.print_json(keys) if json else output.out.print("\n".join(keys))
+
+
+File = Annotated[Path, typer.Option("--data", help="CSV, JSON Lines or Parquet; plain, gz or zst.")]
+TextColumn = Annotated[str, typer.Option("--text", help="Column with the text.")]
+LabelColumn = Annotated[str, typer.Option("--label", help="Column with the label.")]
+Encoder = Annotated[
+    str, typer.Option(help="Sentence encoder as a further view: a Hugging Face name or a folder.")
+]
+
+
+@evaluate_app.command(
+    "label-errors",
+    epilog="Example: `wares evaluate label-errors --data reviews.csv.gz --text review --label label --json`",
+)
+def evaluate_label_errors(
+    data: File,
+    text: TextColumn,
+    label: LabelColumn,
+    plant: Annotated[float, typer.Option(min=0.001, max=0.45, help="Share of labels made wrong.")] = 0.05,
+    n: Annotated[int, typer.Option(min=100, help="Rows drawn for each seed.")] = 5000,
+    seeds: Annotated[int, typer.Option(min=1, max=50, help="Repetitions.")] = 5,
+    encoder: Encoder = "",
+    json: Json = False,
+) -> None:
+    """Plant wrong labels and look for them: precision, recall, F1 and average precision with their spread."""
+    from wares.cli.labelling import columns_of, encoder_of
+    from wares.evaluate.label_errors import evaluate_label_errors as run
+
+    texts, labels = columns_of(data, text, label)
+    with output.stage_progress("label errors", quiet=json) as stage:
+        report = run(texts, labels, share=plant, n=n, seeds=seeds, encode=encoder_of(encoder), progress=stage)
+    if json:
+        output.print_json(report)
+        return
+    output.print_table(
+        ["measure", "wares", "±", "baseline", "±"],
+        [
+            [name, ours["mean"], ours["sd"], report["baseline"][name]["mean"], report["baseline"][name]["sd"]]
+            for name, ours in report["found"].items()
+        ],
+    )
+    output.out.print(
+        f"{report['rows']:,} rows, {seeds} seeds, {report['seconds']} s each; the file itself repeats "
+        f"{report['file']['repeated']:,} texts, {report['file']['conflicting']:,} with conflicting labels"
+    )
+
+
+@evaluate_app.command(
+    "active",
+    epilog="Example: `wares evaluate active --data reviews.csv.gz --text review --label label --budget 500 --json`",
+)
+def evaluate_active(
+    data: File,
+    text: TextColumn,
+    label: LabelColumn,
+    budget: Annotated[int, typer.Option(min=40, help="Labels to buy.")] = 500,
+    seeds: Annotated[int, typer.Option(min=1, max=50, help="Repetitions.")] = 5,
+    pool: Annotated[int, typer.Option(min=100, help="Texts to choose from.")] = 5000,
+    test: Annotated[int, typer.Option(min=50, help="Unseen texts to measure on.")] = 3000,
+    batch: Annotated[int, typer.Option(min=1, help="Labels between two choices.")] = 20,
+    strategy: Annotated[str, typer.Option(help="diverse, margin, density or gradient.")] = "diverse",
+    encoder: Encoder = "",
+    json: Json = False,
+) -> None:
+    """Accuracy after so many labels, chosen by active learning and at random: learning curve and paired interval."""
+    from wares.cli.labelling import columns_of, encoder_of
+    from wares.evaluate.active import evaluate_active as run
+
+    texts, labels = columns_of(data, text, label)
+    with output.stage_progress("active learning", quiet=json) as stage:
+        report = run(
+            texts, labels, budget=budget, seeds=seeds, pool=pool, test=test, batch=batch, strategy=strategy,
+            encode=encoder_of(encoder), progress=stage,
+        )  # fmt: skip
+    if json:
+        output.print_json(report)
+        return
+    output.print_table(
+        ["labels", strategy, "±", "random", "±"],
+        [
+            [p["labels"], p[strategy]["mean"], p[strategy]["sd"], p["random"]["mean"], p["random"]["sd"]]
+            for p in report["curve"]
+        ],
+    )
+    low_high = report["gain"]["interval95"]
+    output.out.print(
+        f"gain at {budget}: {report['gain']['mean']:+.4f}"
+        + (f" ({low_high[0]:+.4f} to {low_high[1]:+.4f})" if low_high else "")
+        + f"; all {report['pool']:,} labelled: {report['full']['mean']:.4f}"
     )

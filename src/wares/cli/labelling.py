@@ -116,3 +116,58 @@ def export_labels(book: Any, project: Any, out: Path, kind: str, *, method: str,
             parameter="format",
         )
     return table.num_rows
+
+
+def columns_of(path: Path, text: str, label: str) -> tuple[list[str], list[str]]:
+    """Two columns of a file as text.
+
+    Raises:
+        QueryError: when a column is missing.
+    """
+    rows = file_rows(path)
+    for column in (text, label):
+        if not rows or column not in rows[0]:
+            raise QueryError(
+                f"{path.name} has no column {column!r}",
+                mend=f"It has: {', '.join(map(str, rows[0])) if rows else 'no rows'}",
+                parameter="column",
+            )
+
+    def cell(value: Any) -> str:
+        return "" if value is None else str(value).strip()
+
+    return [cell(row[text]) for row in rows], [cell(row[label]) for row in rows]
+
+
+def encoder_of(model: str) -> Any:
+    """(texts) → vectors ``(n, dim)`` of length one by the encoder of that name or folder; None for none.
+
+    Texts are encoded once: a later call with the same ones takes them from memory.
+    """
+    if not model:
+        return None
+    import tempfile
+
+    import numpy as np
+
+    from wares.core.config import Encoder as Settings
+    from wares.features.encoder import TextEncoder
+    from wares.features.encoder_train import export_encoder
+
+    folder = tempfile.TemporaryDirectory(prefix="wares-encoder-")
+    if (Path(model) / "manifest.json").is_file():
+        loaded = TextEncoder(Path(model))
+    else:
+        prefix = "query: " if "e5" in Path(model).name.casefold() else ""
+        export_encoder(Settings(model=model, prefix_query=prefix, prefix_passage=prefix), Path(folder.name))
+        loaded = TextEncoder(Path(folder.name))
+    known: dict[str, Any] = {}
+
+    def encode(texts: Any) -> Any:
+        new = [t for t in dict.fromkeys(texts) if t not in known]
+        for t, vector in zip(new, loaded.encode(new), strict=True):
+            known[t] = vector.astype(np.float16)
+        return np.stack([known[t] for t in texts]).astype(np.float32)
+
+    encode.keep = folder  # type: ignore[attr-defined]
+    return encode

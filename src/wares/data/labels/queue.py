@@ -307,46 +307,33 @@ class Queue:
         self.book.audit("label.undo", self.project.name, annotator, item=row["id"])
         return {**row, "payload": json.loads(row["payload"])}
 
-    def again(self, keys: Sequence[str], *, reason: str, need: int = 1, by: str = "") -> int:
-        """Send items back into the queue, in front, for `need` fresh answers each; returns how many. Old answers stay live until replaced."""
-        with self.book.writing() as connection:
-            found = self._items(connection, list(keys))
-            top = connection.scalar(
-                sa.select(sa.func.coalesce(sa.func.max(t.items.c.priority), 0.0)).where(
-                    t.items.c.project == self.project.id
-                )
-            )
-            for place, key in enumerate(keys):
-                if key in found:
-                    connection.execute(
-                        t.items.update()
-                        .where(t.items.c.id == found[key]["id"])
-                        .values(
-                            round=t.items.c.round + 1, given=0, need=need, reason=reason,
-                            priority=float(top or 0.0) + 1.0 + (len(keys) - place) / (len(keys) + 1),
-                        )
-                    )  # fmt: skip
-        self.book.audit("label.again", self.project.name, by, items=len(found), reason=reason)
-        return len(found)
+    def again(self, keys: Sequence[str], *, reason: str | dict[str, str], need: int = 1, by: str = "") -> int:
+        """Send items back into the queue, in front, for `need` fresh answers each; returns how many.
 
-    def prioritise(self, keys: Sequence[str], *, reason: str) -> int:
-        """Put open items to the front in this order, above all others; returns how many."""
+        Old answers stay live until the same annotator replaces them. `reason` may be one for each key.
+        """
+        count = self._front(keys, reason, {"round": t.items.c.round + 1, "given": 0, "need": need})
+        self.book.audit("label.again", self.project.name, by, items=count)
+        return count
+
+    def prioritise(self, keys: Sequence[str], *, reason: str | dict[str, str]) -> int:
+        """Put items in front of all others, in this order; returns how many there are."""
+        return self._front(keys, reason, {})
+
+    def _front(self, keys: Sequence[str], reason: str | dict[str, str], more: dict[str, Any]) -> int:
+        i = t.items
         with self.book.writing() as connection:
             found = self._items(connection, list(keys))
-            top = connection.scalar(
-                sa.select(sa.func.coalesce(sa.func.max(t.items.c.priority), 0.0)).where(
-                    t.items.c.project == self.project.id
-                )
-            )
+            highest = sa.func.coalesce(sa.func.max(i.c.priority), 0.0)
+            top = connection.scalar(sa.select(highest).where(i.c.project == self.project.id))
             for place, key in enumerate(keys):
                 if key in found:
+                    why = reason if isinstance(reason, str) else reason.get(key, "")
+                    ahead = float(top or 0.0) + 1.0 + (len(keys) - place) / (len(keys) + 1)
                     connection.execute(
-                        t.items.update()
-                        .where(t.items.c.id == found[key]["id"])
-                        .values(
-                            reason=reason,
-                            priority=float(top or 0.0) + 1.0 + (len(keys) - place) / (len(keys) + 1),
-                        )
+                        i.update()
+                        .where(i.c.id == found[key]["id"])
+                        .values(reason=why, priority=ahead, **more)
                     )
         return len(found)
 
