@@ -20,7 +20,7 @@ app = typer.Typer(
     "First steps: `wares demo shop`, then `wares serve --shop shop --console`. Exit codes: 0 done, 1 fault, 2 usage, 3 contract broken.",
 )  # fmt: skip
 
-GROUPS = ("tools", "label", "clean")
+GROUPS = ("tools", "label", "clean", "quality")
 """Modules of this package that put further commands onto the application; each has a ``register(app)``."""
 
 Shop = Annotated[
@@ -113,59 +113,6 @@ def ingest(
     options = {"encoding": encoding, "delimiter": delimiter, "duplicates": duplicates} if path else {}
     broken = run_ingest(_open(shop), path, table, options, as_json=json)
     raise typer.Exit(output.BROKEN if broken else output.DONE)
-
-
-@app.command(epilog="Example: `wares check events`")
-def check(
-    table: Annotated[str, typer.Argument(help="One table; without it, all.")] = "",
-    shop: Shop = Path(),
-    json: Json = False,
-) -> None:
-    """What is in each table and what is in quarantine, by rule. Exit 3 when a blocking rule is broken."""
-    from dataclasses import asdict
-
-    from wares.core import columns as c
-
-    workspace = _open(shop)
-    names = [table] if table else [t for t in c.TABLES if workspace.state.versions(t)]
-    reports = [workspace.check(name) for name in names]
-    if json:
-        output.print_json([asdict(r) for r in reports])
-    else:
-        rows = [
-            [
-                r.table,
-                r.version,
-                workspace.state.versions(r.table)[0]["rows"],
-                r.quarantined,
-                ", ".join(f"{k} {v:,}" for k, v in r.rules.items()),
-                ", ".join(r.blocking),
-            ]
-            for r in reports
-        ]
-        output.print_table(["table", "version", "rows", "quarantined", "rules broken", "blocking"], rows)
-    raise typer.Exit(output.BROKEN if any(r.blocking for r in reports) else output.DONE)
-
-
-@app.command(epilog="Example: `wares quarantine events --limit 10`")
-def quarantine(
-    table: Annotated[str, typer.Argument(help="One table; without it, all.")] = "",
-    limit: Annotated[int, typer.Option(min=1, help="How many rows.")] = 20,
-    shop: Shop = Path(),
-    json: Json = False,
-) -> None:
-    """The newest rows that broke a rule: place, rule, value and mend. Mend the export and ingest it again."""
-    rows = _open(shop).quarantine(table or None, limit)
-    if json:
-        output.print_json(rows)
-        return
-    output.print_table(
-        ["source", "line", "rule", "column", "value", "mend"],
-        [
-            [r["source"], str(r["line"]), r["rule"], r["column"], (r["value"] or "")[:40], r["mend"]]
-            for r in rows
-        ],
-    )
 
 
 @app.command(epilog="Example: `wares build`")

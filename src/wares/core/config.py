@@ -210,6 +210,31 @@ class AuditConfig(Section):
     )
     anchor: str = Field(
         default="", description="File that holds the head of the chain. Empty: `state/audit.head`."
+
+
+class Quality(Section):
+    """Checks of stored tables, and who is told."""
+
+    against: Literal["trusted", "previous", "none"] = Field(
+        default="trusted",
+        description="Which version teaches what to expect: the newest earlier one that broke nothing, the one before, or none.",
+    )
+    mute: list[str] = Field(
+        default=[],
+        description="Checks not to run, as `events:tail_high:price` (table, kind, column); `*` stands for anything.",
+    )
+    alert_from: Literal["warning", "error", "critical"] = Field(
+        default="error", description="Least severity that is told."
+    )
+    alert_again_hours: float = Field(
+        default=0.0, ge=0, description="Tell a check that stays broken again after so long; 0: once."
+    )
+    webhook: str = Field(
+        default="", pattern="^(https?://.+)?$", description="URL that gets each alert as a JSON POST."
+    )
+    email_command: list[str] = Field(
+        default=[],
+        description='Command that gets each alert as a mail on its input, as `["sendmail", "data@shop.example"]`.',
     )
 
 
@@ -237,6 +262,7 @@ class Config(Section):
     build: Build = Field(default_factory=Build)
     evaluate: Evaluate = Field(default_factory=Evaluate)
     audit: AuditConfig = Field(default_factory=AuditConfig)
+    quality: Quality = Field(default_factory=Quality)
     serve: Serve = Field(default_factory=Serve)
 
 

@@ -40,19 +40,20 @@ class Check:
     detail: str = ""
 
 
-def row_rules(contract: Contract, table: Table) -> list[Rule]:
-    """The rules that look at one row at a time."""
+def row_rules(contract: Contract, table: Table, *, columns: bool = True) -> list[Rule]:
+    """The rules that look at one row at a time; without `columns` only those that no single column can tell."""
     rules: list[Rule] = []
     for column in contract.columns:
-        if column.name in table.columns:
-            rules += _column_rules(column, table)
+        if columns and column.name in table.columns:
+            rules += column_rules(column, table)
     if contract.table == c.EVENTS and {c.USER_ID, c.SESSION_ID} <= set(table.columns):
         nobody = table[c.USER_ID].isnull() & table[c.SESSION_ID].isnull()
         rules.append(Rule("required", c.USER_ID, "Give a shopper, or a session for anonymous ones", nobody))
     return rules
 
 
-def _column_rules(column: Column, table: Table) -> list[Rule]:
+def column_rules(column: Column, table: Table) -> list[Rule]:
+    """The rules of one column; `table` is any table that has it."""
     value: Any = table[column.name]
     rules: list[Rule] = []
     if column.required or column.key:

@@ -20,6 +20,7 @@ from wares.core import columns as c
 from wares.core.errors import ConfigError
 from wares.core.files import digest
 from wares.data.clean.rules import CleanRule, parse_rules
+from wares.data.quality.rules import QualityRule, RuleFault, read_rules
 from wares.data.types import ARROW, STRING
 
 _TYPES = {
@@ -32,6 +33,9 @@ _TYPES = {
 }
 DEFAULT_BLOCKING = ("required", "type", "unique", "fields", "encoding", "quote", "truncated", "json")
 SUFFIX = ".odcs.yaml"
+PERSONAL = frozenset({"personal", "restricted", "confidential", "sensitive"})
+"""ODCS classifications whose values are never shown by checks."""
+_DAYS = {"d": 1.0, "day": 1.0, "days": 1.0, "h": 1 / 24, "hour": 1 / 24, "hours": 1 / 24, "m": 1 / 1440, "minutes": 1 / 1440}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,12 @@ class Column:
     max_length: int | None = None
     reference: str = ""
     clean: tuple[CleanRule, ...] = ()
+    classification: str = ""
+
+    @property
+    def personal(self) -> bool:
+        """Whether its values may tell about a person."""
+        return self.classification.lower() in PERSONAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +76,18 @@ class Contract:
     freshness_days: float | None = None
     owner: str = ""
     hash: str = field(default="", compare=False)
+    purpose: str = ""
+    team: tuple[str, ...] = ()
+    roles: tuple[tuple[str, str], ...] = ()
+    sla: tuple[tuple[str, str], ...] = ()
+    quality: tuple[QualityRule, ...] = ()
+    faults: tuple[RuleFault, ...] = field(default=(), compare=False)
+    text: str = field(default="", compare=False, repr=False)
+
+    @property
+    def personal(self) -> frozenset[str]:
+        """Columns whose values may tell about a person."""
+        return frozenset(column.name for column in self.columns if column.personal)
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -117,7 +139,12 @@ def parse_contract(text: str, table: str, source: str) -> Contract:
             source=source,
         )
     custom = {p.property: p.value for p in document.customProperties or []}
-    freshness = next((s.value for s in document.slaProperties or [] if s.property == "freshness"), None)
+    owner, team = _team(document, custom)
+    rules, faults = read_rules(schema.quality or [], "", source)
+    for prop in schema.properties or []:
+        more, wrong = read_rules(prop.quality or [], prop.name or "", source)
+        rules, faults = rules + more, faults + wrong
+    purpose = document.description.purpose if document.description is not None else None
     return Contract(
         table=table,
         version=str(document.version or "1"),
@@ -125,10 +152,42 @@ def parse_contract(text: str, table: str, source: str) -> Contract:
         columns=tuple(_column(p, source) for p in schema.properties or []),
         blocking=tuple(_words(custom.get("blocking"), DEFAULT_BLOCKING)),
         warnings=tuple(_words(custom.get("warnings"), ("freshness",))),
-        freshness_days=float(freshness) if freshness is not None else None,
-        owner=str(custom.get("owner") or ""),
+        freshness_days=_freshness(document, source),
+        owner=owner,
         hash=digest(text),
+        purpose=(purpose or "").strip(),
+        team=team,
+        roles=tuple((str(r.role), str(r.access or "")) for r in document.roles or []),
+        sla=tuple((str(s.property), f"{s.value}{' ' + s.unit if s.unit else ''}") for s in document.slaProperties or []),
+        quality=tuple(rules),
+        faults=tuple(faults),
+        text=text,
     )
+
+
+def _team(document: OpenDataContractStandard, custom: dict[Any, Any]) -> tuple[str, tuple[str, ...]]:
+    """The owner and the members; ODCS 3.0 writes a list of members, 3.1 a team with a name."""
+    team = document.team
+    members = (team.members or []) if team is not None and not isinstance(team, list) else (team or [])
+    names = tuple(str(m.username or m.name or "") for m in members)
+    owners = [str(m.username or m.name) for m in members if (m.role or "").lower() == "owner"]
+    named = team.name if team is not None and not isinstance(team, list) else None
+    return str((owners or [named or custom.get("owner") or ""])[0]), names
+
+
+def _freshness(document: OpenDataContractStandard, source: str) -> float | None:
+    for sla in document.slaProperties or []:
+        if sla.property == "freshness" and sla.value is not None:
+            try:
+                return float(sla.value) * _DAYS[(sla.unit or "d").lower()]
+            except (ValueError, TypeError, KeyError):
+                raise ConfigError(
+                    f"{source}: freshness {sla.value!r} {sla.unit or ''}",
+                    mend="Write a number with the unit d, h or minutes",
+                    key="slaProperties",
+                    source=source,
+                ) from None
+    return None
 
 
 def _words(value: Any, default: tuple[str, ...]) -> list[str]:
@@ -184,4 +243,5 @@ def _column(prop: SchemaProperty, source: str) -> Column:
         max_length=int(options["maxLength"]) if options.get("maxLength") is not None else None,
         reference=reference,
         clean=parse_rules(_custom(prop, "clean"), name, kind, source),
+        classification=prop.classification or "",
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -163,6 +163,13 @@ class Engine:
             pa.RecordBatch.from_arrays(b.columns, schema=schema) for b in file.iter_batches(batch_size=size)
         )
         return pa.RecordBatchReader.from_batches(schema, batches)
+
+    def query(self, sql: str, tables: Mapping[str, Table]) -> Table:
+        """A SELECT over named tables. The caller has made sure that it only reads them (``data/quality/sqltext.py``)."""
+        for name, table in tables.items():
+            self._backend.create_view(name, table, overwrite=True)
+        with _clear_errors():
+            return self._backend.sql(sql)
 
     def to_parquet(self, expression: Table, path: Path) -> None:
         """Write the result to a Parquet file."""

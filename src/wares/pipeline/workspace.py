@@ -21,13 +21,15 @@ from wares.core.arrays import seal
 from wares.core.audit import Audit
 from wares.core.clock import SYSTEM, Clock
 from wares.core.config import FILE, Config, SourceConfig, load_config, parse_config
-from wares.core.errors import ConfigError, DataError, NotFitted
+from wares.core.errors import ConfigError, NotFitted
 from wares.core.files import digest, folder_atomic, locked, read_json, sweep, write_atomic, write_json
 from wares.core.state import State
 from wares.data.clean.run import Cleaner, cleaned_tables
 from wares.data.contract import SUFFIX, contract_for, default_text
 from wares.data.ingest import Ingester, IngestReport
-from wares.data.quarantine import quarantine_counts, quarantined
+from wares.data.quality.report import QualityReport
+from wares.data.quality.run import Checker
+from wares.data.quarantine import quarantined
 from wares.data.sources import expand
 from wares.data.store import Store
 
@@ -195,23 +197,9 @@ class Workspace:
             table = guessed
         return SourceConfig.model_validate({"as": table, "path": here, **options})
 
-    def check(self, table: str) -> IngestReport:
-        """What the registry knows of the newest version of a table: the rules that rows broke when it was loaded."""
-        contract = contract_for(table, self.root)
-        versions = self.state.versions(table)
-        if not versions:
-            raise DataError(f"{table} is not loaded", mend=f"wares ingest PATH --as {table}", table=table)
-        newest = versions[0]
-        quality = newest["quality"]
-        broken = {
-            f"{row['rule']}:{row['column']}" if row["column"] else row["rule"]: row["rows"]
-            for row in quarantine_counts(self.store)
-            if row["table"] == table
-        }
-        return IngestReport(
-            table, newest["source"], quality["read"], newest["added"], newest["changed"], quality["same"], sum(broken.values()), broken,
-            sorted(rule for rule in broken if rule.split(":")[0] in contract.blocking), quality["warnings"], {}, newest["version"],
-        )  # fmt: skip
+    def check(self, table: str, against: int | None = None) -> QualityReport:
+        """Check the newest version of a table under its contract, and against a trusted version; the result is kept."""
+        return Checker(self.root, self.config, self.store, self.state, self.clock).check(table, against=against)
 
     def quarantine(self, table: str | None = None, limit: int = 50) -> list[dict[str, Any]]:
         """The newest quarantined rows with rule, place and mend."""
