@@ -50,9 +50,16 @@ def _checker(shop: Path) -> Any:
 def check(
     table: Annotated[str, typer.Argument(help="One table; without it, all.")] = "",
     against: Annotated[
-        int | None, typer.Option(min=0, help="The version that teaches what to expect.", show_default="the newest that broke nothing")
+        int | None,
+        typer.Option(
+            min=0,
+            help="The version that teaches what to expect.",
+            show_default="the newest that broke nothing",
+        ),
     ] = None,
-    version: Annotated[int | None, typer.Option(min=0, help="Check this version.", show_default="the newest")] = None,
+    version: Annotated[
+        int | None, typer.Option(min=0, help="Check this version.", show_default="the newest")
+    ] = None,
     all_: Annotated[bool, typer.Option("--all", help="Show checks that passed as well.")] = False,
     shop: Shop = Path(),
     json: Json = False,
@@ -87,17 +94,26 @@ def _show(reports: list[Any], *, all_: bool) -> None:
     )
     for report in reports:
         shown = report.checks if all_ else [*report.broken, *report.invalid]
-        if not shown:
-            continue
-        lines = [
-            [c.severity, c.label, c.status, c.value, c.expected, c.message or "–", "; ".join(",".join(map(str, k.values())) for k in c.sample), c.mend]
-            for c in shown
-        ]  # fmt: skip
-        output.out.print()
-        title = f"{report.table}, version {report.version}" + (f" against {report.against}" if report.against is not None else "")
-        output.print_table(["severity", "check", "status", "measured", "expected", "what", "keys", "mend"], lines, title)
+        if shown:
+            taught = f", against version {report.against}" if report.against is not None else ""
+            output.out.print(f"\n[bold]{report.table}[/], version {report.version}{taught}")
+        for check in shown:
+            output.out.print(_line(check), markup=False, highlight=False)
         if report.rules:
-            output.out.print("in quarantine: " + ", ".join(f"{k} {v:,}" for k, v in report.rules.items()))
+            counts = ", ".join(f"{rule} {rows:,}" for rule, rows in report.rules.items())
+            output.out.print(f"{report.table}: in quarantine: {counts}", markup=False, highlight=False)
+
+
+def _line(check: Any) -> str:
+    if check.status == "passed":
+        measured = f" {check.value:.4g}" if check.value is not None else ""
+        return f"  passed    {check.label}{measured} ({check.expected})"
+    keys = ", ".join("/".join(map(str, key.values())) for key in check.sample)
+    return (
+        f"  {check.severity if check.status == 'broken' else 'cannot run':<9} {check.label}: {check.message}"
+        + (f" [{keys}]" if keys else "")
+        + f"\n{'':12}→ {check.mend}"
+    )
 
 
 # -- contracts -----------------------------------------------------------------------------------------------
@@ -130,7 +146,9 @@ def contract_show(
         for c in found.columns
     ]  # fmt: skip
     output.print_table(["column", "type", "required", "unique", "refers to", "class", "meaning"], marks)
-    rules = [[r.name, r.kind, r.column, r.severity, r.blocking, str(r.limits), r.text[:60]] for r in found.quality]
+    rules = [
+        [r.name, r.kind, r.column, r.severity, r.blocking, str(r.limits), r.text[:60]] for r in found.quality
+    ]
     if rules:
         output.print_table(["rule", "kind", "column", "severity", "blocking", "must be", "text"], rules)
     for fault in found.faults:
@@ -146,14 +164,19 @@ def contract_history(
     if json:
         output.print_json(rows)
         return
-    output.print_table(["hash", "version", "first seen (UTC)"], [[r["hash"], r["version"], r["at"][:19]] for r in rows])
+    output.print_table(
+        ["hash", "version", "first seen (UTC)"], [[r["hash"], r["version"], r["at"][:19]] for r in rows]
+    )
 
 
 @contract_app.command(
-    "diff", epilog="Examples: `wares contract diff old.yaml new.yaml` · `wares contract diff 1f2e3d events --table events`"
+    "diff",
+    epilog="Examples: `wares contract diff old.yaml new.yaml` · `wares contract diff 1f2e3d events --table events`",
 )
 def contract_diff(
-    old: Annotated[str, typer.Argument(help="A file, a table (its contract in force), or a hash from the history.")],
+    old: Annotated[
+        str, typer.Argument(help="A file, a table (its contract in force), or a hash from the history.")
+    ],
     new: Annotated[str, typer.Argument(help="Likewise.")],
     table: Annotated[str, typer.Option(help="Whose contract; needed when neither tells.")] = "",
     shop: Shop = Path(),
@@ -176,8 +199,12 @@ def contract_diff(
 @contract_app.command("suggest", epilog="Example: `wares contract suggest products --write`")
 def contract_suggest(
     table: Annotated[str, typer.Argument(help="Which table.")],
-    version: Annotated[int | None, typer.Option(min=0, help="The trusted version.", show_default="the newest")] = None,
-    write: Annotated[bool, typer.Option("--write", help="Put the rules into the workspace's contract.")] = False,
+    version: Annotated[
+        int | None, typer.Option(min=0, help="The trusted version.", show_default="the newest")
+    ] = None,
+    write: Annotated[
+        bool, typer.Option("--write", help="Put the rules into the workspace's contract.")
+    ] = False,
     shop: Shop = Path(),
     json: Json = False,
 ) -> None:
@@ -189,7 +216,9 @@ def contract_suggest(
     rules = suggest(checker.profile_of(table, number))
     path = write_rules(checker.root, table, rules) if write else None
     if json:
-        output.print_json({"table": table, "version": number, "rules": rules, "written": str(path) if path else None})
+        output.print_json(
+            {"table": table, "version": number, "rules": rules, "written": str(path) if path else None}
+        )
         return
     output.print_table(
         ["column", "rule", "what"], [[column, r["id"], r.get("description", "")] for column, r in rules]
@@ -233,8 +262,13 @@ def quarantine_list(
 )
 def quarantine_release(
     ids: Annotated[list[str] | None, typer.Argument(help="Entries, or the beginnings of their ids.")] = None,
-    change: Annotated[list[str] | None, typer.Option("--set", help="column=value, for all of them; an empty value empties the cell.")] = None,
-    file: Annotated[Path | None, typer.Option(help="Mended rows with a column `_id` that names the entry.")] = None,
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="column=value, for all of them; an empty value empties the cell."),
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option(help="Mended rows with a column `_id` that names the entry.")
+    ] = None,
     by: Annotated[str, typer.Option(help="Who releases.", envvar="USER")] = "",
     shop: Shop = Path(),
     json: Json = False,
@@ -252,7 +286,9 @@ def quarantine_release(
     else:
         output.out.print(f"released {len(report.released)}, still broken {len(report.broken)}")
         if report.broken:
-            output.print_table(["id", "rule", "mend"], [[b["id"], b["rule"], b["mend"]] for b in report.broken])
+            output.print_table(
+                ["id", "rule", "mend"], [[b["id"], b["rule"], b["mend"]] for b in report.broken]
+            )
     raise typer.Exit(output.BROKEN if report.broken else output.DONE)
 
 

@@ -210,6 +210,7 @@ class AuditConfig(Section):
     )
     anchor: str = Field(
         default="", description="File that holds the head of the chain. Empty: `state/audit.head`."
+    )
 
 
 class Quality(Section):

@@ -158,7 +158,10 @@ def parse_contract(text: str, table: str, source: str) -> Contract:
         purpose=(purpose or "").strip(),
         team=team,
         roles=tuple((str(r.role), str(r.access or "")) for r in document.roles or []),
-        sla=tuple((str(s.property), f"{s.value}{' ' + s.unit if s.unit else ''}") for s in document.slaProperties or []),
+        sla=tuple(
+            (str(s.property), f"{s.value}{' ' + s.unit if s.unit else ''}")
+            for s in document.slaProperties or []
+        ),
         quality=tuple(rules),
         faults=tuple(faults),
         text=text,

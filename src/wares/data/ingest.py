@@ -92,6 +92,23 @@ class Ingester:
                 self._land(source, contract, engine, staged, report)
         return report
 
+    def judge(self, source: SourceConfig) -> dict[int, tuple[str, str, str]]:
+        """What would keep rows of a source out: line → (rule, column, mend). Nothing is landed or set aside."""
+        contract = contract_for(source.table, self.root)
+        report = IngestReport(source.table, source.path)
+        with self._workplace() as work, Engine(self.config.build.memory_gb / 2, scratch=work) as engine:
+            good, bad = self._stage(source, contract, work, report, lambda _: None)
+            broken = {r["line"]: (r["rule"], r["column"], r["mend"]) for r in pq.read_table(bad).to_pylist()}
+            marked, rules = mark_broken(
+                contract, engine.parquet([str(good)]), self._targets(contract, engine, report)
+            )
+            for row in engine.arrow(
+                marked.filter(marked._rule.notnull()).select(c.LINE, "_rule")
+            ).to_pylist():
+                rule = rules[row["_rule"]]
+                broken[row[c.LINE]] = (rule.name, rule.column, rule.mend)
+        return broken
+
     @contextmanager
     def _workplace(self) -> Iterator[Path]:
         folder = self.root / "tmp"

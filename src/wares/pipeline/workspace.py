@@ -199,7 +199,9 @@ class Workspace:
 
     def check(self, table: str, against: int | None = None) -> QualityReport:
         """Check the newest version of a table under its contract, and against a trusted version; the result is kept."""
-        return Checker(self.root, self.config, self.store, self.state, self.clock).check(table, against=against)
+        return Checker(self.root, self.config, self.store, self.state, self.clock).check(
+            table, against=against
+        )
 
     def quarantine(self, table: str | None = None, limit: int = 50) -> list[dict[str, Any]]:
         """The newest quarantined rows with rule, place and mend."""

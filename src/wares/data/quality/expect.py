@@ -9,6 +9,7 @@ two-proportion z for shares, the Good–Turing estimate for values never seen, m
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -61,7 +62,7 @@ def _one(
 
 def _volume(sizes: Sequence[int], rows: int, base: Profile) -> CheckResult:
     """Rows against the earlier versions: a robust interval of the growth, and at least 10 % down and 50 % up."""
-    growth = [math.log(b / a) for a, b in zip(sizes, sizes[1:], strict=False) if a > 0 and b > 0]
+    growth = [math.log(b / a) for a, b in itertools.pairwise(sizes) if a > 0 and b > 0]
     low, high = math.log(0.9), math.log(1.5)
     if len(growth) >= 4:
         middle = median(growth)
@@ -80,7 +81,15 @@ def _volume(sizes: Sequence[int], rows: int, base: Profile) -> CheckResult:
 
 def _column(name: str, was: ColumnProfile, now: ColumnProfile, base: Profile) -> list[CheckResult]:
     checks = [
-        _share("null_share", name, (was.nulls, was.rows), (now.nulls, now.rows), base, least=0.005, severity=WARNING)
+        _share(
+            "null_share",
+            name,
+            (was.nulls, was.rows),
+            (now.nulls, now.rows),
+            base,
+            least=0.005,
+            severity=WARNING,
+        )
     ]
     if was.present == 0 or now.present == 0:
         return checks
@@ -159,7 +168,16 @@ def _texts(name: str, was: ColumnProfile, now: ColumnProfile, base: Profile) -> 
             checks.append(_share(kind, name, old, (count, now.present), base, least=0.0005, severity=WARNING))
         else:
             checks.append(
-                _share(f"form_{kind}", name, old, (count, now.present), base, least=0.05, severity=WARNING, both=True)
+                _share(
+                    f"form_{kind}",
+                    name,
+                    old,
+                    (count, now.present),
+                    base,
+                    least=0.05,
+                    severity=WARNING,
+                    both=True,
+                )
             )
     # Cutting at a fixed width heaps texts up at one length beyond which nothing is left.
     long_before = sum(n for size, n in was.lengths.items() if size > max(now.lengths))
@@ -205,7 +223,9 @@ def ks(was: Mapping[Any, int], now: Mapping[Any, int], effect: float = KS_LIMIT)
     return distance, effect + 1.95 * math.sqrt((n + m) / (n * m))
 
 
-def psi_of_bins(was: Mapping[int, int], now: Mapping[int, int], effect: float = PSI_LIMIT) -> tuple[float, float]:
+def psi_of_bins(
+    was: Mapping[int, int], now: Mapping[int, int], effect: float = PSI_LIMIT
+) -> tuple[float, float]:
     """The population stability index over groups of neighbouring bins of about a tenth of the trusted rows each."""
     n = sum(was.values())
     groups: list[tuple[int, int]] = []

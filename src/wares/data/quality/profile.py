@@ -8,7 +8,7 @@ vacuum. Values of personal columns are never kept: no minimum, no frequent value
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
@@ -23,7 +23,6 @@ PER_DECADE = 12
 TOP = 60
 _LOWEST = -6
 _MOST_BINS = 18 * PER_DECADE
-_PERSONAL = frozenset({c.USER_ID, c.SESSION_ID, c.TEXT})
 _LONG = 5_000
 
 MOJIBAKE = r"\x{FFFD}|Ã[¡-¿ƒ‚„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]|Â[¡-¿]|â€[™œ“”˜¦¢\x{9D}]|ï»¿|ï¿½|锟斤拷|å[¤-¿][¡-¿§©ª«¬®¯°±²³´µ¶·¸¹º»¼½¾]|Ð[°-¿].?Ð"
@@ -115,10 +114,12 @@ def logical(dtype: Any) -> str:
 def values_of(engine: Engine, contract: Contract, table: Table) -> dict[str, Table]:
     """For each column a table of its values and ``_n``, how often each comes; long free text keeps one row a cell."""
     longest = {column.name: column.max_length for column in contract.columns}
-    unbounded = {column.name for column in contract.columns if column.kind == STRING and not column.max_length}
+    unbounded = {
+        column.name for column in contract.columns if column.kind == STRING and not column.max_length
+    }
     out: dict[str, Table] = {}
     for name in table.columns:
-        if (longest.get(name) or 0) > _LONG or name in unbounded and name not in (c.KIND, c.CURRENCY):
+        if (longest.get(name) or 0) > _LONG or (name in unbounded and name not in (c.KIND, c.CURRENCY)):
             out[name] = table.select(name).mutate(_n=literal(1, "int64"), _whole=literal(False))
         else:
             grouped = table.group_by(name).aggregate(_n=table.count())
@@ -126,9 +127,10 @@ def values_of(engine: Engine, contract: Contract, table: Table) -> dict[str, Tab
     return out
 
 
-def profile(engine: Engine, contract: Contract, table: Table, values: Mapping[str, Table]) -> Profile:
-    """Profile a table whose columns were reduced by `values_of`."""
-    personal = contract.personal | _PERSONAL
+def profile(
+    engine: Engine, contract: Contract, table: Table, values: Mapping[str, Table], personal: Container[str]
+) -> Profile:
+    """Profile a table whose columns were reduced by `values_of`; of `personal` columns no value is kept."""
     types = {name: logical(dtype) for name, dtype in table.schema().items()}
     out = Profile(contract.table, engine.count(table))
     for name, reduced in values.items():
@@ -169,7 +171,8 @@ def _column(
         found.bins = _counts(engine, values, _bin(number), name)
     if kind == TIMESTAMP:
         found.weeks = {
-            str(k)[:10]: v for k, v in _counts(engine, values, value.truncate("W").cast("string"), name).items()
+            str(k)[:10]: v
+            for k, v in _counts(engine, values, value.truncate("W").cast("string"), name).items()
         }
     if kind == STRING:
         rest = values.filter(~value.re_search(_PLAIN))
@@ -178,7 +181,9 @@ def _column(
             for key, text in CLASSES.items()
             if key not in _IN_PLAIN
         }
-        facts |= {f"class_{key}": n for key, n in engine.arrow(rest.aggregate(**others)).to_pylist()[0].items()}
+        facts |= {
+            f"class_{key}": n for key, n in engine.arrow(rest.aggregate(**others)).to_pylist()[0].items()
+        }
         found.classes = {key: int(facts[f"class_{key}"] or 0) for key in CLASSES}
         found.lengths = _counts(engine, values, _length_bin(value.length()), name)
     if kind in (STRING, "boolean") and grouped and not personal and not key and found.distinct:

@@ -92,12 +92,19 @@ class Promises:
             for i, rule in enumerate(rules):
                 broken = int(facts[f"r{i}"] or 0)
                 out.append(
-                    self._result(rule.name, column.name, broken, f"{broken:,} rows: {rule.mend.lower()}", rule.mend, whole[i])
+                    self._result(
+                        rule.name,
+                        column.name,
+                        broken,
+                        f"{broken:,} rows: {rule.mend.lower()}",
+                        rule.mend,
+                        whole[i],
+                    )
                 )
         return _merged(out)
 
     def _rows(self) -> list[CheckResult]:
-        rules = [rule for rule in row_rules(self.contract, self.table, columns=False)]
+        rules = list(row_rules(self.contract, self.table, columns=False))
         out = []
         for rule in rules:
             broken = int(self.engine.scalar(rule.broken.sum()) or 0)
@@ -112,11 +119,15 @@ class Promises:
                 continue
             known = self.found.columns[key[0]].repeats if len(key) == 1 else None
             broken = known if known is not None else self._repeats(key)
-            result = self._result("unique", "+".join(key), broken, f"{broken:,} rows repeat a key", "Keep one row a key")
+            result = self._result(
+                "unique", "+".join(key), broken, f"{broken:,} rows repeat a key", "Keep one row a key"
+            )
             if broken and not set(key) & self.hidden:
                 groups = self.table.group_by(list(key)).aggregate(_n=self.table.count())
                 rows = groups.filter(groups["_n"] > 1).order_by(list(key)).limit(SAMPLE)
-                result.sample = [{n: str(row[n])[:200] for n in key} for row in self.engine.arrow(rows).to_pylist()]
+                result.sample = [
+                    {n: str(row[n])[:200] for n in key} for row in self.engine.arrow(rows).to_pylist()
+                ]
             out.append(result)
         return out
 
@@ -133,13 +144,19 @@ class Promises:
             there, _, field = column.reference.partition(".")
             target = self.others.get(there)
             if target is None or field not in target.columns:
-                missing = f"the table {there} is not loaded" if target is None else f"{there} has no column {field!r}"
+                missing = (
+                    f"the table {there} is not loaded"
+                    if target is None
+                    else f"{there} has no column {field!r}"
+                )
                 status = PASSED if target is None else INVALID
                 out.append(CheckResult("reference", column.name, status, WARNING, message=missing, mend=f"wares ingest PATH --as {there}"))  # fmt: skip
                 continue
             mine = self.values[column.name]
             known = target.filter(target[field].notnull()).select(_known=target[field])
-            orphans = mine.filter(mine[column.name].notnull()).anti_join(known, mine[column.name] == known["_known"])
+            orphans = mine.filter(mine[column.name].notnull()).anti_join(
+                known, mine[column.name] == known["_known"]
+            )
             broken = int(self.engine.scalar(orphans["_n"].sum()) or 0)
             result = self._result("reference", column.name, broken, f"{broken:,} rows name nothing in {there}", f"Load it into {there}, or mend the id")  # fmt: skip
             if broken and column.name not in self.hidden:
@@ -157,7 +174,9 @@ class Promises:
         age = (self.now - datetime.fromisoformat(str(at.high))).total_seconds() / 86400
         return [self._age("freshness", c.AT, age, self.contract.freshness_days, WARNING if "freshness" in self.contract.warnings else ERROR)]  # fmt: skip
 
-    def _age(self, kind: str, column: str, age: float, most: float, severity: str, **more: Any) -> CheckResult:
+    def _age(
+        self, kind: str, column: str, age: float, most: float, severity: str, **more: Any
+    ) -> CheckResult:
         late = age > most
         return CheckResult(
             kind, column, BROKEN if late else PASSED, severity, value=round(age, 3), expected=f"at most {most:g} days",
@@ -201,7 +220,9 @@ class Promises:
             rule: the rule.
             drift: called with a rule of kind psi or ks; returns (distance, what it was compared with).
         """
-        out = CheckResult(rule.kind, rule.column, severity=rule.severity, blocking=rule.blocking, rule=rule.name)
+        out = CheckResult(
+            rule.kind, rule.column, severity=rule.severity, blocking=rule.blocking, rule=rule.name
+        )
         try:
             if rule.column and rule.column not in self.table.columns:
                 raise ConfigError(
@@ -319,7 +340,9 @@ class Promises:
         for other, names in wanted.items():
             road, target = roads[other], self.others[other]
             field = road.reference.partition(".")[2]
-            known = target.select(**{f"_k_{other}": target[field], **{f"_x_{other}_{n}": target[n] for n in names}})
+            known = target.select(
+                **{f"_k_{other}": target[field], **{f"_x_{other}_{n}": target[n] for n in names}}
+            )
             known = known.group_by(f"_k_{other}").aggregate(**{n: known[n].min() for n in known.columns if n != f"_k_{other}"})  # fmt: skip
             table = table.left_join(known, table[road.name] == known[f"_k_{other}"])
 
@@ -348,7 +371,9 @@ class Promises:
             keys = [n for n in self.contract.key if n in result.columns and n not in self.hidden]
             if count and keys:
                 rows = result.select(*keys).order_by(keys).limit(SAMPLE)
-                out.sample = [{n: str(v)[:200] for n, v in r.items()} for r in self.engine.arrow(rows).to_pylist()]
+                out.sample = [
+                    {n: str(v)[:200] for n, v in r.items()} for r in self.engine.arrow(rows).to_pylist()
+                ]
         except DataError as error:
             raise ConfigError(f"{place} cannot be run: {error.message}", mend="Mend the query", key=rule.name, source=place) from None  # fmt: skip
         except (TypeError, ValueError) as error:

@@ -99,7 +99,10 @@ class QualityReport:
             )  # fmt: skip
         for check in self.invalid:
             raise ConfigError(
-                check.message, mend=check.mend, key=f"quality.{check.rule}", source=f"the contract of {self.table}"
+                check.message,
+                mend=check.mend,
+                key=f"quality.{check.rule}",
+                source=f"the contract of {self.table}",
             )
 
     def to_json(self) -> dict[str, Any]:

@@ -154,7 +154,9 @@ def _library(entry: DataQuality, column: str, common: dict[str, Any]) -> Quality
 
 def _custom(entry: DataQuality, column: str, common: dict[str, Any]) -> QualityRule:
     if (entry.engine or "wares") != "wares":
-        raise ValueError(f"engine {entry.engine!r} | Only `engine: wares` is run here; use type text for others")
+        raise ValueError(
+            f"engine {entry.engine!r} | Only `engine: wares` is run here; use type text for others"
+        )
     body = entry.implementation
     if isinstance(body, str) and body.strip():
         return QualityRule(kind="expression", text=body, **common)

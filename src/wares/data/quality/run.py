@@ -14,15 +14,16 @@ from wares.core.errors import ConfigError, DataError, VersionErased
 from wares.core.state import State, stamp
 from wares.data.contract import SUFFIX, Contract, contract_for
 from wares.data.engine import Engine, Table
+from wares.data.privacy.tags import tags_of
 from wares.data.quality import relations
 from wares.data.quality.alerts import alert
 from wares.data.quality.expect import compare, ks, psi_of_bins, psi_of_values
 from wares.data.quality.history import History
 from wares.data.quality.profile import Profile, profile, values_of
 from wares.data.quality.promises import Promises
+from wares.data.quality.release import open_counts
 from wares.data.quality.report import INVALID, CheckResult, QualityReport, score
 from wares.data.quality.rules import ERROR, QualityRule
-from wares.data.quarantine import quarantine_counts
 from wares.data.store import Store
 
 _SEVERE = ("error", "critical")
@@ -89,7 +90,9 @@ class Checker:
     def _profile(
         self, engine: Engine, contract: Contract, rows: Table, values: dict[str, Table], version: int
     ) -> Profile:
-        found = profile(engine, contract, rows, values)
+        tags = tags_of(self.state, contract.table, rows.columns)
+        personal = contract.personal | {name for name, tag in tags.items() if tag.hidden}
+        found = profile(engine, contract, rows, values, personal)
         found.version = version
         others = self._others(engine, contract)
         for shares in (
@@ -111,7 +114,9 @@ class Checker:
         rows = engine.parquet(self.store.files(contract.table, number))
         values = values_of(engine, contract, rows)
         found = self._profile(engine, contract, rows, values, number)
-        promises = Promises(engine, contract, rows, values, found, self._others(engine, contract), self.clock.now())
+        promises = Promises(
+            engine, contract, rows, values, found, self._others(engine, contract), self.clock.now()
+        )
         checks = promises.structural()
         base = self._baseline(contract, number, against, checks)
         self._against = base.version if base is not None else None
@@ -167,7 +172,9 @@ class Checker:
         roads: dict[str, dict[str, str]] = {}
         for name in sorted({contract.table, *c.TABLES, *self._contracts()}):
             try:
-                columns = contract_for(name, self.root).columns if name != contract.table else contract.columns
+                columns = (
+                    contract_for(name, self.root).columns if name != contract.table else contract.columns
+                )
             except (ConfigError, FileNotFoundError):
                 continue
             roads[name] = {
@@ -191,7 +198,7 @@ class Checker:
     ) -> QualityReport:
         kept = {
             f"{row['rule']}:{row['column']}" if row["column"] else row["rule"]: row["rows"]
-            for row in quarantine_counts(self.store)
+            for row in open_counts(self.store, self.state)
             if row["table"] == contract.table
         }
         landed = next((v for v in self.state.versions(contract.table) if v["version"] == number), None)
@@ -202,7 +209,9 @@ class Checker:
         )  # fmt: skip
         report.score = score(checks)
         stored = [check.label for check in report.broken if check.blocking]
-        report.blocking = sorted({*stored, *(rule for rule in kept if rule.split(":")[0] in contract.blocking)})
+        report.blocking = sorted(
+            {*stored, *(rule for rule in kept if rule.split(":")[0] in contract.blocking)}
+        )
         return report
 
 

@@ -67,7 +67,9 @@ def expression(text: str, resolve: Resolve, place: str, now: datetime) -> Any:
         raise _refused(place, f"uses {error}", f"Use {_GRAMMAR}") from None
     except (TypeError, ValueError, AttributeError, NotImplementedError) as error:
         raise _refused(
-            place, f"does not fit its columns: {_short(error)}", "Compare numbers with numbers and text with text"
+            place,
+            f"does not fit its columns: {_short(error)}",
+            "Compare numbers with numbers and text with text",
         ) from None
 
 
@@ -90,7 +92,9 @@ def _translate(node: Any, resolve: Resolve, now: datetime) -> Any:
         return literal(bool(node.this))
     if kind is exp.Null:
         return literal(None)
-    if kind in (exp.CurrentTimestamp, exp.CurrentDatetime) or (kind is exp.Anonymous and node.name.lower() == "now"):
+    if kind in (exp.CurrentTimestamp, exp.CurrentDatetime) or (
+        kind is exp.Anonymous and node.name.lower() == "now"
+    ):
         return literal(now)
     if kind is exp.Cast and node.this.is_string and node.to.sql().upper().startswith(("DATE", "TIMESTAMP")):
         at = datetime.fromisoformat(str(node.this.this))
@@ -153,9 +157,7 @@ def query(text: str, tables: list[str], place: str, dialect: str = "duckdb") -> 
         if isinstance(node, exp.Table):
             name = node.name if isinstance(node.this, exp.Identifier) else ""
             if node.args.get("db") or node.args.get("catalog") or name not in {*tables, *names}:
-                raise _refused(
-                    place, f"reads {node.sql(dialect)[:60]!r}", f"Read only {', '.join(tables)}"
-                )
+                raise _refused(place, f"reads {node.sql(dialect)[:60]!r}", f"Read only {', '.join(tables)}")
             if name in tables and name not in read:
                 read.append(name)
         elif isinstance(node, exp.From) and not isinstance(node.this, exp.Table | exp.Subquery):
