@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_public_names():
-    assert wares.__all__ == ["WaresError", "__version__", "init", "load", "open"]
+    assert wares.__all__ == ["WaresError", "__version__", "init", "load", "open", "read_share"]
     assert all(hasattr(wares, name) for name in wares.__all__)
 
 

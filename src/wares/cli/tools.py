@@ -161,26 +161,42 @@ def asset_show(
 def key_create(
     name: Annotated[str, typer.Option(help="Who uses it.")],
     scope: Annotated[list[str], typer.Option(help="read, write or admin; several are allowed.")],
+    role: Annotated[str, typer.Option(help="In which role it reads data: docs/access.md.")] = "",
     shop: Shop = Path(),
     json: Json = False,
 ) -> None:
     """Make an API key. It is shown once; only its hash is kept."""
     from wares.serve.auth import create_key
 
-    token = create_key(_open(shop).state, name, scope)
-    output.print_json({"key": token, "name": name, "scopes": scope}) if json else output.out.print(token)
+    workspace = _open(shop)
+    if role:
+        workspace.door.policy().role(role)
+    token = create_key(workspace.state, name, scope, role)
+    output.print_json(
+        {"key": token, "name": name, "scopes": scope, "role": role}
+    ) if json else output.out.print(token)
 
 
 @key_app.command("list", epilog="Example: `wares key list`")
 def key_list(shop: Shop = Path(), json: Json = False) -> None:
     """All keys, without their secrets."""
-    keys = [{k: v for k, v in row.items() if k != "hash"} for row in _open(shop).state.keys()]
+    from wares.core.key_roles import key_roles
+
+    state = _open(shop).state
+    roles = key_roles(state)
+    keys = [
+        {**{k: v for k, v in row.items() if k != "hash"}, "role": roles.get(row["id"], "")}
+        for row in state.keys()
+    ]
     if json:
         output.print_json(keys)
         return
     output.print_table(
-        ["id", "name", "scopes", "created", "revoked"],
-        [[k["id"], k["name"], k["scopes"], k["created"][:19], (k["revoked"] or "")[:19]] for k in keys],
+        ["id", "name", "scopes", "role", "created", "revoked"],
+        [
+            [k["id"], k["name"], k["scopes"], k["role"], k["created"][:19], (k["revoked"] or "")[:19]]
+            for k in keys
+        ],
     )
 
 

@@ -202,6 +202,50 @@ class Evaluate(Section):
     )
 
 
+class RoleConfig(Section):
+    """One role of `[access.roles]`; what is left out stays as the role ships."""
+
+    description: str | None = Field(default=None, description="Who this is.")
+    tables: list[str] | None = Field(default=None, description="Tables it may read; `*` for all.")
+    purposes: list[str] | None = Field(
+        default=None, description="What it may read for; the first is assumed."
+    )
+    masks: dict[str, str] = Field(
+        default_factory=dict,
+        description="`table.column`, `column`, `personal`, `personal.id` or `personal.text` = hash, partial:2, null, noise:0.1, deny or visible.",
+    )
+    rows: dict[str, str] = Field(
+        default_factory=dict, description="Table = the condition that its rows must meet."
+    )
+    threshold: int | None = Field(
+        default=None, ge=1, description="Least number of people in a count, group or selection."
+    )
+    clearance: Literal["public", "internal", "confidential"] | None = Field(
+        default=None, description="Highest classification it may read."
+    )
+    people_rows: bool | None = Field(
+        default=None, description="Whether it reads single rows about people, or groups only."
+    )
+
+
+class Access(Section):
+    """Who may see what: docs/access.md."""
+
+    default_role: str = Field(
+        default="owner", description="Role of a reading that names none, in Python and on the command line."
+    )
+    key_role: str = Field(default="public", description="Role of an API key that was made without one.")
+    console_role: str = Field(
+        default="owner",
+        description="Role that the console begins with on this machine; beyond it, a visitor has `key_role` until an API key is given.",
+    )
+    purposes: dict[str, str] = Field(default_factory=dict, description="Further purposes = what they mean.")
+    roles: dict[str, RoleConfig] = Field(
+        default_factory=dict,
+        description="Changes to the shipped roles, and new ones: description, tables, purposes, masks, rows, threshold, clearance, people_rows.",
+    )
+
+
 class AuditConfig(Section):
     """The audit log; both files are best kept where who can write to the database cannot write."""
 
@@ -262,6 +306,7 @@ class Config(Section):
     search: Search = Field(default_factory=Search)
     build: Build = Field(default_factory=Build)
     evaluate: Evaluate = Field(default_factory=Evaluate)
+    access: Access = Field(default_factory=Access)
     audit: AuditConfig = Field(default_factory=AuditConfig)
     quality: Quality = Field(default_factory=Quality)
     serve: Serve = Field(default_factory=Serve)

@@ -81,6 +81,9 @@ def folder_atomic(target: Path) -> Generator[Path]:
         os.rename(work, target)
         sync_folder(target.parent)
     except OSError as error:
+        if isinstance(error, WaresError):
+            # AccessDenied is a PermissionError, and says already what is the matter.
+            raise
         raise disk_error(error, target) from error
     finally:
         if work.exists():

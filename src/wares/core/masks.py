@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import math
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
@@ -26,6 +26,8 @@ STEPS = 65536
 DECADES = 14
 """Partial numbers show the power of ten they lie in, up to 10^13."""
 
+EPOCH, BLOCK = datetime(1970, 1, 1, tzinfo=UTC), timedelta(days=30)
+
 _DEFAULTS = {PARTIAL: 2.0, NOISE: 0.1}
 _BOUNDS = {PARTIAL: (1.0, 16.0), NOISE: (0.01, 1.0)}
 _STEP = Decimal("0.0001")
@@ -36,7 +38,7 @@ class Mask:
     """One way to hide a column.
 
     ``hash``: 32 hex digits of a keyed digest. ``partial``: the first `amount` characters of a text that is at least
-    four times as long, and stars; the power of ten of a number; the month of a time. ``null``: nothing. ``noise``: a
+    four times as long, and stars; the power of ten of a number; the block of thirty days that a time lies in. ``null``: nothing. ``noise``: a
     number moved by a quarter to the whole of `amount` times its size (at least of 1), a time by up to `amount` times
     thirty days. ``deny``: the column does not exist for the role. ``visible``: no mask.
     """
@@ -86,6 +88,8 @@ class Mask:
             mend = f"Use hash, which keeps it unique and joinable, or deny: {column} is a key, and {self.kind} would make its values equal"
         elif self.kind == NOISE and kind not in ("number", "integer", "timestamp"):
             mend = "Use hash, partial or null: noise is for numbers and times"
+        elif kind == "other" and self.kind in (PARTIAL, HASH):
+            mend = "Use null or deny: lists and structures cannot be hashed or cut"
         elif kind == "boolean" and self.kind in (PARTIAL, HASH):
             mend = "Use null or deny: two values cannot be hidden among each other"
         if mend:
@@ -140,11 +144,12 @@ class Masker:
 
     def _noise(self, mask: Mask, family: str, value: Any) -> Any:
         digits = self.digest(family, value, NOISE)
-        size = mask.amount * (0.25 + 0.75 * int(digits[:4], 16) / STEPS)
+        size = mask.amount * (0.25 + 0.75 * (int(digits[:4], 16) / STEPS))
         up = int(digits[4], 16) < 8
         if isinstance(value, datetime):
             seconds = math.ceil(size * 30 * 86400)
-            return value + timedelta(seconds=seconds if up else -seconds)
+            # The part below a second would tell one time from all others.
+            return value.replace(microsecond=0) + timedelta(seconds=seconds if up else -seconds)
         move = size * max(abs(float(value)), 1.0)
         if isinstance(value, int):
             moved = value + (math.ceil(move) if up else -math.ceil(move))
@@ -160,7 +165,7 @@ def _partial(mask: Mask, value: Any) -> Any:
         shown = int(mask.amount)
         return (value[:shown] if len(value) >= 4 * shown else "") + STARS
     if isinstance(value, datetime):
-        return value.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        return EPOCH + (value - EPOCH) // BLOCK * BLOCK
     if isinstance(value, bool):
         return None
     size = abs(value)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wares.core import bundles
 from wares.core import columns as c
@@ -32,6 +32,10 @@ from wares.data.quality.run import Checker
 from wares.data.quarantine import quarantined
 from wares.data.sources import expand
 from wares.data.store import Store
+
+if TYPE_CHECKING:
+    from wares.data.access.door import Door, Reading
+    from wares.data.access.share import Shares
 
 Progress = Callable[[str, int, int], None]
 ABSORBED = "absorbed.json"
@@ -145,6 +149,30 @@ class Workspace:
         names = self.config.audit
         folder = self.root / "state"
         return Audit(self.state, folder, key=names.key_file, anchor=names.anchor, clock=self.clock)
+
+    @cached_property
+    def door(self) -> Door:
+        """The one read door; `asset` is its short form."""
+        from wares.data.access.door import Door
+        from wares.data.access.policy import PolicySource
+
+        source = PolicySource(self.root, self.config.access, self.store, self.state)
+        return Door(self.store, source.policy, self.audit, memory_gb=self.config.build.memory_gb)
+
+    def asset(self, name: str, role: str = "", **wanted: Any) -> Reading:
+        """A table as a role may see it: ``version``, ``purpose``, ``columns``, ``where``; every reading is logged.
+
+        Raises:
+            AccessDenied: when the role may not.
+        """
+        return self.door.read(name, role or self.config.access.default_role, **wanted)
+
+    @cached_property
+    def shares(self) -> Shares:
+        """Snapshots given to others: make, list, revoke."""
+        from wares.data.access.share import Shares
+
+        return Shares(self.state, self.door, self.clock)
 
     # -- data ------------------------------------------------------------------------------------------------
 

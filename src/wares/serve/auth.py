@@ -9,6 +9,7 @@ import secrets
 import time
 
 from wares.core.errors import AccessDenied, ConfigError, NotAuthenticated
+from wares.core.key_roles import bind_role, key_roles
 from wares.core.state import State, stamp
 
 SCOPES = ("read", "write", "admin")
@@ -30,8 +31,10 @@ def _hash(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def create_key(state: State, name: str, scopes: list[str]) -> str:
+def create_key(state: State, name: str, scopes: list[str], role: str = "") -> str:
     """Make a key and return it; only its hash is kept, so it cannot be shown again.
+
+    With `role` the key reads data as that role; without, as ``access.key_role`` of the settings.
 
     Raises:
         ConfigError: for an unknown scope.
@@ -54,6 +57,8 @@ def create_key(state: State, name: str, scopes: list[str]) -> str:
             "created": stamp(),
         }
     )
+    if role:
+        bind_role(state, key_id, role)
     return f"wk_{key_id}_{secret}"
 
 
@@ -63,6 +68,7 @@ class Gate:
     def __init__(self, state: State | None, *, required: bool) -> None:
         self.state, self.required = state, required
         self._keys: dict[str, tuple[str, frozenset[str]]] = {}
+        self._roles: dict[str, str] = {}
         self._read = -1e9
 
     def _known(self) -> dict[str, tuple[str, frozenset[str]]]:
@@ -72,8 +78,22 @@ class Gate:
                 for k in self.state.keys()
                 if not k["revoked"]
             }
+            self._roles = key_roles(self.state)
             self._read = time.monotonic()
         return self._keys
+
+    def role(self, header: str | None, default: str) -> tuple[str, str]:
+        """Who reads data, as (key id, role): the role that the key is bound to, or `default`.
+
+        A key counts here even where the server needs none; a bad one is refused and not overlooked.
+
+        Raises:
+            NotAuthenticated: for a key that is unknown or revoked, or where one is needed and none came.
+        """
+        if not header and not self.required:
+            return "", default
+        key_id, _ = self._key(header)
+        return key_id, self._roles.get(key_id, default)
 
     def check(self, header: str | None, scope: str) -> str:
         """The id of the key in an ``Authorization: Bearer`` header; empty when none is required.
@@ -84,6 +104,17 @@ class Gate:
         """
         if not self.required:
             return ""
+        key_id, scopes = self._key(header)
+        if scope not in scopes and "admin" not in scopes:
+            raise AccessDenied(
+                f"this key may not {scope}",
+                mend=f"Make one with `wares key create --scope {scope}`",
+                who=key_id,
+                what=scope,
+            )
+        return key_id
+
+    def _key(self, header: str | None) -> tuple[str, frozenset[str]]:
         mend = "Send `Authorization: Bearer wk_…`; make one with `wares key create`"
         kind, _, token = (header or "").partition(" ")
         parts = token.strip().split("_", 2)
@@ -92,11 +123,4 @@ class Gate:
         known = self._known().get(parts[1])
         if known is None or not hmac.compare_digest(known[0], _hash(parts[2])):
             raise NotAuthenticated("this API key is unknown or revoked", mend=mend)
-        if scope not in known[1] and "admin" not in known[1]:
-            raise AccessDenied(
-                f"this key may not {scope}",
-                mend=f"Make one with `wares key create --scope {scope}`",
-                who=parts[1],
-                what=scope,
-            )
-        return parts[1]
+        return parts[1], known[1]

@@ -1,0 +1,1 @@
+"""Access: policies from contracts, tags and settings; the one read door; shares."""
