@@ -103,7 +103,7 @@ def test_masks_by_kind():
     assert seen("partial", "Jane Doe-Smith") == "Ja***"
     assert seen("partial", "Jane") == "***"
     assert (seen("partial", 7391), seen("partial", Decimal("-42.5"))) == (1000, Decimal(-10))
-    assert seen("partial", at) == datetime(2025, 3, 14, tzinfo=UTC)
+    assert seen("partial", at) == datetime(2025, 3, 13, tzinfo=UTC)
     assert seen("hash", "u7") == seen("hash", "u7") != seen("hash", "u8")
     assert seen("hash", None) is None
     for value in (0, 1, 7, 10**6, Decimal("0.0000"), Decimal("3.99"), at):
