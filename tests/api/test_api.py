@@ -78,6 +78,7 @@ def test_an_event_changes_the_next_recommendation(client):
     assert client.post("/v1/events", json=body).json() == {
         "accepted": 0,
         "duplicates": 3,
+        "erased": 0,
         "unknown_products": [],
     }
     after = categories("web-visitor")

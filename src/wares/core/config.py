@@ -295,6 +295,19 @@ class Serve(Section):
     max_body_kb: int = Field(default=2048, ge=16, description="Larger requests get 413.")
 
 
+class Privacy(Section):
+    """Personal data. Which columns are personal: `wares privacy tags`."""
+
+    pseudonymise: bool = Field(
+        default=False,
+        description="Keep user and session ids as keyed hashes only, in tables, bundles and online state. Set it before the first ingest.",
+    )
+    retention: dict[str, float] = Field(
+        default_factory=dict,
+        description="Days that the rows of a table are kept, in every version: `[privacy.retention]`, `events = 730`. Or `retention` in the contract's SLA.",
+    )
+
+
 class Config(Section):
     """The whole of ``wares.toml``."""
 
@@ -310,6 +323,7 @@ class Config(Section):
     audit: AuditConfig = Field(default_factory=AuditConfig)
     quality: Quality = Field(default_factory=Quality)
     serve: Serve = Field(default_factory=Serve)
+    privacy: Privacy = Field(default_factory=Privacy)
 
 
 def _known_keys(path: tuple[Any, ...]) -> list[str]:

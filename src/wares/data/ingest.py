@@ -26,6 +26,8 @@ from wares.data.check import Rule, mark_broken, split_repeats
 from wares.data.contract import Contract, contract_for
 from wares.data.engine import Engine, Table
 from wares.data.mapping import apply_map, guess
+from wares.data.privacy.gate import Gate
+from wares.data.privacy.journal import landing
 from wares.data.quarantine import QUARANTINE_SCHEMA, quarantine_row
 from wares.data.sources import Chunk, Fault, read_source
 from wares.data.store import Store
@@ -83,7 +85,9 @@ class Ingester:
         """
         contract = contract_for(source.table, self.root)
         report = IngestReport(source.table, source.path or f"sql:{source.query[:60]}")
-        with self._workplace() as work:
+        # An erasure waits for rows that are on their way, and holds new ones back.
+        with landing(self.root), self._workplace() as work:
+            self._gate = Gate(self.root, self.config, self.state)
             staged = self._stage(source, contract, work, report, progress)
             with (
                 Engine(self.config.build.memory_gb / 2, self.config.build.threads, work) as engine,
@@ -183,6 +187,7 @@ class Ingester:
             columns[column.name] = typed.values
             for row in typed.bad:
                 broken.setdefault(row, (typed.rule, column.name, typed.mend))
+        self._gate.pseudonymise(columns)
         self._complete(columns, n, chunk, unused, contract)
         schema = contract.arrow_schema()
         out = pa.table(
@@ -274,7 +279,9 @@ class Ingester:
         )
         report.same += repeats
         entries = self._contract_faults(contract, rules, broken, engine.arrow(contrary))
-        quarantined = pa.concat_tables([pq.read_table(bad), entries])
+        quarantined = self._gate.safe_quarantine(
+            pa.concat_tables([pq.read_table(bad), entries]), report.mapping
+        )
         report.quarantined = quarantined.num_rows
         report.rules = dict(
             Counter(
@@ -285,7 +292,10 @@ class Ingester:
             )
         )
         report.blocking = sorted(label for label in report.rules if label.split(":")[0] in contract.blocking)
-        self._upsert(contract, engine, fine.drop(c.LINE, c.SOURCE), report)
+        fine, erased = self._gate.without_erased(engine, engine.keep(fine.drop(c.LINE, c.SOURCE)))
+        if erased:
+            report.warnings.append(f"{erased} rows of erased people were turned away")
+        self._upsert(contract, engine, fine, report)
         if quarantined.num_rows:
             self._set_aside(engine, quarantined)
         self._freshness(contract, engine, report)

@@ -27,9 +27,14 @@ from wares.core.state import State
 from wares.data.clean.run import Cleaner, cleaned_tables
 from wares.data.contract import SUFFIX, contract_for, default_text
 from wares.data.ingest import Ingester, IngestReport
+<<<<<<< HEAD
 from wares.data.quality.report import QualityReport
 from wares.data.quality.run import Checker
 from wares.data.quarantine import quarantined
+=======
+from wares.data.privacy.journal import refuse_if_unfinished
+from wares.data.quarantine import quarantine_counts, quarantined
+>>>>>>> 9da76d1 (Remove a person from every version of every table and all that was made from them; find personal data)
 from wares.data.sources import expand
 from wares.data.store import Store
 
@@ -135,6 +140,7 @@ class Workspace:
         self.root, self.config, self.clock = root, config, clock
         self.store = Store(root / "tables")
         self._state: State | None = None
+        self._exclusive_depth = 0
 
     @property
     def state(self) -> State:
@@ -288,9 +294,18 @@ class Workspace:
     # -- build -----------------------------------------------------------------------------------------------
 
     @contextmanager
-    def _exclusive(self) -> Iterator[None]:
-        with locked(self.root / "state" / "build.lock", "a build of this workspace", wait=False):
+    def exclusive(self) -> Iterator[None]:
+        """Held by whoever builds, publishes or erases; the holder may build and publish inside."""
+        if self._exclusive_depth:
             yield
+            return
+        with locked(self.root / "state" / "build.lock", "a build of this workspace", wait=False):
+            refuse_if_unfinished(self.root)
+            self._exclusive_depth += 1
+            try:
+                yield
+            finally:
+                self._exclusive_depth -= 1
 
     def _context(self) -> Any:
         from wares.pipeline.plan import Context
@@ -318,7 +333,8 @@ class Workspace:
         from wares.pipeline.steps import STEPS
 
         report, begun = BuildReport(), time.perf_counter()
-        with self._exclusive():
+        with self.exclusive():
+            self.retain()
             for folder in [self.root / "bundles", *(self.root / "build" / s.name for s in STEPS)]:
                 sweep(folder)
             run = self.state.begin_run("build")
@@ -363,7 +379,7 @@ class Workspace:
         """Put the last build into an immutable bundle named by its hash and make it live; returns its folder."""
         latest = self._latest()
         home = bundles.bundles_folder(self.root)
-        with self._exclusive():
+        with self.exclusive():
             sweep(home)
             parts: dict[str, Any] = {}
             for name in bundles.PARTS:
@@ -393,6 +409,18 @@ class Workspace:
     def rollback(self) -> str:
         """Make the bundle before the live one live again; returns its name."""
         return bundles.step_back(self.root)
+
+    def retain(self) -> dict[str, Any] | None:
+        """Remove rows older than their table's retention from every version; the receipt, or None when none are."""
+        from wares.pipeline.erasure import retain
+
+        return retain(self)
+
+    def erase(self, subject: str, **options: Any) -> dict[str, Any]:
+        """Remove a person from everything and return the receipt: see `wares.pipeline.erasure.erase`."""
+        from wares.pipeline.erasure import erase
+
+        return erase(self, subject, **options)
 
     # -- quality ---------------------------------------------------------------------------------------------
 

@@ -285,13 +285,20 @@ def _writing(app: FastAPI, shelf: Shelf, allowed: Any) -> None:
         responses=_ERRORS,
     )
     async def events(body: EventsIn) -> EventsOut:
-        rows = [event.row() for event in body.events]
-        new = await run_in_threadpool(shelf.state.append_events, rows)
-        EVENTS.inc(new)
         ranker = shelf.ranker
         ranker.refresh()
+        rows = [event.row() for event in body.events]
+        given, rows = len(rows), ranker.admit(rows)
+        new = await run_in_threadpool(shelf.state.append_events, rows)
+        EVENTS.inc(new)
+        ranker.refresh()
         unknown = sorted({r["product_id"] for r in rows if not ranker.knows(r["product_id"])})
-        return EventsOut(accepted=new, duplicates=len(rows) - new, unknown_products=unknown[:100])
+        return EventsOut(
+            accepted=new,
+            duplicates=len(rows) - new,
+            unknown_products=unknown[:100],
+            erased=given - len(rows),
+        )
 
     @app.put(
         "/v1/products/{product_id:path}",

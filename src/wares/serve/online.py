@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wares.core.nouns import Product
+from wares.core.people import People
 from wares.core.state import State
 from wares.models.search.analysis import stem, surface_words
 from wares.models.search.infer import Filters
@@ -52,8 +53,9 @@ class Online:
         encode: Callable[[Product], NDArray[np.float32]],
         find_row: Callable[[str], int],
         marks: dict[str, int],
+        people: People | None = None,
     ) -> None:
-        self.state, self._encode, self._find_row = state, encode, find_row
+        self.state, self._encode, self._find_row, self._people = state, encode, find_row, people
         self._events, self._products = marks["events"], marks["products"]
         self._seen = -1
         self._lock = threading.Lock()
@@ -68,11 +70,16 @@ class Online:
         if not changed:
             return
         with self._lock:
+            if self._people is not None:
+                self._people.refresh()
             # The state hands rows out in bounded portions; a worker that starts late has several to read.
             while rows := self.state.events_after(self._events):
                 for row in rows:
                     self._add_event(row)
                 self._events = int(rows[-1]["seq"])
+            if self._people is not None and self._people.any_erased:
+                gone = self._people.erased_among(self.deeds)
+                self.deeds = {k: v for k, v in self.deeds.items() if k not in gone}
             fresh = self.state.products_after(self._products)
             for row in fresh:
                 self._add_product(row)

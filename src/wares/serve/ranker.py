@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from wares.core import bundles
 from wares.core.arrays import open_artifact
 from wares.core.errors import NotFound, QueryError
 from wares.core.nouns import Hit, Product, Reason, SearchPage
+from wares.core.people import People as Registered
 from wares.core.state import State
 from wares.core.text import fill, plain, template_parts
 from wares.features.catalogue import Catalogue
@@ -72,8 +74,11 @@ class Ranker:
         self.people = People(self.interactions, self.users, self.recommender.params, kinds, self._row_for)
         self._allowed = np.asarray(self.catalogue.available).astype(bool)
         self._visible: tuple[int, NDArray[np.bool_]] = (0, self._allowed)
+        self.registered = Registered.of_bundle(folder, state)
         self.online = (
-            Online(state, self._encode_product, self.catalogue.row, self.manifest["absorbed"])
+            Online(
+                state, self._encode_product, self.catalogue.row, self.manifest["absorbed"], self.registered
+            )
             if state is not None
             else None
         )
@@ -109,6 +114,10 @@ class Ranker:
         """Take in what the state database has that this worker has not seen."""
         if self.online is not None:
             self.online.refresh()
+
+    def admit(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Events as the state may store them: see `wares.core.people.People.admit`."""
+        return rows if self.registered is None else self.registered.admit(rows)
 
     def _new(self) -> dict[str, NewProduct]:
         return self.online.products if self.online is not None else {}
@@ -156,7 +165,11 @@ class Ranker:
         )
 
     def history(self, user: str | None) -> History:
-        """What a shopper did, up to this moment; empty for strangers."""
+        """What a shopper did, up to this moment; empty for strangers and for those who were erased."""
+        if user and self.registered is not None:
+            if self.registered.is_erased(user):
+                return History.empty()
+            user = self.registered.known_as(user)
         deeds = self.online.deeds.get(user or "", []) if self.online is not None else []
         return self.people.history(user, deeds)
 

@@ -70,11 +70,12 @@ class EventsIn(BaseModel):
 
 
 class EventsOut(BaseModel):
-    """How many events are on disk now, and which products are not known yet."""
+    """How many events are on disk now, which products are not known yet, and how many were of erased people."""
 
     accepted: int
     duplicates: int
     unknown_products: list[str]
+    erased: int = 0
 
 
 class ProductIn(BaseModel):

@@ -43,7 +43,7 @@ _FREE = {
 }
 # Column names that tell of a person, wherever they stand; compared without case, spaces and underscores.
 _NAMED: dict[str, tuple[str, ...]] = {
-    "user id": (*SYNONYMS[c.EVENTS][c.USER_ID], "buyerid", "accountid", "annotator", "subjectid", "subject"),
+    "user id": (*SYNONYMS[c.EVENTS][c.USER_ID], "buyerid", "accountid", "pseudonym", "subject"),
     "session id": ("sessionid", "session", "basketid", "visitid", "会话"),
     "email": ("email", "mail", "emailaddress", "邮箱", "电子邮件"),
     "phone": ("phone", "phonenumber", "telephone", "tel", "mobile", "fax", "手机", "手机号", "电话"),
