@@ -99,12 +99,12 @@ def sweep(folder: Path) -> int:
 
 
 @contextmanager
-def locked(path: Path, what: str, *, wait: bool = True) -> Generator[None]:
-    """Hold an exclusive lock file; the kernel frees it when the process dies, however it dies."""
+def locked(path: Path, what: str, *, wait: bool = True, shared: bool = False) -> Generator[None]:
+    """Hold a lock file, alone or with others that share it; the kernel frees it when the process dies, however it dies."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as stream:
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            fcntl.flock(stream, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             raise Unavailable(
                 f"{what} is already running in another process", mend="Wait for it to end, then try again"

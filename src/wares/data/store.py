@@ -123,6 +123,10 @@ class Store:
         """Held while reading a table to decide what to write, so that two writers do not both win."""
         return locked(self.root / f".{name}.lock", f"a write to {name}")
 
+    def steady(self, name: str, *, alone: bool = False) -> AbstractContextManager[None]:
+        """Held by writers together, and `alone` by whoever exchanges the folder of a table for a rewritten one."""
+        return locked(self.root / f".{name}.steady.lock", f"a rewrite of {name}", shared=not alone)
+
     def append(
         self,
         name: str,
@@ -154,8 +158,8 @@ class Store:
             VersionErased: when files of the old version are gone.
             CommitConflict: when another writer comes in between.
         """
-        self.files(name, version)
-        with _clear_errors(name, self.path(name)):
+        with self.steady(name), _clear_errors(name, self.path(name)):
+            self.files(name, version)
             self._open(name).restore(version, commit_properties=_properties(note, None))
         return self.version(name)
 
@@ -164,8 +168,8 @@ class Store:
 
         Files that no commit names yet are left alone: they may belong to a writer at work.
         """
-        versions = sorted({*keep, self.version(name)})
-        with _clear_errors(name, self.path(name)):
+        with self.steady(name), _clear_errors(name, self.path(name)):
+            versions = sorted({*keep, self.version(name)})
             return list(
                 self._open(name).vacuum(
                     0, dry_run=dry_run, enforce_retention_duration=False, keep_versions=versions
@@ -194,6 +198,12 @@ class Store:
         return self._commit(name, rows, mode, note, lineage)
 
     def _commit(
+        self, name: str, rows: Any, mode: Any, note: dict[str, str] | None, lineage: Lineage | None
+    ) -> int:
+        with self.steady(name):
+            return self._commit_steady(name, rows, mode, note, lineage)
+
+    def _commit_steady(
         self, name: str, rows: Any, mode: Any, note: dict[str, str] | None, lineage: Lineage | None
     ) -> int:
         there = self.exists(name)

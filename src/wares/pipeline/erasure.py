@@ -279,7 +279,7 @@ class _Run:
         store = self.shop.store
         history.sweep_side(store)
         for asset in store.names():
-            with store.lock(asset):
+            with store.lock(asset), store.steady(asset, alone=True):
                 outcome = history.rewrite(store, asset, self._sieve(asset), self.checkpoint)
             if outcome.count or outcome.digest_before != outcome.digest_after:
                 self.book.put(

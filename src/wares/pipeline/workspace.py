@@ -27,14 +27,10 @@ from wares.core.state import State
 from wares.data.clean.run import Cleaner, cleaned_tables
 from wares.data.contract import SUFFIX, contract_for, default_text
 from wares.data.ingest import Ingester, IngestReport
-<<<<<<< HEAD
+from wares.data.privacy.journal import refuse_if_unfinished
 from wares.data.quality.report import QualityReport
 from wares.data.quality.run import Checker
 from wares.data.quarantine import quarantined
-=======
-from wares.data.privacy.journal import refuse_if_unfinished
-from wares.data.quarantine import quarantine_counts, quarantined
->>>>>>> 9da76d1 (Remove a person from every version of every table and all that was made from them; find personal data)
 from wares.data.sources import expand
 from wares.data.store import Store
 

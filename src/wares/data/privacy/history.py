@@ -83,7 +83,7 @@ def look_through(path: Path, sieve: Sieve) -> Count:
 def rewrite(
     store: Store, asset: str, make: Callable[[], Sieve], step: Checkpoint = lambda _: None
 ) -> Outcome:
-    """Pass every version of a table through a sieve; `make` gives a fresh one. The table's lock is held by the caller.
+    """Pass every version of a table through a sieve; `make` gives a fresh one. The caller holds `Store.lock` and `Store.steady`, alone.
 
     Raises:
         DataError: when the new table cannot be read at every version that the old one could; the old one stays.
