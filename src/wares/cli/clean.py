@@ -9,6 +9,7 @@ import typer
 
 from wares.cli import output
 from wares.cli.main import Json, Shop, _open
+from wares.cli.tools import bench_app
 
 
 def register(app: typer.Typer) -> None:
@@ -19,6 +20,9 @@ def register(app: typer.Typer) -> None:
         "clean",
         epilog="Examples: `wares clean` · `wares clean products --json` · `wares clean products --proposals review.csv`",
     )(clean)
+    bench_app.command(
+        "data", epilog="Example: `wares bench data --rows 5000000 --memory-gb 4 --scratch /tmp`"
+    )(bench_data)
 
 
 def clean(
@@ -115,3 +119,34 @@ def _show_rules(*, as_json: bool) -> None:
             for spec in SPECS.values()
         ],
     )
+
+
+def bench_data(
+    rows: Annotated[int, typer.Option(min=1_000, help="Events to generate.")] = 1_000_000,
+    memory_gb: Annotated[float, typer.Option(min=1.0, help="The process must stay within.")] = 4.0,
+    scratch: Annotated[Path, typer.Option(help="Where there is room: about 400 bytes a row.")] = Path(),
+    seed: Annotated[int, typer.Option(help="Of the generated events.")] = 7,
+    compare: Annotated[
+        int, typer.Option(min=0, help="Also so many rows in pandas, held in memory, for comparison.")
+    ] = 0,
+    json: Json = False,
+) -> None:
+    """Generated events through ingestion, checks, cleaning and two versions: minutes, rows a second, peak memory. Exit 1 above the limit."""
+    from wares.cli.bench_data import bench, pandas_peak
+
+    with output.stage_progress("bench", quiet=json) as stage:
+        result = bench(rows, memory_gb, scratch.resolve(), seed, stage)
+        if compare:
+            stage("pandas")
+            result["pandas"] = pandas_peak(compare, scratch.resolve(), seed)
+    if json:
+        output.print_json(result)
+    else:
+        output.print_table(
+            ["phase", "seconds", "rows/s", "peak memory GB"],
+            [[p["phase"], p["seconds"], p["rows_per_s"], p["peak_rss_gb"]] for p in result["phases"]],
+        )
+        output.out.print(
+            f"{rows:,} events in {result['minutes']} minutes, peak {result['peak_rss_gb']} GB of {memory_gb:g} GB; on disk {result['store_gb']} GB"
+        )
+    raise typer.Exit(output.DONE if result["within"] else output.FAULT)

@@ -155,16 +155,26 @@ def split_repeats(engine: Engine, table: Table, contract: Contract, policy: str)
 
     `policy` is ``quarantine`` (keep the first), ``first`` or ``last`` (contradictions are dropped as well).
     """
-    key = [table[name] for name in contract.key]
-    order = [table[c.SOURCE], table[c.LINE]]
+    # Sorting every row by its key would be the most expensive part of loading; only keys whose hash comes twice
+    # need it, and there are few.
+    hashes = {f"_h{i}": table[name].hash() for i, name in enumerate(contract.key)}
+    counts = table.select(**hashes).group_by(list(hashes)).aggregate(_times=lambda t: t.count())
+    suspects = engine.keep(counts.filter(counts._times > 1).drop("_times"))
+    if engine.count(suspects) == 0:
+        return table, table.filter(literal(False)), 0
+    hashed = table.mutate(**hashes)
+    once = hashed.anti_join(suspects, list(hashes)).drop(*hashes)
+    twice = hashed.semi_join(suspects, list(hashes)).drop(*hashes)
+    key = [twice[name] for name in contract.key]
+    order = [twice[c.SOURCE], twice[c.LINE]]
     if policy == "last":
         order = [column.desc() for column in order]
-    numbered = engine.keep(table.mutate(_n=row_number().over(window(group_by=key, order_by=order))))
+    numbered = engine.stage(twice.mutate(_n=row_number().over(window(group_by=key, order_by=order))))
     kept = numbered.filter(numbered._n == 0).drop("_n")
     rest = numbered.filter(numbered._n > 0).drop("_n")
     repeats = engine.count(rest)
     if repeats == 0 or policy != "quarantine":
-        return kept, rest.filter(literal(False)), repeats
+        return once.union(kept), rest.filter(literal(False)), repeats
     names = [column.name for column in contract.columns if column.name in table.columns]
     first = kept.select(**{f"_first_{name}": kept[name] for name in names})
     joined = rest.join(first, [rest[name] == first[f"_first_{name}"] for name in contract.key])
@@ -172,4 +182,4 @@ def split_repeats(engine: Engine, table: Table, contract: Contract, policy: str)
     for name in names:
         same = same & joined[name].identical_to(joined[f"_first_{name}"])
     contrary = engine.keep(joined.filter(~same).drop(*first.columns))
-    return kept, contrary, repeats - engine.count(contrary)
+    return once.union(kept), contrary, repeats - engine.count(contrary)

@@ -61,6 +61,7 @@ class Engine:
         self._backend = ibis.duckdb.connect(**settings)
         self._n = 0
         self._origins: dict[str, Lineage] = {}
+        self._staged: dict[str, Path] = {}
 
     def __enter__(self) -> Engine:
         return self
@@ -126,7 +127,9 @@ class Engine:
         """Compute now and hold the result in a scratch file, for several uses of any size in little memory."""
         path = Path(self._scratch.name) / f"{self._name()}.parquet"
         self.to_parquet(expression, path)
-        return self.parquet([str(path)], self.lineage(expression))
+        staged = self.parquet([str(path)], self.lineage(expression))
+        self._staged[staged.get_name()] = path
+        return staged
 
     def arrow(self, expression: Any) -> pa.Table:
         """The result as an Arrow table, with its lineage in the schema's metadata."""
@@ -149,8 +152,10 @@ class Engine:
 
     def batches(self, expression: Table, size: int = 100_000) -> pa.RecordBatchReader:
         """The result as a stream of bounded memory. It goes through a scratch file: DuckDB 2 has no Arrow stream that Ibis 12 knows."""
-        path = Path(self._scratch.name) / f"{self._name()}.parquet"
-        self.to_parquet(expression, path)
+        name = getattr(expression.op(), "name", "")
+        path = self._staged.get(name) or Path(self._scratch.name) / f"{self._name()}.parquet"
+        if name not in self._staged:
+            self.to_parquet(expression, path)
         return self.stream(path, self.lineage(expression), size)
 
     def stream(self, path: Path, lineage: Lineage, size: int = 100_000) -> pa.RecordBatchReader:

@@ -272,7 +272,7 @@ class Ingester:
         marked, rules = mark_broken(
             contract, engine.parquet([str(good)]), self._targets(contract, engine, report)
         )
-        marked = engine.keep(marked)
+        # Not kept: to mark rows again is cheaper than to hold them, however many there are.
         broken = engine.arrow(marked.filter(marked._rule.notnull()))
         fine, contrary, repeats = split_repeats(
             engine, marked.filter(marked._rule.isnull()).drop("_rule"), contract, source.duplicates
@@ -330,7 +330,7 @@ class Ingester:
         """Insert new keys, replace changed rows, leave equal ones: the same file twice makes no new version."""
         name = contract.table
         note = {"source": report.source}
-        fresh = engine.keep(fresh)
+        fresh = engine.stage(fresh)
         total = engine.count(fresh)
         if not self.store.exists(name):
             if total:
@@ -349,7 +349,7 @@ class Ingester:
         joined = fresh.left_join(theirs, [fresh[k] == theirs[f"_old_{k}"] for k in contract.key])
         known = joined[f"_old_{contract.key[0]}"].notnull()
         differs = known & ~_all_same(joined, names)
-        status = engine.keep(joined.mutate(_new=~known, _differs=differs).drop(*theirs.columns))
+        status = engine.stage(joined.mutate(_new=~known, _differs=differs).drop(*theirs.columns))
         report.added = engine.count(status.filter(status._new))
         report.changed = engine.count(status.filter(status._differs))
         report.same += total - report.added - report.changed
