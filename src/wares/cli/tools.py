@@ -64,23 +64,41 @@ def evaluate(context: typer.Context, shop: Shop = Path(), json: Json = False) ->
 )
 def evaluate_recommend(
     events: Annotated[
-        Path, typer.Option(help="CSV of user_id, item_id and, if there are, at and kind; plain, gz or zst.")
+        Path,
+        typer.Option(
+            help="CSV of user_id, item_id and, if there are, at and kind; or lines of a user and its items; plain, gz or zst. "
+            "A folder with sequences.txt, items.csv, item2attributes.json, kg_triples.csv gives all of them."
+        ),
     ],
-    products: Annotated[Path | None, typer.Option(help="Products with texts, for text neighbours.")] = None,
+    products: Annotated[Path | None, typer.Option(help="Products with texts, for text vectors.")] = None,
+    attributes: Annotated[Path | None, typer.Option(help="JSON object of item → attributes.")] = None,
     graph: Annotated[Path | None, typer.Option(help="Triples: head, relation, tail.")] = None,
-    protocol: Annotated[str, typer.Option(help="leave-last, time or given.")] = "leave-last",
+    protocol: Annotated[str, typer.Option(help="leave-last, time, given or cold-items.")] = "leave-last",
     test: Annotated[Path | None, typer.Option(help="The test pairs, for protocol given.")] = None,
+    parts: Annotated[
+        str, typer.Option(help="Parts to fit, with commas between; all that fit when empty.")
+    ] = "",
+    minutes: Annotated[
+        float, typer.Option(min=0.1, help="About how long tuning and training may take.")
+    ] = 30.0,
+    epochs: Annotated[int, typer.Option(min=1, help="Most epochs of the sequence model.")] = 30,
+    seeds: Annotated[int, typer.Option(min=1, max=20, help="How many seeds; the spread is reported.")] = 1,
+    refit: Annotated[
+        bool, typer.Option(help="Also fit again with the validation items before the test.")
+    ] = True,
     k: Annotated[str, typer.Option(help="List lengths.")] = "5,10,20",
     repeats: Annotated[
         str, typer.Option(help="exclude, include or auto: may what a user has count again?")
     ] = "exclude",
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 7,
-    memory_gb: Annotated[float, typer.Option(min=0.5, help="The closed form stays under this.")] = 6.0,
     bootstrap: Annotated[int, typer.Option(min=100, help="Resamples for the intervals.")] = 1000,
     json: Json = False,
 ) -> None:
-    """Full-ranking evaluation on any file; tuned on validation, tested once. Row order is the time order without `at`."""
-    from wares.cli.work import print_report
+    """Full-ranking evaluation on any file: each part alone, then blends; tuned on validation, tested once.
+
+    Row order is the time order where there is no time.
+    """
+    from wares.cli.work import print_parts, print_report
     from wares.core.errors import QueryError
     from wares.evaluate.files import PROTOCOLS, Task, evaluate_file
 
@@ -88,29 +106,33 @@ def evaluate_recommend(
         ks = tuple(sorted({int(part) for part in k.split(",")}))
     except ValueError:
         ks = ()
-    if not ks or ks[0] < 1 or ks[-1] > 200:
+    if not ks or ks[0] < 1 or ks[-1] > 150:
         raise QueryError(
-            f"cannot read --k {k!r}", mend="Write whole numbers from 1 to 200: 5,10,20", parameter="k"
+            f"cannot read --k {k!r}", mend="Write whole numbers from 1 to 150: 5,10,20", parameter="k"
         )
     if protocol not in PROTOCOLS or (protocol == "given") != (test is not None):
         raise QueryError(
             f"protocol {protocol!r} {'without' if test is None else 'with'} --test",
-            mend="Use leave-last or time, or given with --test FILE",
+            mend="Use leave-last, time or cold-items, or given with --test FILE",
             parameter="protocol",
         )
     if repeats not in ("exclude", "include", "auto"):
         raise QueryError(
             f"unknown --repeats {repeats!r}", mend="Use exclude, include or auto", parameter="repeats"
         )
-    for path in (events, products, graph, test):
-        if path is not None and not path.is_file():
+    for path in (events, products, attributes, graph, test):
+        if path is not None and not (path.is_file() or (path is events and path.is_dir())):
             raise QueryError(f"there is no file {path}", mend="Check the path", parameter="file")
-    task = Task(events, products, graph, test, protocol, ks, repeats, seed, memory_gb, bootstrap)
+    names = tuple(name.strip() for name in parts.split(",") if name.strip())
+    task = Task(
+        events, products, graph, test, protocol, ks, repeats, seed, bootstrap, attributes, names, seeds, minutes, refit, epochs,
+    )  # fmt: skip
     with output.stage_progress("evaluate", quiet=json) as stage:
         report = evaluate_file(task, _command(), stage)
     if json:
         output.print_json(report.to_json())
     else:
+        print_parts(report)
         print_report(report)
 
 

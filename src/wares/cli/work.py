@@ -93,6 +93,20 @@ def run_build(shop: Any, *, as_json: bool, quiet: bool = False) -> Any:
     return report
 
 
+def print_parts(report: Any) -> None:
+    """Each part alone and each blend, with the spread over seeds."""
+    rows = []
+    for row in report.parts:
+        cells = [
+            f"{row[m]:.4f}" + (f" ± {row[f'{m}_sd']:.4f}" if row["seeds"] > 1 else "")
+            for m in ("hr@10", "ndcg@10", "hr@20", "bottom80_recall@20")
+        ]
+        weight = " ".join(f"{w:.2f}" for w in report.model.get("weights", {}).get(row["name"], []))
+        rows.append([row["name"], row["trained_on"], *cells, weight])
+    names = ["part", "trained on", "HR@10", "NDCG@10", "HR@20", "recall@20, bottom 80%", "weight by activity"]
+    output.print_table(names, rows, "Parts and blends")
+
+
 def print_report(report: Any) -> None:
     """The main figures of an evaluation, beside the baselines."""
     ks = sorted({int(name.split("@")[1]) for name in report.metrics if name.startswith("ndcg@")})

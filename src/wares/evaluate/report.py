@@ -16,7 +16,10 @@ GROUPS = ("head", "middle", "tail")
 
 @dataclass
 class Report:
-    """Figures by flat name (``ndcg@10``, ``tail_recall@20`` …), their 95% intervals, and the same for baselines."""
+    """Figures by flat name (``ndcg@10``, ``tail_recall@20`` …), their 95% intervals, and the same for baselines.
+
+    ``parts`` has a row for each part of a model alone and for each blend of them, with the spread over seeds.
+    """
 
     command: str
     data: dict[str, Any]
@@ -27,6 +30,7 @@ class Report:
     baseline_intervals: dict[str, dict[str, tuple[float, float]]] = field(default_factory=dict)
     curves: dict[str, Any] = field(default_factory=dict)
     model: dict[str, Any] = field(default_factory=dict)
+    parts: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
     peak_rss_mb: float = 0.0
 

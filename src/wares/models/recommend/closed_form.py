@@ -6,7 +6,7 @@ With G = XᵀX and P = (G + λI)⁻¹ the weights are B_ij = −P_ij / P_jj and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -57,16 +57,31 @@ def to_matrix(
     return sp.csr_matrix((cells[kept], (data.rows()[kept], column[kept])), shape=shape)
 
 
-class Ease:
-    """Exact EASE over all columns: n² float32 of memory twice, a Cholesky factorisation and its inverse."""
+def likeness(features: Any, some: Any, weight: float) -> NDArray[np.float32]:
+    """``weight · features · someᵀ`` dense, of dense or sparse features."""
+    product = features @ some.T
+    return np.asarray(product.toarray() if sp.issparse(product) else product, np.float32) * np.float32(weight)
 
-    def __init__(self, matrix: sp.csr_matrix, regularisation: float) -> None:
+
+class Ease:
+    """Exact EASE over all columns: n² float32 of memory twice, a Cholesky factorisation and its inverse.
+
+    `side` holds (features ``(n, d)`` dense or sparse, weight): likeness in text or attributes that acts as further
+    users (CEASE and L3AE's joint form); weights of zero or below leave one out.
+    """
+
+    def __init__(
+        self, matrix: sp.csr_matrix, regularisation: float, side: Sequence[tuple[Any, float]] = ()
+    ) -> None:
         n = matrix.shape[1]
         gram = np.zeros((n, n), np.float32, order="F")
         transposed = matrix.T.tocsr()
         for start in range(0, n, BLOCK):
             part = slice(start, min(n, start + BLOCK))
             gram[:, part] = (transposed @ matrix[:, part]).toarray()
+            for features, weight in side:
+                if weight > 0:
+                    gram[:, part] += likeness(features, features[part], weight)
         gram[np.diag_indices(n)] += np.float32(regularisation)
         factor, fault = scipy.linalg.lapack.spotrf(gram, lower=True, overwrite_a=True)
         if fault == 0:

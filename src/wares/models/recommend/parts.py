@@ -1,0 +1,198 @@
+"""Parts: score sources behind one face. Each is fitted on sequences and side information and scores whole catalogues.
+
+A part is whatever has ``scores(histories) → (n, n_items)``; a blend takes any number of them by name. A history is an
+``int32`` array of item rows, oldest first: a user's or a session's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from wares.core.errors import QueryError
+from wares.features.interactions import Interactions
+from wares.models.recommend import closed_form as cf
+
+Histories = Sequence[NDArray[np.int32]]
+CELLS = 24_000_000
+LONGEST = 100
+
+
+class Part(Protocol):
+    """A fitted score source."""
+
+    def scores(self, histories: Histories) -> NDArray[np.float32]:
+        """Scores ``(n_histories, n_items) float32``, higher is better; what a history holds is not left out."""
+        ...
+
+
+@dataclass(frozen=True)
+class Side:
+    """What is known of items beside behaviour.
+
+    ``vectors`` name → ``(n_items, dim) float32``, rows of zeros where there is none; ``features`` name → sparse
+    ``(n_items, n_features)`` memberships (attributes, entities of a graph); ``weights`` name → sparse item × item
+    likeness, made elsewhere. What is named in ``apart`` speaks by a part of its own only: a graph, so that it can be
+    left out, and what may leak.
+    """
+
+    vectors: Mapping[str, NDArray[np.float32]] = field(default_factory=dict[str, NDArray[np.float32]])
+    features: Mapping[str, sp.csr_matrix] = field(default_factory=dict[str, sp.csr_matrix])
+    weights: Mapping[str, sp.csr_matrix] = field(default_factory=dict[str, sp.csr_matrix])
+    apart: frozenset[str] = frozenset()
+
+    def joint(self) -> Side:
+        """What models of behaviour learn together with behaviour: all vectors and features but those set apart."""
+        return Side(
+            {n: v for n, v in self.vectors.items() if n not in self.apart},
+            {n: f for n, f in self.features.items() if n not in self.apart},
+        )
+
+    def check(self, n_items: int) -> None:
+        """Raise QueryError when an array is not about `n_items` items or holds what is no number."""
+        shapes = {
+            **{n: v.shape for n, v in self.vectors.items()},
+            **{n: m.shape for n, m in self.features.items()},
+        }
+        for name, shape in [*shapes.items(), *((n, w.shape) for n, w in self.weights.items())]:
+            if len(shape) != 2 or shape[0] != n_items or (name in self.weights and shape[1] != n_items):
+                raise QueryError(
+                    f"side information {name!r} has the shape {shape}, the catalogue {n_items:,} items",
+                    mend="Give one row an item, in the order of the catalogue",
+                    parameter=name,
+                )
+        for name, vectors in self.vectors.items():
+            if not np.isfinite(vectors).all():
+                raise QueryError(
+                    f"the vectors {name!r} hold NaN or infinity", mend="Encode them again", parameter=name
+                )
+
+
+def sequences_of(data: Interactions) -> list[NDArray[np.int32]]:
+    """Each user's items, oldest first by when they were last met; ties go to the lower row."""
+    out = []
+    for user in range(data.n_users):
+        part = data.of(user)
+        out.append(np.asarray(data.items[part][np.lexsort((data.items[part], data.last[part]))], np.int32))
+    return out
+
+
+def query_matrix(histories: Histories, n_items: int, decay: float, longest: int = LONGEST) -> sp.csr_matrix:
+    """Histories as weights ``decay ** (steps from the end)``; of a repeated item the newest counts."""
+    rows, columns, values = [], [], []
+    for row, history in enumerate(histories):
+        recent = history[-longest:][::-1]
+        unique, first = np.unique(recent, return_index=True)
+        rows.append(np.full(len(unique), row))
+        columns.append(unique)
+        values.append(decay**first)
+    none = np.zeros(0)
+    cells = np.concatenate([none, *values]).astype(np.float32)
+    places = (
+        np.concatenate([none, *rows]).astype(np.int64),
+        np.concatenate([none, *columns]).astype(np.int64),
+    )
+    return sp.csr_matrix((cells, places), shape=(len(histories), n_items))
+
+
+def batches(n: int, n_items: int) -> Iterator[slice]:
+    """Slices of `n` histories whose dense scores stay near a hundred megabytes."""
+    step = max(1, min(1024, CELLS // max(n_items, 1)))
+    for start in range(0, n, step):
+        yield slice(start, min(n, start + step))
+
+
+class Weights:
+    """Item-to-item weights, dense or sparse, asked with a history that fades."""
+
+    def __init__(self, weights: Any, decay: float) -> None:
+        self.weights, self.decay = weights, decay
+
+    def scores(self, histories: Histories) -> NDArray[np.float32]:
+        """Weighted sums over the history."""
+        found = query_matrix(histories, self.weights.shape[0], self.decay) @ self.weights
+        return np.asarray(found.toarray() if sp.issparse(found) else found, np.float32)
+
+
+class LowRank:
+    """The factorised closed form of large catalogues, asked with a history that fades."""
+
+    def __init__(self, model: cf.LowRankEase, decay: float) -> None:
+        self.model, self.decay = model, decay
+
+    def scores(self, histories: Histories) -> NDArray[np.float32]:
+        """Weighted sums over the history."""
+        return self.model.scores(query_matrix(histories, len(self.model.left), self.decay))
+
+
+class Near:
+    """Items whose vectors are near what the history holds: the way in for items that nobody has bought.
+
+    ``vectors (n_items, dim)`` are centred, whitened by `power` (0 is whole whitening, 1 none) and brought to length
+    one; rows of zeros stay out.
+    """
+
+    def __init__(
+        self, vectors: NDArray[np.float32], decay: float, power: float = 0.5, rank: int = 256
+    ) -> None:
+        self.vectors, self.decay = whitened(vectors, power, rank), decay
+
+    def scores(self, histories: Histories) -> NDArray[np.float32]:
+        """Mean cosine with the history."""
+        query = query_matrix(histories, len(self.vectors), self.decay)
+        return np.asarray((query @ self.vectors) @ self.vectors.T, np.float32)
+
+
+class Popular:
+    """What sells, the same for everybody. ``counts (n_items,)`` of a recent window."""
+
+    def __init__(self, counts: NDArray[Any]) -> None:
+        self.counts = np.log1p(np.asarray(counts, np.float32))
+
+    def scores(self, histories: Histories) -> NDArray[np.float32]:
+        """The logarithm of the counts, for each history."""
+        return np.tile(self.counts, (len(histories), 1))
+
+
+class Own:
+    """What the history itself holds, often and lately: for what is bought again."""
+
+    def __init__(self, n_items: int, decay: float) -> None:
+        self.n_items, self.decay = n_items, decay
+
+    def scores(self, histories: Histories) -> NDArray[np.float32]:
+        """The sum of ``decay ** (steps from the end)`` of each item."""
+        out = np.zeros((len(histories), self.n_items), np.float32)
+        for row, history in enumerate(histories):
+            np.add.at(out[row], history, self.decay ** np.arange(len(history) - 1, -1, -1.0))
+        return out
+
+
+def whitened(vectors: NDArray[np.float32], power: float = 0.5, rank: int = 256) -> NDArray[np.float32]:
+    """Centred vectors with singular values raised to `power`, of mean length one ``(n, ≤ rank) float32``.
+
+    Sentence vectors crowd into a cone with few strong directions; whitening spreads what tells items apart (Su et al.
+    2021, https://arxiv.org/abs/2103.15316).
+    """
+    vectors = np.asarray(vectors, np.float32)
+    there = np.linalg.norm(vectors, axis=1) > 0
+    out = np.zeros((len(vectors), max(1, min(rank, vectors.shape[1]))), np.float32)
+    if there.sum() < 2:
+        return out
+    centred = vectors[there] - vectors[there].mean(0)
+    values, axes = np.linalg.eigh((centred.T @ centred).astype(np.float64))
+    order = np.argsort(-values)[: out.shape[1]]
+    scale = np.sqrt(np.maximum(values[order], 0.0))
+    turned = (
+        centred
+        @ axes[:, order]
+        * np.where(scale > scale[0] * 1e-6, np.maximum(scale, 1e-12) ** (power - 1), 0)
+    )
+    lengths = np.linalg.norm(turned, axis=1, keepdims=True)
+    out[there] = turned / np.maximum(lengths, 1e-9)
+    return out
