@@ -91,7 +91,8 @@ def test_files_by_each_protocol(tmp_path, protocol):
         test = tmp_path / "t.csv"
         test.write_text("user_id,item_id\nu0,i1\nu0,i2\nu1,i13\nnew,i1\n")
     report = evaluate_file(
-        Task(events, protocol=protocol, test=test, bootstrap=100, minutes=0.05, epochs=2), "wares evaluate recommend"
+        Task(events, protocol=protocol, test=test, bootstrap=100, minutes=0.05, epochs=2),
+        "wares evaluate recommend",
     ).to_json()
     json.dumps(report)
     for name in (
@@ -123,8 +124,12 @@ def test_products_and_graph_reach_cold_items(tmp_path):
     graph = tmp_path / "g.csv"
     graph.write_text("head,relation,tail\n" + "".join(f"i{i},kind,{words[i // 12]}\n" for i in range(48)))
     parts = ("popular", "knn", "near:text", "shared:graph", "next+", "sequence+")
-    report = evaluate_file(Task(events, products, graph, bootstrap=100, minutes=0.05, epochs=3, parts=parts), "x")
-    assert {*parts, "blend", "blend without graph", "blend without text"} <= {row["name"] for row in report.parts}
+    report = evaluate_file(
+        Task(events, products, graph, bootstrap=100, minutes=0.05, epochs=3, parts=parts), "x"
+    )
+    assert {*parts, "blend", "blend without graph", "blend without text"} <= {
+        row["name"] for row in report.parts
+    }
     assert report.metrics["hr@10"] > 0.5
 
 
@@ -141,7 +146,10 @@ def test_bad_files_name_the_line(tmp_path):
 
 
 def test_page_is_self_contained(tmp_path):
-    report = evaluate_file(Task(write_events(tmp_path / "e.csv"), bootstrap=100, minutes=0.05, parts=("popular", "knn", "next")), "wares <x>")
+    report = evaluate_file(
+        Task(write_events(tmp_path / "e.csv"), bootstrap=100, minutes=0.05, parts=("popular", "knn", "next")),
+        "wares <x>",
+    )
     text = page(Report.from_json(report.to_json()))
     assert text.count("<svg") == 3
     assert "&lt;x&gt;" in text

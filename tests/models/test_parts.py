@@ -17,7 +17,10 @@ from wares.models.recommend.sequence import SequenceModel
 from wares.models.recommend.sequence_train import SequenceConfig, fit_sequence, windows
 
 ITEMS = 24
-PARAMS = {"sequence": {"epochs": 60, "rate": 0.01, "dim": 16, "dropout": 0.0, "negatives": 16}, "ials": {"factors": 8}}
+PARAMS = {
+    "sequence": {"epochs": 60, "rate": 0.01, "dim": 16, "dropout": 0.0, "negatives": 16},
+    "ials": {"factors": 8},
+}
 
 
 def walks(users: int = 120, seed: int = 0) -> list[np.ndarray]:
@@ -229,7 +232,9 @@ def test_nothing_is_learned_from_nothing(fitted):
 
 class Noise:
     def scores(self, histories):
-        return np.random.default_rng(len(histories)).standard_normal((len(histories), ITEMS)).astype(np.float32)
+        return (
+            np.random.default_rng(len(histories)).standard_normal((len(histories), ITEMS)).astype(np.float32)
+        )
 
 
 def test_the_blend_gates_noise_and_beats_each_part(fitted):
@@ -288,7 +293,9 @@ def test_tuning_begins_at_the_defaults_and_never_ends_below_them():
     params, value = tune_part("knn", fit, truth, ITEMS, Side(), seconds=30, trials=4)
     assert value >= judge(fit_part("knn", fit, ITEMS), fit, truth, ITEMS) - 1e-9
     assert set(params) == set(ensemble.DEFAULTS["knn"])
-    sister, _ = tune_part("next+", fit, truth, ITEMS, side(), seconds=1, trials=2, begin={"decay": 0.5, "fade": 0.4})
+    sister, _ = tune_part(
+        "next+", fit, truth, ITEMS, side(), seconds=1, trials=2, begin={"decay": 0.5, "fade": 0.4}
+    )
     assert (sister["decay"], sister["fade"]) == (0.5, 0.4)
 
 
