@@ -184,15 +184,16 @@ class TableAccess:
         Raises:
             AccessDenied: when one is denied or does not exist; the role cannot tell which.
         """
-        if columns is None:
+        if columns is None and self.allowed:
             return self.allowed
+        columns = columns or ()
         wrong = [name for name in columns if name not in self.allowed]
         if wrong or not columns:
             raise AccessDenied(
                 f"the role {self.role.name!r} has no column {wrong[0][:100]!r} in {self.table}"
                 if wrong
-                else "no column was asked for",
-                mend=f"It may read {', '.join(self.allowed)}",
+                else f"no column of {self.table} is left for the role {self.role.name!r}",
+                mend=f"It may read {', '.join(self.allowed) or 'none'}",
                 who=self.role.name,
                 what=self.table,
             )

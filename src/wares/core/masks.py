@@ -173,4 +173,5 @@ def _partial(mask: Mask, value: Any) -> Any:
     for decade in range(DECADES):
         if size >= 10**decade:
             floor = 10**decade
-    return type(value)(floor if value >= 0 else -floor)
+    signed = floor if value >= 0 else -floor
+    return Decimal(signed).quantize(_STEP) if isinstance(value, Decimal) else type(value)(signed)

@@ -86,7 +86,7 @@ class Door:
         try:
             policy = self.policy()
             access = policy.decide(role, name, purpose)
-            chosen = access.choose(columns) if columns is not None else None
+            chosen = access.choose(columns) if columns is not None or not access.allowed else None
             condition = Where(where) if where else None
             wrong = [n for n in condition.columns if n not in access.allowed] if condition else []
             if wrong:

@@ -29,7 +29,7 @@ from wares.data.store import Store
 
 KEY_FILE = "access.key"
 _CLEANED, _RAW = "_clean", "_raw"
-_QUARANTINE_OPEN = ("id", "table", "source", "line", "rule", "column", "mend", "at", "row", "value")
+_QUARANTINE_OPEN = ("id", "table", "source", "line", "rule", "column", "value", "row", "mend", "at")
 
 
 class PolicySource:
@@ -118,10 +118,14 @@ class PolicySource:
         """A cleaned table keeps the promises of its raw one; a raw value kept beside is as private as the column."""
         base = _declared(*_contract(table.removesuffix(_CLEANED), self.root))
         out: dict[str, ColumnFacts] = {}
+        personal = any(tag.hidden for tag in tags_of(self.state, table, base).values())
         for name in schema.names if schema is not None else base:
             found = base.get(name) or base.get(name.removesuffix(_RAW))
             if found is not None:
                 out[name] = replace(found, name=name, key=found.key and name in base)
+            elif not personal and schema is not None:
+                # What cleaning derives from columns that tell of nobody tells of nobody.
+                out[name] = ColumnFacts(name, _kind(schema.field(name).type), family=name)
         return out
 
     def _schema(self, table: str) -> pa.Schema | None:
@@ -210,6 +214,7 @@ def _declared(contract: OpenDataContractStandard | None, source: str) -> dict[st
         target = next((r.to for r in prop.relationships or []), None)
         reference = str(target[0] if isinstance(target, list) else target or "")
         level = (prop.classification or "").strip().lower()
+        level = "personal" if level == "sensitive" else level
         if level and level not in (*CLASSES, "personal"):
             raise ConfigError(
                 f"{source}: column {name!r} is classified {level!r}",

@@ -181,7 +181,7 @@ def _value(node: exp.Expression, column: Any, table: Table) -> Any:
     kind = column.type()
     if isinstance(node, exp.Column):
         other: Any = table[node.name]
-        if other.type().name != kind.name:
+        if type(other.type()) is not type(kind):
             raise _mismatch(node.name)
         return other
     sign = 1
