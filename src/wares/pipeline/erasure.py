@@ -28,6 +28,7 @@ from wares.core.errors import DataError, NotFitted, QueryError, WaresError
 from wares.core.files import digest, read_json, write_json
 from wares.core.people import People
 from wares.core.state import asset_versions, online_events, stamp
+from wares.data.access import share
 from wares.data.privacy import history, journal, places, records
 from wares.data.privacy.artefacts import artefact_holds, bytes_of
 from wares.data.privacy.journal import Journal
@@ -309,6 +310,37 @@ class _Run:
         for table, count in records.clean_state(state.engine, self.subject).items():
             self._found(f"state {table}", count)
             self.checkpoint(f"state {table}")
+        for table, count in records.forget_samples(state.engine, self._rewritten()).items():
+            self._found(f"samples in {table}", count)
+
+    def _rewritten(self) -> list[str]:
+        return [
+            p["where"].removeprefix("table ") for p in self.book.places if p["where"].startswith("table ")
+        ]
+
+    def _withdraw_shares(self) -> None:
+        """Take back shares of tables that lost rows: ids in them are hashed for their receiver, so nobody can pick out one."""
+        for row in self.shop.shares.list():
+            if row["asset"] in self._rewritten() and row["status"] != "revoked":
+                done = self.shop.shares.revoke(row["id"], who="wares")
+                self.book.put(
+                    {"where": f"share {row['id']} to {row['receiver']}", "shared_rows": row["rows"], "files": int(done["removed"])}
+                )  # fmt: skip
+                self._save()
+                self.checkpoint(f"share {row['id']}")
+        # A workspace that was moved or copied has its shares elsewhere than the registry says.
+        for manifest in list(self.shop.root.rglob(share.MANIFEST)):
+            if manifest.relative_to(self.shop.root).parts[0] in places.MADE or not manifest.is_file():
+                continue
+            facts = read_json(manifest)
+            if (
+                isinstance(facts, dict)
+                and facts.get("format") == share.FORMAT
+                and facts.get("asset") in self._rewritten()
+            ):
+                shutil.rmtree(manifest.parent)
+                self.book.put({"where": f"share {facts.get('id')} in the workspace", "files": 1})
+                self._save()
 
     def _found(self, where: str, count: Count) -> None:
         if count:
@@ -320,6 +352,7 @@ class _Run:
         gone = places.clear_scratch(root, self.shop.store.root)
         if gone:
             self.book.put({"where": "scratch", "files": gone})
+        self._withdraw_shares()
         if self.book.kind == "retention":
             return
         subject = self.subject

@@ -159,6 +159,29 @@ def _delete(
     connection.execute(table.delete().where(_same(table, identity)))
 
 
+def forget_samples(engine: sa.Engine, assets: list[str]) -> dict[str, Count]:
+    """Drop sampled cells and value profiles of tables that lost rows: frequent values and bounds may be one person's.
+
+    Counts and scores of the checks stay; profiles are made anew when they are next asked for.
+    """
+    done: dict[str, Count] = {}
+    with engine.begin() as connection:
+        for table in reflected(engine):
+            if not table.name.startswith("quality_") or "asset" not in table.columns:
+                continue
+            here = table.c["asset"].in_(assets)
+            if "profile" in table.columns:
+                count = Count(connection.execute(table.delete().where(here)).rowcount)
+            elif "sample" in table.columns:
+                some = here & (sa.func.length(table.c["sample"]) > 2)
+                count = Count(0, connection.execute(table.update().where(some).values(sample="[]")).rowcount)
+            else:
+                continue
+            if count:
+                done[table.name] = count
+    return done
+
+
 def compact(state: State, patience: float = _PATIENCE) -> None:
     """Give freed pages back, so that the bytes are gone from the file and its write-ahead log.
 
