@@ -20,7 +20,8 @@ from wares.data.quality.rules import ERROR, WARNING
 from wares.data.types import NUMBER, STRING, TIMESTAMP
 
 PSI_LIMIT, KS_LIMIT = 0.25, 0.15
-_SIGMAS = 4.5
+_SIGMAS = 4.0
+_NEVER = 4.6
 _SMALL = 50
 _CLOSED = 30
 
@@ -214,13 +215,13 @@ def _drift(
 
 
 def ks(was: Mapping[Any, int], now: Mapping[Any, int], effect: float = KS_LIMIT) -> tuple[float, float]:
-    """The Kolmogorov–Smirnov distance at the edges of the bins, and its limit: `effect` plus the noise at 0.1 %."""
+    """The Kolmogorov–Smirnov distance at the edges of the bins, and its limit: `effect`, or the noise at 0.1 %."""
     n, m = max(sum(was.values()), 1), max(sum(now.values()), 1)
     distance = a = b = 0.0
     for key in sorted({*was, *now}):
         a, b = a + was.get(key, 0) / n, b + now.get(key, 0) / m
         distance = max(distance, abs(a - b))
-    return distance, effect + 1.95 * math.sqrt((n + m) / (n * m))
+    return distance, max(effect, 1.95 * math.sqrt((n + m) / (n * m)))
 
 
 def psi_of_bins(
@@ -256,7 +257,7 @@ def _psi(was: Sequence[int], now: Sequence[int], effect: float) -> tuple[float, 
     # Wilson–Hilferty: the 99.9 % point of chi-square, which PSI follows times (1/n + 1/m) when nothing drifted.
     k = max(len(was) - 1, 1)
     noise = k * (1 - 2 / (9 * k) + 3.09 * math.sqrt(2 / (9 * k))) ** 3 * (1 / n + 1 / m)
-    return total, effect + noise
+    return total, max(effect, noise)
 
 
 def _share(
@@ -267,6 +268,10 @@ def _share(
     p, q = a / max(n, 1), b / max(m, 1)
     middle = (a + b + 1) / (n + m + 2)
     noise = _SIGMAS * math.sqrt(middle * (1 - middle) * (1 / max(n, 1) + 1 / max(m, 1)))
+    if a == 0 and n and m:
+        # What never happened in n rows happens in less than 4.6 / n of them (99 %); the rest is Poisson's spread.
+        often = _NEVER * m / n
+        noise = min(noise, (often + 3 * math.sqrt(often)) / m)
     limit = max(least + 0.25 * p, noise)
     far = abs(p - q) if both else q - p
     status = BROKEN if far > limit else PASSED

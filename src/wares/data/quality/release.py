@@ -301,19 +301,25 @@ def _land(
     *,
     judge: bool,
 ) -> dict[int, tuple[str, str, str]]:
-    """Test all rows, or land those in `good`; what is still broken by the number of the row."""
-    chosen = range(len(rows)) if judge else sorted(good)
-    names = list(dict.fromkeys(name for number in chosen for name in rows[number]))
+    """Test all rows, or land those in `good`; what is still broken by the number of the row.
+
+    Rows that name the same columns go together: a column that a row does not name may be made from its content.
+    """
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for number in range(len(rows)) if judge else sorted(good):
+        groups.setdefault(tuple(sorted(rows[number])), []).append(number)
+    broken: dict[int, tuple[str, str, str]] = {}
     folder = shop.root / "tmp"
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="release-", dir=folder) as work:
-        path = Path(work) / "released.jsonl"
-        path.write_text("".join(json.dumps({n: rows[i].get(n) for n in names}, ensure_ascii=False) + "\n" for i in chosen), "utf-8")  # fmt: skip
-        source = SourceConfig.model_validate(
-            {"as": table, "path": str(path), "map": {n: n for n in names}, "duplicates": "last"}
-        )
-        if judge:
-            numbers = list(chosen)
-            return {numbers[line - 1]: why for line, why in ingester.judge(source).items()}
-        ingester.ingest(source)
-    return {}
+        for names, numbers in groups.items():
+            path = Path(work) / "released.jsonl"
+            path.write_text("".join(json.dumps(rows[i], ensure_ascii=False) + "\n" for i in numbers), "utf-8")
+            source = SourceConfig.model_validate(
+                {"as": table, "path": str(path), "map": {n: n for n in names}, "duplicates": "last"}
+            )
+            if judge:
+                broken |= {numbers[line - 1]: why for line, why in ingester.judge(source).items()}
+            else:
+                ingester.ingest(source)
+    return broken
