@@ -55,7 +55,13 @@ WORDS: dict[str, tuple[str, str]] = {
     "dq_owner": ("Owner", "负责人"),
     "dq_one_more": ("One check so far; the line appears with the second.", "目前只有一次检查；第二次后显示趋势。"),
 }  # fmt: skip
-COLOURS = {"passed": "#0b6b49", "warning": "#8a5a00", "error": "#b42318", "critical": "#7a1020", "invalid": "#5b6675"}
+COLOURS = {
+    "passed": "#0b6b49",
+    "warning": "#8a5a00",
+    "error": "#b42318",
+    "critical": "#7a1020",
+    "invalid": "#5b6675",
+}
 STYLE = """
 .mark{display:inline-block;border-radius:999px;padding:2px 10px;font-size:12.5px;font-weight:700;color:#fff;white-space:nowrap}
 .fault{border-left:4px solid var(--line);padding:6px 0 6px 12px;margin:10px 0}
@@ -171,6 +177,7 @@ def _overview(workspace: Path) -> None:
                 if len(runs) > 1:
                     ui.html(trend([r["score"] for r in runs], [r["at"][:10] for r in runs], low=min(*(r["score"] for r in runs), 90), high=100, states=[r["state"] for r in runs]), sanitize=False)  # fmt: skip
     broken = [(name, check) for name, last in latest.items() for check in history.checks(last["id"]) if check["status"] != "passed"]  # fmt: skip
+    broken.sort(key=lambda pair: _rank(pair[1]))
     ui.html(f"<h2>{t('dq_is_broken')}</h2>", sanitize=False)
     with ui.element("div").classes("panel"):
         if not broken:
@@ -178,6 +185,10 @@ def _overview(workspace: Path) -> None:
         for name, check in broken:
             _fault(name, check, with_table=True)
     _alerts(history, None)
+
+
+def _rank(check: dict[str, Any]) -> tuple[int, str]:
+    return ("critical", "error", "warning").index(check["severity"]), str(check["label"])
 
 
 def _fault(name: str, check: dict[str, Any], *, with_table: bool) -> None:
@@ -222,7 +233,7 @@ def _one(workspace: Path, name: str, chosen: str) -> None:
                     ui.html(trend([float(r[field]) for r in runs[::-1]], [r["at"][:10] for r in runs[::-1]], states=[r["state"] for r in runs[::-1]], **bounds), sanitize=False)  # fmt: skip
                 else:
                     ui.label(t("dq_one_more")).classes("note")
-    wrong = [check for check in checks if check["status"] != "passed"]
+    wrong = sorted((check for check in checks if check["status"] != "passed"), key=_rank)
     ui.html(f"<h2>{t('dq_is_broken')}</h2>", sanitize=False)
     with ui.element("div").classes("panel"):
         if not wrong:
@@ -230,8 +241,7 @@ def _one(workspace: Path, name: str, chosen: str) -> None:
         for check in wrong:
             _fault(name, check, with_table=False)
     _contract(workspace, name)
-    ui.html(f"<h2>{t('dq_all')} ({len(checks)})</h2>", sanitize=False)
-    with ui.element("div").classes("panel"):
+    with ui.expansion(f"{t('dq_all')} ({len(checks)})").classes("panel").style("margin-top:14px;padding:4px"):
         table(
             [t("dq_check"), t("dq_state"), t("dq_severity"), t("dq_measured"), t("dq_expected"), t("dq_origin")],
             [

@@ -62,6 +62,10 @@ def register(workspace: Path) -> None:
             _Page(workspace, table, rule).build()
 
 
+def _shown(value: str | None) -> str:
+    return "–" if value in (None, "", "None") else str(value)[:120]
+
+
 class _Page:
     """One visitor's look at the quarantine."""
 
@@ -128,7 +132,7 @@ class _Page:
             ui.label(f"{row['table']} · {row['rule']} {row['column']}").classes("why")
             ui.label(t("qt_line", source=row["source"], line=row["line"])).classes("note")
             if row["column"]:
-                ui.label(t("qt_value", value=t("qt_hidden") if hidden else (row["value"] or "–")[:120])).classes("note")  # fmt: skip
+                ui.label(t("qt_value", value=t("qt_hidden") if hidden else _shown(row["value"]))).classes("note")  # fmt: skip
             ui.label(f"→ {row['mend']}").classes("note")
             with ui.element("div").classes("acts"):
                 ui.button(t("qt_mend"), on_click=lambda r=row: self._mend(r)).props("dense no-caps outline color=teal-9 padding='4px 12px'")  # fmt: skip
@@ -160,9 +164,13 @@ class _Page:
             who = self._name()
 
             async def press() -> None:
-                changes = {n: (box.value or None) for n, (box, old) in boxes.items() if (box.value or "") != old}
+                changes = {
+                    n: (box.value or None) for n, (box, old) in boxes.items() if (box.value or "") != old
+                }
                 try:
-                    report = await run.io_bound(release, self.shop, [row["id"]], changes, by=who.value or "console")
+                    report = await run.io_bound(
+                        release, self.shop, [row["id"]], changes, by=who.value or "console"
+                    )
                 except WaresError as error:
                     ui.notify(str(error), type="negative", multi_line=True)
                     return

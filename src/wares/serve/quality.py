@@ -16,7 +16,19 @@ from wares.core.state import State
 from wares.serve import problems
 
 _RUN = ("id", "asset", "version", "at", "rows", "score", "state", "against", "contract", "seconds")
-_CHECK = ("run", "label", "status", "severity", "blocking", "origin", "value", "expected", "broken", "message", "mend")
+_CHECK = (
+    "run",
+    "label",
+    "status",
+    "severity",
+    "blocking",
+    "origin",
+    "value",
+    "expected",
+    "broken",
+    "message",
+    "mend",
+)
 # Light names of tables that the data room makes (data/quality/history.py): nothing of it is imported here.
 _runs = sa.table("quality_runs", *(sa.column(name) for name in _RUN))
 _checks = sa.table("quality_checks", *(sa.column(name) for name in _CHECK))

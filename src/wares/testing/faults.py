@@ -122,7 +122,9 @@ def _one_category(table: pa.Table, rng: np.random.Generator) -> pa.Table:
 def _shuffled(column: str, share: float) -> Plant:
     def plant(table: pa.Table, rng: np.random.Generator) -> pa.Table:
         old = table[column].combine_chunks()
-        return _put(table, column, old.take(pa.array(rng.permutation(table.num_rows))), _some(table, rng, share))
+        return _put(
+            table, column, old.take(pa.array(rng.permutation(table.num_rows))), _some(table, rng, share)
+        )
 
     return plant
 

@@ -14,7 +14,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from wares.data.quality.profile import FAULTY, ColumnProfile, Profile, edge
+from wares.data.quality.profile import FAULTY, FORBIDDEN, ColumnProfile, Profile, edge
 from wares.data.quality.report import BROKEN, LEARNED, PASSED, CheckResult
 from wares.data.quality.rules import ERROR, WARNING
 from wares.data.types import NUMBER, STRING, TIMESTAMP
@@ -32,10 +32,12 @@ def compare(base: Profile, now: Profile, sizes: Sequence[int] = ()) -> list[Chec
     for name, was in base.columns.items():
         column = now.columns.get(name)
         if column is None:
-            checks.append(_one("schema", name, BROKEN, ERROR, f"the column was there in {_called(base)}"))
+            checks.append(
+                _one("schema_change", name, BROKEN, ERROR, f"the column was there in {_called(base)}")
+            )
             continue
         if column.kind != was.kind:
-            checks.append(_one("schema", name, BROKEN, ERROR, f"was {was.kind} in {_called(base)}, is {column.kind}"))  # fmt: skip
+            checks.append(_one("schema_change", name, BROKEN, ERROR, f"was {was.kind} in {_called(base)}, is {column.kind}"))  # fmt: skip
             continue
         checks += _column(name, was, column, base)
     checks += [
@@ -164,6 +166,8 @@ def _numbers(name: str, was: ColumnProfile, now: ColumnProfile, base: Profile) -
 def _texts(name: str, was: ColumnProfile, now: ColumnProfile, base: Profile) -> list[CheckResult]:
     checks = _drift(name, was.lengths, now.lengths, base, "length")
     for kind, count in now.classes.items():
+        if kind in FORBIDDEN:
+            continue
         old = (was.classes.get(kind, 0), was.present)
         if kind in FAULTY:
             checks.append(_share(kind, name, old, (count, now.present), base, least=0.0005, severity=WARNING))
@@ -275,6 +279,9 @@ def _share(
     limit = max(least + 0.25 * p, noise)
     far = abs(p - q) if both else q - p
     status = BROKEN if far > limit else PASSED
+    if "_holds_" in kind:
+        one, other = kind.partition(":")[2].split("_holds_")
+        what = f"cells of {one} whose value also stands in {other}"
     words = what or kind.partition(":")[2].replace("_", " ") or kind.removeprefix("form_").replace("_", " ")
     return _one(
         kind, column, status, severity,

@@ -41,7 +41,13 @@ CLASSES = {
 _PLAIN = r"^[A-Za-z0-9_.:-]+$"
 _IN_PLAIN = ("digits", "has_digit", "capitals")
 """Classes that a plain word may have; the others need only be looked for in the rest, which saves most of the time on ids."""
-FAULTY = frozenset({"mojibake", "blank", "edge_space", "markup", "control"})
+FORBIDDEN = {
+    "mojibake": "were read in a wrong encoding",
+    "blank": "are blank, not empty",
+    "control": "hold control characters",
+}
+"""Classes that no table of a shop should hold at all."""
+FAULTY = frozenset({*FORBIDDEN, "edge_space", "markup"})
 """Classes that hardly ever belong into a text; of the others only a change of their share is worth a word."""
 
 

@@ -12,7 +12,7 @@ from wares.data.check import Rule, column_rules, row_rules
 from wares.data.contract import Contract
 from wares.data.engine import Engine, Table, literal
 from wares.data.quality import sqltext
-from wares.data.quality.profile import Profile
+from wares.data.quality.profile import FORBIDDEN, Profile
 from wares.data.quality.relations import STATIC
 from wares.data.quality.report import BROKEN, BUILT_IN, INVALID, PASSED, CheckResult
 from wares.data.quality.rules import CRITICAL, ERROR, WARNING, QualityRule
@@ -193,7 +193,7 @@ class Promises:
                 rule = Rule("future", name, "Correct the clock or the zone of the source", self.table[name] > literal(self.now + timedelta(days=1)))  # fmt: skip
                 out.append(self._result("future", name, broken, f"{broken:,} rows lie in the future", rule.mend, rule, origin=BUILT_IN))  # fmt: skip
             if column.kind == STRING and column.present:
-                for kind, words in (("mojibake", "were read in a wrong encoding"), ("blank", "are blank, not empty"), ("control", "hold control characters")):  # fmt: skip
+                for kind, words in FORBIDDEN.items():
                     broken = column.classes[kind]
                     severity = ERROR if kind == "mojibake" else WARNING
                     out.append(self._result(kind, name, broken, f"{broken:,} cells {words}", "Set `encoding` of the source, or clean the column", severity=severity, origin=BUILT_IN))  # fmt: skip
