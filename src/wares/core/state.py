@@ -114,7 +114,7 @@ class State:
         if self.is_sqlite:
             sa_event.listen(self.engine, "connect", _durable)
         try:
-            metadata.create_all(self.engine)
+            _create(self.engine, metadata, None)
         except sa_exc.OperationalError as error:
             raise Unavailable(
                 f"the state database does not open: {error.orig}",
@@ -134,7 +134,7 @@ class State:
     def ensure(self, *tables: sa.Table) -> None:
         """Create a room's own tables where they are missing; a room calls this before it first uses them."""
         for table in tables:
-            table.metadata.create_all(self.engine, tables=[table])
+            _create(self.engine, table.metadata, [table])
 
     def close(self) -> None:
         """Give all connections back."""
@@ -267,6 +267,17 @@ class State:
             return [
                 {**row, "detail": json.loads(row["detail"])} for row in connection.execute(query).mappings()
             ]
+
+
+def _create(engine: sa.Engine, tables: sa.MetaData, wanted: list[sa.Table] | None) -> None:
+    """Create what is missing, also when another process does so at the same moment."""
+    for attempt in range(50):
+        try:
+            tables.create_all(engine, tables=wanted)
+            return
+        except sa_exc.DBAPIError as error:
+            if "already exists" not in str(error.orig) or attempt == 49:
+                raise
 
 
 def _durable(connection: Any, _record: Any) -> None:
