@@ -29,6 +29,7 @@ from wares.serve.auth import Gate
 from wares.serve.limits import EVENTS, RELOADS, Admission, exposition
 from wares.serve.ranker import MAX_K, Ranker
 from wares.serve.schemas import EventsIn, EventsOut, ProductIn, ProductOut, hit_json, product_json
+from wares.serve.steering import Steering
 
 log = logging.getLogger("wares.serve")
 WATCH_SECONDS = 0.5
@@ -241,8 +242,28 @@ def _reading(app: FastAPI, shelf: Shelf, allowed: Any) -> None:
         ] = None,
         repeats: Annotated[bool | None, Query(description="May what the shopper has come again?")] = None,
         language: Language = "en",
+        exclude: Annotated[list[str] | None, Query(max_length=200, description="Products left out.")] = None,
+        pin: Annotated[list[str] | None, Query(max_length=20, description="Products put first.")] = None,
+        per_brand: Annotated[int, Query(ge=0, le=100, description="Most places of a brand; 0: no cap.")] = 0,
+        calibrate: Annotated[
+            float,
+            Query(
+                ge=0, le=1, allow_inf_nan=False, description="Pull to the shopper's own mix of categories."
+            ),
+        ] = 0.0,
+        diversity: Annotated[
+            float,
+            Query(ge=0, le=1, allow_inf_nan=False, description="What a second hit of a category loses."),
+        ] = 0.0,
+        margin: Annotated[
+            float, Query(ge=0, le=10, allow_inf_nan=False, description="Weight of the attribute `margin`.")
+        ] = 0.0,
     ) -> Response:
-        return _hits(shelf.ranker.recommend(user, k, tail=tail, repeats=repeats, language=language))
+        steering = Steering.asked(exclude, pin, per_brand, calibrate, diversity, margin)
+        found = shelf.ranker.recommend(
+            user, k, tail=tail, repeats=repeats, language=language, steering=steering
+        )
+        return _hits(found)
 
     @app.get(
         "/v1/similar/{product_id:path}",

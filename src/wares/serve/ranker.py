@@ -32,6 +32,7 @@ from wares.models.similar.infer import Similar, check_weights
 from wares.serve.online import NewProduct, Online, matching
 from wares.serve.people import People
 from wares.serve.reasons import reason, same
+from wares.serve.steering import Steering
 
 MAX_K = 200
 _SEAMS = str.maketrans(dict.fromkeys("-/,:;.()[]&+>|\"'", " "))
@@ -193,10 +194,12 @@ class Ranker:
         tail: float | None = None,
         repeats: bool | None = None,
         language: str = "en",
+        steering: Steering | None = None,
     ) -> list[Hit]:
         """The best `k` products for a shopper; for strangers a varied list of what sells.
 
-        `tail` from 0 (most accurate) to 1 (discovery); `repeats` whether what the shopper has may come again.
+        `tail` from 0 (most accurate) to 1 (discovery); `repeats` whether what the shopper has may come again;
+        `steering` the shop's rules for this list.
 
         Raises:
             QueryError: when `k` or `tail` is out of range.
@@ -208,7 +211,12 @@ class Ranker:
             )
         self.refresh()
         history = self.history(user)
-        ranked = self.recommender.rank(history, k, tail=tail, repeats=repeats, allowed=self._mask())
+        if steering is None:
+            ranked = self.recommender.rank(history, k, tail=tail, repeats=repeats, allowed=self._mask())
+        else:
+            ranked = steering.rank(
+                self.recommender, self.catalogue, history, k, tail=tail, repeats=repeats, allowed=self._mask()
+            )
         known = {item: i for i, item in enumerate(history.items.tolist())}
         evidence = (
             self.recommender.evidence(ranked.items[~np.isin(ranked.items, history.items)], history)
@@ -229,7 +237,7 @@ class Ranker:
                 ranked.items.tolist(), ranked.scores.tolist(), ranked.parts.tolist(), leading, strict=True
             )
         ]
-        return self._with_fresh(hits, history, k, language)
+        return hits if steering is not None and steering.pin else self._with_fresh(hits, history, k, language)
 
     def _with_fresh(self, hits: list[Hit], history: History, k: int, language: str) -> list[Hit]:
         """Give new products that are like what the shopper had the places kept for them."""
