@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from wares.cli import output
 from wares.cli.main import Json, Shop, _open
+from wares.cli.tools import evaluate_app
 
 
 class _DefaultsToList(TyperGroup):
@@ -67,13 +68,13 @@ def check(
     """Check stored tables: contract, references, freshness, volume, drift, own rules. Exit 3 when a blocking rule is broken, 2 when a rule cannot be run."""
     from wares.core import columns as c
 
-    checker = _checker(shop)
-    names = [table] if table else [t for t in c.TABLES if checker.store.exists(t)]
+    workspace = _open(shop)
+    names = [table] if table else [t for t in c.TABLES if workspace.store.exists(t)]
     reports = []
     with output.step_progress(quiet=json) as tick:
         for number, name in enumerate(names):
             tick("check", number, len(names))
-            reports.append(checker.check(name, version=version, against=against))
+            reports.append(workspace.check(name, against, version))
         tick("check", len(names), max(len(names), 1))
     if json:
         output.print_json([report.to_json() for report in reports])
@@ -304,3 +305,43 @@ def quarantine_discard(
 
     done = discard(_open(shop), ids, by=by or "cli")
     output.print_json({"discarded": done}) if json else output.out.print(f"discarded {len(done)}")
+
+
+# -- measuring -----------------------------------------------------------------------------------------------
+
+
+@evaluate_app.command("quality", epilog="Example: `wares evaluate quality --shop demo --json`")
+def evaluate_quality(
+    seed: Annotated[int, typer.Option(help="Of the plants.")] = 7,
+    keep: Annotated[
+        Path | None, typer.Option(help="Where to make the copy; a temporary folder without it.")
+    ] = None,
+    shop: Shop = Path(),
+    json: Json = False,
+) -> None:
+    """Plant faults of 29 kinds in copies of the stored tables, one at a time: which check finds which, and what the clean copy alarms."""
+    import tempfile
+
+    from wares.testing.faults import evaluate
+
+    workspace = _open(shop)
+    with tempfile.TemporaryDirectory(dir=keep) as folder, output.step_progress(quiet=json) as tick:
+        result = evaluate(workspace, Path(folder), seed, lambda done, of: tick("faults", done, of))
+    if json:
+        output.print_json(result)
+    else:
+        output.print_table(
+            ["fault", "table", "found", "by", "seconds"],
+            [
+                [t["fault"], t["table"], t["found"], ", ".join(t["by"][:4]), t["seconds"]]
+                for t in result["faults"]
+            ],
+        )
+        output.out.print(
+            f"found {result['found']} of {result['planted']}; false alarms on clean tables: {len(result['false_alarms'])} in {result['clean_checks']} checks"
+        )
+        for alarm in result["false_alarms"]:
+            output.out.print(f"  {alarm}", markup=False)
+    raise typer.Exit(
+        output.DONE if result["found"] == result["planted"] and not result["false_alarms"] else output.FAULT
+    )

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from nicegui import run, ui
+from nicegui import app, run, ui
 
+from wares.console import roles
 from wares.console.frame import SECTIONS, frame, shelf, t, table
 from wares.console.words import add_words
-from wares.core.errors import WaresError
+from wares.core.errors import AccessDenied, WaresError
 from wares.data.quality.history import History
+from wares.serve.quality import in_role
 
 WORDS: dict[str, tuple[str, str]] = {
     "dq": ("Quality", "数据质量"),
@@ -50,6 +52,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "dq_invalid": ("cannot run", "无法运行"),
     "dq_broken_word": ("broken", "未通过"),
     "dq_mended": ("mended", "已恢复"),
+    "dq_denied": ("Your role may not see this table.", "您的角色无权查看此表。"),
     "dq_contract": ("Contract", "数据契约"),
     "dq_purpose": ("Purpose", "用途"),
     "dq_owner": ("Owner", "负责人"),
@@ -163,7 +166,7 @@ def _overview(workspace: Path) -> None:
     with ui.row().classes("items-center").style("gap:16px;margin-bottom:12px"):
         ui.html(f"<h1>{t('dq')}</h1>", sanitize=False)
         _button(workspace, _loaded(workspace))
-    latest = history.latest()
+    latest = {name: last for name, last in history.latest().items() if _seen(name, []) is not None}
     if not latest:
         ui.label(t("dq_none")).classes("note")
         return
@@ -185,6 +188,16 @@ def _overview(workspace: Path) -> None:
         for name, check in broken:
             _fault(name, check, with_table=True)
     _alerts(history, None)
+
+
+def _seen(name: str, checks: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
+    """Checks as the visitor's role may see them; None when the role may read nothing of the table."""
+    if not hasattr(app.state, "wares_gate"):
+        return checks
+    try:
+        return in_role(checks, roles.workspace().door.policy(), roles.current()[1], name)
+    except AccessDenied:
+        return None
 
 
 def _rank(check: dict[str, Any]) -> tuple[int, str]:
@@ -222,8 +235,11 @@ def _one(workspace: Path, name: str, chosen: str) -> None:
         facts += f" · {t('dq_against', n=last['against'])}"
     ui.html(f"{mark(last['state'])} <b>{last['score']:g}</b>", sanitize=False)
     ui.label(facts).classes("note")
-    checks = history.checks(last["id"])
-    if chosen:
+    checks = _seen(name, history.checks(last["id"]))
+    if checks is None:
+        ui.label(t("dq_denied"))
+        return
+    if chosen and any(check["label"] == chosen for check in checks):
         _history(history, name, chosen)
     with ui.element("div").classes("plots").style("margin-top:12px"):
         for word, field, bounds in (("dq_trend", "score", {"high": 100.0}), ("dq_rows_trend", "rows", {})):
@@ -254,7 +270,7 @@ def _one(workspace: Path, name: str, chosen: str) -> None:
 
 
 def _history(history: History, name: str, label: str) -> None:
-    points = [p for p in history.trend(name, label) if p["value"] is not None or p["status"]]
+    points = _seen(name, history.trend(name, label)) or []
     ui.html(f"<h2>{t('dq_history')}</h2>", sanitize=False)
     with ui.element("div").classes("panel"):
         ui.label(label).style("font-weight:600;overflow-wrap:anywhere")

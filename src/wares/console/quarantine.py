@@ -8,7 +8,8 @@ from typing import Any
 
 from nicegui import app, run, ui
 
-from wares.console.frame import SECTIONS, frame, t
+from wares.console import roles
+from wares.console.frame import SECTIONS, frame, t, table
 from wares.console.words import add_words
 from wares.core.errors import WaresError
 from wares.data.contract import contract_for
@@ -38,6 +39,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "qt_discarded": ("Discarded; it stays on record", "已丢弃；记录保留"),
     "qt_sure": ("Discard this row?", "丢弃此行？"),
     "qt_changed_only": ("Only what you change is written. Personal cells are not shown; leave them empty to keep them.", "只写入您修改的内容。个人数据不显示；留空则保持不变。"),
+    "qt_denied": ("Whole rows are for the owner's role; here are their numbers.", "完整数据行仅限所有者角色查看；以下为数量。"),
     "qt_done": ("Released or discarded", "已放行或已丢弃"),
     "qt_released_word": ("released", "已放行"),
     "qt_discarded_word": ("discarded", "已丢弃"),
@@ -77,8 +79,14 @@ class _Page:
         self.counts = open_counts(self.shop.store, self.shop.state)
 
     def build(self) -> None:
-        """Lay the page out."""
+        """Lay the page out; whole rows are for owners only."""
         ui.html(f"<h1>{t('qt')}</h1>", sanitize=False)
+        if hasattr(app.state, "wares_gate"):
+            _, role = roles.current()
+            if not roles.workspace().door.policy().role(role).is_owner:
+                ui.label(t("qt_denied")).classes("note")
+                table([t("qt_table"), t("qt_rule"), t("rows")], [[r["table"], r["rule"], r["rows"]] for r in self.counts])  # fmt: skip
+                return
         ui.label(t("qt_lead")).classes("note")
         with ui.row().style("gap:12px;margin:10px 0"):
             tables = sorted({row["table"] for row in self.counts})

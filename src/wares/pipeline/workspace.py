@@ -227,11 +227,12 @@ class Workspace:
             table = guessed
         return SourceConfig.model_validate({"as": table, "path": here, **options})
 
-    def check(self, table: str, against: int | None = None) -> QualityReport:
-        """Check the newest version of a table under its contract, and against a trusted version; the result is kept."""
-        return Checker(self.root, self.config, self.store, self.state, self.clock).check(
-            table, against=against
-        )
+    def check(self, table: str, against: int | None = None, version: int | None = None) -> QualityReport:
+        """Check a version of a table (the newest) under its contract, and against a trusted one; the result is kept."""
+        # The server reads results under the access policy, which it can only read from the file that this call writes.
+        self.door.policy()
+        checker = Checker(self.root, self.config, self.store, self.state, self.clock)
+        return checker.check(table, version=version, against=against)
 
     def quarantine(self, table: str | None = None, limit: int = 50) -> list[dict[str, Any]]:
         """The newest quarantined rows with rule, place and mend."""

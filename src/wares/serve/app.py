@@ -154,7 +154,7 @@ def create_app(workspace: Path, *, require_keys: bool = False, settings: Serve |
     _health(app, shelf)
     _reading(app, shelf, may("read"))
     _writing(app, shelf, may("write"))
-    quality.register(app, state, may("read"))
+    quality.register(app, state, gate, workspace, config.access.key_role)
     return app
 
 
