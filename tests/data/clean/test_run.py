@@ -154,3 +154,151 @@ def test_lineage_names_outputs_inputs_and_rules():
     assert ("url", ["url"], "copy") in edges
     assert ("price_original", ["price"], "convert") in edges
     assert {output for output, _, _ in edges} >= {c.name for c in contract_for("products").columns}
+
+
+RATES = "date,from,to,rate\n2025-01-01,USD,EUR,0.90\n2025-06-01,USD,EUR,0.80\n2025-01-01,EUR,GBP,0.5\n"
+
+
+def test_prices_come_into_one_currency_by_the_newest_rate_and_the_original_stays(tmp_path):
+    rows = [
+        {"sku": "e", "name": "Euro", "price": "10", "currency": "EUR"},
+        {"sku": "d", "name": "Dollar", "price": "10", "currency": "USD"},
+        {"sku": "g", "name": "Pound", "price": "10", "currency": "GBP"},
+        {"sku": "y", "name": "Yen", "price": "1000", "currency": "JPY"},
+        {"sku": "n", "name": "No price", "price": "", "currency": "USD"},
+    ]
+    shop = loaded(tmp_path, rows)
+    (shop.root / "rates.csv").write_text(RATES)
+    report = shop.cleaner.clean("products")
+    clean = rows_of(shop, "products_clean")
+    assert {k: (str(r["price"] and r["price"].normalize()), r["currency"]) for k, r in clean.items()} == {
+        "e": ("1E+1", "EUR"), "d": ("8", "EUR"), "g": ("2E+1", "EUR"), "y": ("1E+3", "JPY"), "n": ("None", "USD"),
+    }  # fmt: skip
+    assert (clean["d"]["price_original"], clean["d"]["currency_original"]) == (10, "USD")
+    assert clean["y"]["clean_flags"] == "no_rate:price"
+    assert clean["d"]["clean_flags"] is None
+    assert any("no rate for JPY in 1 rows" in warning for warning in report.warnings)
+    (change,) = [ch for ch in report.changes if ch.rule == "convert"]
+    assert change.cells == 2
+    assert {"key": "d", "before": "10.0000 USD", "after": "8.0000 EUR"} in change.samples
+    (shop.root / "rates.csv").write_text(RATES + "2025-07-01,JPY,EUR,0.006\n")
+    assert not shop.cleaner.clean("products").fresh, "a new rates file is a reason to clean again"
+    assert rows_of(shop, "products_clean")["y"]["price"] == 6
+
+
+def test_prices_over_time_take_the_rate_of_their_day(tmp_path):
+    from wares.data.clean.rules import FLAGS
+
+    shop = loaded(tmp_path, [{"sku": "a", "name": "Tea", "price": "1"}])
+    write_rows(
+        tmp_path / "prices.csv",
+        [
+            {"sku": "a", "date": day, "price": "10", "currency": "USD"}
+            for day in ("2024-12-31", "2025-01-01", "2025-01-31", "2025-03-01", "2025-06-02")
+        ],
+    )
+    shop.ingest(str(tmp_path / "prices.csv"), "prices")
+    (shop.root / "rates.csv").write_text(RATES)
+    declare(shop, "prices", "price", [{"convert": {"max_age_days": 31}}])
+    shop.cleaner.clean("prices")
+    with Engine(0.5) as engine:
+        table = engine.parquet(shop.store.files("prices_clean")).order_by("at")
+        rows = engine.arrow(table).to_pylist()
+    assert [(int(r["price"]), r[FLAGS]) for r in rows] == [
+        (10, "no_rate:price"), (9, None), (9, None), (10, "no_rate:price"), (8, None),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("day,from,to,rate\n", ["line 1", "'date'"]),
+        ("date,from,to,rate\nyesterday,USD,EUR,1\n", ["line 2", "2026-11-02,USD,EUR,0.92"]),
+        ("date,from,to,rate\n2025-01-01,USD,EUR,-1\n", ["line 2", "above 0"]),
+        ("date,from,to,rate\n2025-01-01,USD,EUR,NaN\n", ["line 2", "above 0"]),
+        ("date,from,to,rate\n2025-01-01,usd,EUR,1\n", ["line 2", "USD"]),
+    ],
+)
+def test_a_broken_rates_file_names_the_line(text, words, tmp_path):
+    from wares.data.clean.money import read_rates
+
+    path = tmp_path / "rates.csv"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        read_rates(path)
+    assert all(word in str(caught.value) for word in ["rates.csv", *words])
+
+
+def test_outliers_are_flagged_by_group_and_not_changed(tmp_path):
+    rows = [
+        {"sku": f"{kind}{n:02d}", "name": f"{kind} {n}", "category": kind, "price": str(base * (1 + n / 50))}
+        for kind, base in (("Pens", 2), ("Desks", 400))
+        for n in range(30)
+    ]
+    rows += [
+        {"sku": "dear", "name": "Gold pen", "category": "Pens", "price": "400"},
+        {"sku": "cheap", "name": "Toy desk", "category": "Desks", "price": "2"},
+        {"sku": "free", "name": "Free pen", "category": "Pens", "price": "0"},
+        {"sku": "alone", "name": "Yacht", "category": "Boats", "price": "900000"},
+    ]
+    shop = loaded(tmp_path, rows)
+    report = shop.cleaner.clean("products")
+    clean = rows_of(shop, "products_clean")
+    assert {key for key, row in clean.items() if row["clean_flags"] == "outlier:price"} == {"dear", "cheap"}
+    assert clean["dear"]["price"] == 400
+    assert [ch.cells for ch in report.changes if ch.rule == "outliers"] == [2]
+
+
+def test_categories_come_onto_one_taxonomy_and_doubtful_ones_wait(tmp_path):
+    names = {
+        "a": "home | kitchen",
+        "b": "Küche",
+        "c": "Kitchens > Home",
+        "d": "Garden > Hoses",
+        "e": "Astronomy",
+    }
+    shop = loaded(tmp_path, [{"sku": k, "name": k, "category": v, "price": "1"} for k, v in names.items()])
+    (shop.root / "taxonomy.txt").write_text("# ours\n1 - Home > Kitchen\nGarden > Hose\nGarden > Tools\n")
+    (shop.root / "category_map.csv").write_text("from,to\nküche,Home > Kitchen\n")
+    declare(shop, "products", "category", ["category_path", {"taxonomy": {"threshold": 0.9}}])
+    report = shop.cleaner.clean("products")
+    clean = rows_of(shop, "products_clean")
+    assert {k: r["category"] for k, r in clean.items()} == {
+        "a": "Home > Kitchen", "b": "Home > Kitchen", "c": "Kitchens > Home", "d": "Garden > Hose", "e": "Astronomy",
+    }  # fmt: skip
+    assert {k for k, r in clean.items() if r["clean_flags"]} == {"c", "e"}
+    assert [p["to"] for p in report.proposals if p["applied"]] == ["Garden > Hose"]
+    waiting = {p["from"] for p in report.proposals if not p["applied"]}
+    assert {"Kitchens > Home", "Astronomy"} <= waiting
+    (shop.root / "category_map.csv").write_text("from,to\nküche,Kitchen\n")
+    with pytest.raises(ConfigError, match=r"line 2: 'Kitchen' is not in the taxonomy"):
+        shop.cleaner.clean("products")
+
+
+def test_languages_of_texts(tmp_path):
+    from wares.data.clean.languages import language_of
+
+    texts = {
+        "这个产品非常好用": "zh", "とても良い商品です": "ja", "정말 좋은 제품": "ko",
+        "This product works very well and arrived on time": "en", "Das Produkt ist sehr gut und kam schnell an": "de",
+        "12345": None, "ok": None, "": None,
+    }  # fmt: skip
+    assert {text: language_of(text) for text in texts} == texts
+
+
+def test_near_duplicates_need_equal_numbers():
+    from wares.data.clean.titles import groups
+
+    found = groups(
+        [
+            "Red desk lamp 10W",
+            "Lamp, desk, red 10W",
+            "Red desk lamp 12W",
+            "RED desk lampe 10W",
+            "紫砂茶壶 250ml",
+            "250ml 紫砂茶壶",
+        ]
+    )
+    assert found["Red desk lamp 10W"] == found["Lamp, desk, red 10W"] == found["RED desk lampe 10W"]
+    assert "Red desk lamp 12W" not in found
+    assert found["紫砂茶壶 250ml"] == found["250ml 紫砂茶壶"]
