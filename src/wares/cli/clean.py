@@ -9,7 +9,7 @@ import typer
 
 from wares.cli import output
 from wares.cli.main import Json, Shop, _open
-from wares.cli.tools import bench_app
+from wares.cli.tools import bench_app, evaluate_app
 
 
 def register(app: typer.Typer) -> None:
@@ -20,6 +20,9 @@ def register(app: typer.Typer) -> None:
         "clean",
         epilog="Examples: `wares clean` · `wares clean products --json` · `wares clean products --proposals review.csv`",
     )(clean)
+    evaluate_app.command("columns", epilog="Example: `wares evaluate columns --table products --json`")(
+        evaluate_columns
+    )
     bench_app.command(
         "data", epilog="Example: `wares bench data --rows 5000000 --memory-gb 4 --scratch /tmp`"
     )(bench_data)
@@ -150,3 +153,48 @@ def bench_data(
             f"{rows:,} events in {result['minutes']} minutes, peak {result['peak_rss_gb']} GB of {memory_gb:g} GB; on disk {result['store_gb']} GB"
         )
     raise typer.Exit(output.DONE if result["within"] else output.FAULT)
+
+
+def evaluate_columns(
+    table: Annotated[str, typer.Option(help="products or events.")] = "products",
+    seed: Annotated[int, typer.Option(help="Of draws and shuffles.")] = 7,
+    shop: Shop = Path(),
+    json: Json = False,
+) -> None:
+    """Rank columns by what they tell about shopping, in bits; show what repeats another column, is missing, or knows the future."""
+    from wares.core.files import write_json
+    from wares.evaluate.columns import evaluate_columns as rank
+
+    workspace = _open(shop)
+    folder = workspace.root / "tmp"
+    folder.mkdir(exist_ok=True)
+    with output.stage_progress("columns", quiet=json) as stage:
+        report = rank(
+            workspace.store,
+            table,
+            folder,
+            memory_gb=workspace.config.build.memory_gb / 2,
+            seed=seed,
+            progress=stage,
+        )
+    write_json(workspace.root / "evaluations" / f"columns-{table}.json", report)
+    if json:
+        output.print_json(report)
+        return
+    output.print_table(
+        ["column", "bits together", "bits next", "bits popularity", "missing", "distinct", "leak", "repeats", "advice", "why"],
+        [
+            [
+                r["column"], r["together"], r["following"], r["popularity"], f"{r['missing']:.0%}", r["distinct"],
+                "" if r["leak"] is None else f"{r['leak']:.2f}", f"{r['repeats']} {r['repeated']:.0%}" if r["repeats"] else "",
+                r["advice"], "; ".join(r["why"]),
+            ]
+            for r in report["columns"]
+        ],
+    )  # fmt: skip
+    from wares.features.columns import CHOSEN
+
+    drop = [n for n in report["drop"] if table == "products" and (n in CHOSEN or n.startswith("attributes."))]
+    if drop:
+        names = ", ".join(f'"{n}"' for n in drop)
+        output.out.print(f"To leave out what is advised, in wares.toml:\n\n  \\[columns]\n  drop = [{names}]")

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from nicegui import app as pages
 from nicegui import ui
 
-from wares.console import labels, quality, quarantine, storefront, workshop
+from wares.console import cleaning, labels, quality, quarantine, storefront, workshop
 from wares.core.config import FILE, load_config
 from wares.core.files import write_atomic
 
@@ -27,4 +27,5 @@ def mount(app: FastAPI, workspace: Path) -> None:
     labels.register(workspace)
     quality.register(workspace)
     quarantine.register(workspace)
+    cleaning.register(workspace)
     ui.run_with(app, title="wares", storage_secret=secret.read_text(), show_welcome_message=False)

@@ -171,6 +171,16 @@ class Search(Section):
     )
 
 
+class ColumnsConfig(Section):
+    """Which columns of products the catalogue, search and models may use; `wares evaluate columns` ranks them."""
+
+    keep: list[str] = Field(
+        default=[],
+        description="Only these, besides `product_id` and `title`; empty: all. `attributes.KEY` names one attribute.",
+    )
+    drop: list[str] = Field(default=[], description="Not these.")
+
+
 class Build(Section):
     """What a build may use."""
 
@@ -317,6 +327,7 @@ class Config(Section):
     encoder: Encoder = Field(default_factory=Encoder)
     recommend: Recommend = Field(default_factory=Recommend)
     search: Search = Field(default_factory=Search)
+    columns: ColumnsConfig = Field(default_factory=ColumnsConfig)
     build: Build = Field(default_factory=Build)
     evaluate: Evaluate = Field(default_factory=Evaluate)
     access: Access = Field(default_factory=Access)

@@ -11,15 +11,22 @@ import pyarrow.compute as pc
 
 from wares.core import columns as c
 from wares.core.arrays import save_arrays, seal
+from wares.core.config import ColumnsConfig
 from wares.core.strings import StringTable
 from wares.core.text import fill, plain, template_parts
 from wares.data.engine import Engine
 from wares.data.store import Store
 from wares.features.catalogue import KIND, NO_PRICE, PRICE_SCALE, TEXTS, codes
+from wares.features.columns import select_columns
 
 
 def build_catalogue(
-    store: Store, versions: dict[str, int], template: str, folder: Path, memory_gb: float
+    store: Store,
+    versions: dict[str, int],
+    template: str,
+    folder: Path,
+    memory_gb: float,
+    chosen: ColumnsConfig,
 ) -> dict[str, Any]:
     """Write the catalogue of these table versions into `folder`; products are ordered by id.
 
@@ -30,7 +37,7 @@ def build_catalogue(
         clean = c.clean_name(c.PRODUCTS)
         source = clean if clean in versions else c.PRODUCTS
         products = engine.parquet(store.files(source, versions[source]))
-        table = engine.arrow(products.order_by(c.PRODUCT_ID))
+        table = select_columns(engine.arrow(products.order_by(c.PRODUCT_ID)), chosen)
         ids = table[c.PRODUCT_ID].combine_chunks()
         history = _history(engine, store, versions.get(c.PRICES), ids)
     columns: dict[str, list[str]] = {}

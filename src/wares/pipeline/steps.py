@@ -87,6 +87,7 @@ def _catalogue(context: Context, folder: Path, tick: Tick) -> Any:
         context.config.encoder.text,
         folder,
         context.config.build.memory_gb / 2,
+        context.config.columns,
     )
 
 
@@ -191,7 +192,7 @@ def _search(context: Context, folder: Path, tick: Tick) -> Any:
 _F, _R = "wares.features.", "wares.models.recommend."
 
 STEPS = [
-    Step("catalogue", CATALOGUE, _catalogue, (c.PRODUCTS, c.clean_name(c.PRODUCTS), c.PRICES), (), ("encoder.text",), (f"{_F}catalogue_build", f"{_F}catalogue", "wares.core.text")),
+    Step("catalogue", CATALOGUE, _catalogue, (c.PRODUCTS, c.clean_name(c.PRODUCTS), c.PRICES), (), ("encoder.text", "columns"), (f"{_F}catalogue_build", f"{_F}columns", f"{_F}catalogue", "wares.core.text")),
     Step("encoder", ENCODER, _encoder, (), (), ("encoder.model", "encoder.max_tokens", "encoder.int8", "encoder.min_cosine", "encoder.prefix_query", "encoder.prefix_passage"), (f"{_F}encoder_train",)),
     Step("vectors", VECTORS, _vectors, (), ("catalogue", "encoder"), (), (f"{_F}vectors_build", f"{_F}encoder")),
     Step("text_neighbours", NEIGHBOURS, _text_neighbours, (), ("vectors",), (), (f"{_F}text_neighbours_build",)),
