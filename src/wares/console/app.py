@@ -9,9 +9,12 @@ from fastapi import FastAPI
 from nicegui import app as pages
 from nicegui import ui
 
-from wares.console import cleaning, labels, quality, quarantine, storefront, workshop
+from wares.console import access, cleaning, labels, quality, quarantine, storefront, workshop
+from wares.console.assets_api import mount_assets
+from wares.console.roles import set_up
 from wares.core.config import FILE, load_config
 from wares.core.files import write_atomic
+from wares.pipeline.workspace import open_workspace
 
 
 def mount(app: FastAPI, workspace: Path) -> None:
@@ -22,10 +25,14 @@ def mount(app: FastAPI, workspace: Path) -> None:
     if not secret.is_file():
         write_atomic(secret, secrets.token_urlsafe(32))
         secret.chmod(0o600)
+    shop = open_workspace(workspace)
+    set_up(app.state.gate, shop)
+    mount_assets(app, shop, app.state.gate)
     storefront.register()
     workshop.register(workspace)
     labels.register(workspace)
     quality.register(workspace)
     quarantine.register(workspace)
     cleaning.register(workspace)
+    access.register()
     ui.run_with(app, title="wares", storage_secret=secret.read_text(), show_welcome_message=False)

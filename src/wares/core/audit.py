@@ -361,6 +361,12 @@ class Audit:
         with self.state.engine.connect() as connection:
             return [_parsed(dict(row)) for row in connection.execute(query).mappings()]
 
+    def actions(self) -> list[str]:
+        """The actions that occur, by name."""
+        query = sa.select(audit_log.c.action).distinct().order_by(audit_log.c.action)
+        with self.state.engine.connect() as connection:
+            return [str(action) for action in connection.execute(query).scalars()]
+
     def stream(self) -> Iterator[dict[str, Any]]:
         """All entries, oldest first, as they are stored."""
         after: int | None = None
