@@ -60,9 +60,10 @@ def _row_max(matrix: sp.csr_matrix) -> NDArray[np.float32]:
 class Evidence:
     """Everything read once about a table, so that any pairs of its rows can be compared quickly."""
 
-    def __init__(self, offers: Offers) -> None:
+    def __init__(self, offers: Offers, readings: list[Reading] | None = None) -> None:
+        """Read the titles, unless their `readings` are given."""
         self.offers = offers
-        self.readings: list[Reading] = read_texts([t or "" for t in offers.title])
+        self.readings = read_texts([t or "" for t in offers.title]) if readings is None else readings
         n = len(offers)
         self.words, self.vocabulary = word_matrix((r.words for r in self.readings), n)
         self.word_weight = weights(self.words)
