@@ -318,6 +318,35 @@ class Privacy(Section):
     )
 
 
+class Fusion(Section):
+    """Several catalogues of the same goods become one: `wares fuse`. Off until `enabled`."""
+
+    enabled: bool = Field(default=False, description="Whether `wares fuse` may run on this shop.")
+    source: str = Field(
+        default="attributes.source",
+        description="Which column, or `attributes.NAME`, says from which catalogue or vendor a product came.",
+    )
+    trust: list[str] = Field(default_factory=list[str], description="Sources, most trusted first.")
+    newest: str = Field(
+        default="",
+        description="Column, or `attributes.NAME`, with the time of a record, for the rule `newest`.",
+    )
+    one_per_source: Literal["auto", "yes", "no"] = Field(
+        default="auto",
+        description="Whether one source lists a thing once, so that two of its products are never one; `auto`: yes if there are several sources.",
+    )
+    threshold: float = Field(
+        default=0.5, gt=0, lt=1, description="Least mean probability at which records are joined."
+    )
+    doubt: float = Field(
+        default=0.3, ge=0, le=0.5, description="Pairs this close to the threshold wait for review."
+    )
+    rules: dict[str, str] = Field(
+        default_factory=dict,
+        description="Survivorship by column: trusted, newest, longest, vote or lowest. Others: title, price, image, url trusted; description longest; brand, category, size vote.",
+    )
+
+
 class Config(Section):
     """The whole of ``wares.toml``."""
 
@@ -334,6 +363,7 @@ class Config(Section):
     audit: AuditConfig = Field(default_factory=AuditConfig)
     quality: Quality = Field(default_factory=Quality)
     serve: Serve = Field(default_factory=Serve)
+    fusion: Fusion = Field(default_factory=Fusion)
     privacy: Privacy = Field(default_factory=Privacy)
 
 

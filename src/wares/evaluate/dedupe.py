@@ -20,8 +20,33 @@ from wares.data.fusion.offers import Offers, coded
 from wares.data.mapping import text_of
 from wares.data.sources import read_file
 
-TITLES = ("title", "name", "product_title", "product_name", "productname", "item_name", "description", "text", "商品名称", "标题")
-SOURCES = ("source", "vendor", "vendor_id", "seller", "seller_id", "merchant", "merchant_id", "shop", "shop_id", "store", "retailer", "site", "catalogue")
+TITLES = (
+    "title",
+    "name",
+    "product_title",
+    "product_name",
+    "productname",
+    "item_name",
+    "description",
+    "text",
+    "商品名称",
+    "标题",
+)
+SOURCES = (
+    "source",
+    "vendor",
+    "vendor_id",
+    "seller",
+    "seller_id",
+    "merchant",
+    "merchant_id",
+    "shop",
+    "shop_id",
+    "store",
+    "retailer",
+    "site",
+    "catalogue",
+)
 MISSING = frozenset({"", "nan", "none", "null", "n/a", "na", "-"})
 MOST_VALUES = 0.35
 """A column whose values are hardly ever shared by two rows (this share distinct or more) is no label to agree on."""
@@ -97,9 +122,11 @@ def roles_of(columns: dict[str, list[str]], task: DedupeTask) -> Roles:
     truth = coded(columns[task.truth])
     if (truth >= 0).sum() < 2:
         raise QueryError(
-            f"the column {task.truth!r} is empty", mend="Name the column that says which rows are one thing", parameter="truth"
+            f"the column {task.truth!r} is empty",
+            mend="Name the column that says which rows are one thing",
+            parameter="truth",
         )
-    excluded = {name: "left out by --ignore" for name in task.ignore}
+    excluded = dict.fromkeys(task.ignore, "left out by --ignore")
     free = [name for name in columns if name not in (task.truth, *task.ignore)]
     if task.columns:
         keep = {*task.columns, task.title, task.source}
@@ -200,7 +227,8 @@ def offers_of(columns: dict[str, list[str]], roles: Roles) -> Offers:
         texts={name: columns[name] for name in roles.texts},
         labels={name: [v.casefold().strip() for v in columns[name]] for name in roles.labels},
         numbers={
-            name: np.asarray([np.nan if (v := _number(t)) is None else v for t in columns[name]]) for name in roles.numbers
+            name: np.asarray([np.nan if (v := _number(t)) is None else v for t in columns[name]])
+            for name in roles.numbers
         },
         identifiers={name: [clean_identifier(v) for v in columns[name]] for name in roles.identifiers},
         source=columns[roles.source] if roles.source else None,
@@ -221,7 +249,11 @@ def b_cubed(found: NDArray[np.int64], truth: NDArray[np.int64]) -> dict[str, flo
 
 
 def _rounded(precision: float, recall: float, f1: float) -> dict[str, float]:
-    return {"precision": round(float(precision), 4), "recall": round(float(recall), 4), "f1": round(float(f1), 4)}
+    return {
+        "precision": round(float(precision), 4),
+        "recall": round(float(recall), 4),
+        "f1": round(float(f1), 4),
+    }
 
 
 def _scores(matching: Matching, truth: NDArray[np.int64], rows: NDArray[np.bool_]) -> dict[str, Any]:
@@ -253,13 +285,17 @@ def evaluate_dedupe(task: DedupeTask, progress: Callable[[str], None] = lambda _
     truth = coded(names).astype(np.int64)
     known = truth >= 0
     tune = known & np.fromiter(
-        (zlib.crc32(f"{task.seed}:{name}".encode()) / 2**32 < task.tune_share for name in names), bool, len(names)
+        (zlib.crc32(f"{task.seed}:{name}".encode()) / 2**32 < task.tune_share for name in names),
+        bool,
+        len(names),
     )
     test = known & ~tune
     offers = offers_of(columns, roles)
     settings = Settings(seed=task.seed, threads=task.threads)
     reading = time.perf_counter() - begun
-    matching = match_offers(offers, Truth(np.where(tune, truth, -1)) if tune.any() else None, settings, progress)
+    matching = match_offers(
+        offers, Truth(np.where(tune, truth, -1)) if tune.any() else None, settings, progress
+    )
     seconds = time.perf_counter() - begun
     report: dict[str, Any] = {
         "file": task.products.name, "truth": task.truth, "roles": {**roles.__dict__}, "seed": task.seed,

@@ -37,6 +37,7 @@ from wares.data.store import Store
 if TYPE_CHECKING:
     from wares.data.access.door import Door, Reading
     from wares.data.access.share import Shares
+    from wares.data.fusion.run import Fuser
 
 Progress = Callable[[str, int, int], None]
 ABSORBED = "absorbed.json"
@@ -287,6 +288,13 @@ class Workspace:
     def cleaner(self) -> Cleaner:
         """What makes ``<table>_clean`` by the rules of the contracts."""
         return Cleaner(self.root, self.config, self.store, self.state, self.clock)
+
+    @property
+    def fuser(self) -> Fuser:
+        """What makes one catalogue of several: ``product_clusters`` and ``products_fused``."""
+        from wares.data.fusion.run import Fuser
+
+        return Fuser(self.root, self.config, self.store, self.state, self.audit, self.clock)
 
     # -- build -----------------------------------------------------------------------------------------------
 

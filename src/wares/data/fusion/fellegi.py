@@ -20,6 +20,8 @@ from wares.core.errors import MissingExtra
 from wares.data.fusion.blocking import Pairs
 from wares.data.fusion.evidence import Features
 
+PATIENCE = (40, 12, 4, 1)
+"""Rounds of expectation maximisation; fewer are tried when a level dies out on the way."""
 TRAIN = 150_000
 """Pairs that expectation maximisation sees; all are scored."""
 
@@ -60,7 +62,9 @@ def levels(features: Features, names: list[str], n: int) -> tuple[NDArray[np.int
     shown = {name: (array, count) for name, (array, count) in out.items() if len(np.unique(array)) > 1}
     if not shown:
         return np.zeros((len(features), 0), np.int8), {}
-    return np.column_stack([array for array, _ in shown.values()]), {k: count for k, (_, count) in shown.items()}
+    return np.column_stack([array for array, _ in shown.values()]), {
+        k: count for k, (_, count) in shown.items()
+    }
 
 
 def fellegi_sunter(
@@ -95,15 +99,6 @@ def fellegi_sunter(
     logging.getLogger("splink").setLevel(logging.ERROR)
     # A thing has about one other offer: a fair guess of the prior, which expectation maximisation then moves.
     prior = float(np.clip(n / len(pairs) / 2, 0.005, 0.5))
-    settings = SettingsCreator(
-        link_type="link_only",
-        comparisons=[_comparison(name, count) for name, count in counts.items()],
-        blocking_rules_to_generate_predictions=[block_on("pair")],
-        probability_two_random_records_match=prior,
-        retain_matching_columns=False,
-        max_iterations=40,
-        em_convergence=0.001,
-    )
     api = DuckDBAPI(":memory:")
     api.duckdb_con.execute(f"SET memory_limit='{memory_gb:.2f}GB'")
     if threads:
@@ -111,15 +106,33 @@ def fellegi_sunter(
     try:
         rng = np.random.default_rng(seed)
         some = np.sort(rng.choice(len(pairs), min(TRAIN, len(pairs)), replace=False))
-        teacher = Linker(_sides(api, some, found[some], counts, "teach"), settings, log_level=None)
-        session = teacher.training.estimate_parameters_using_expectation_maximisation(
-            block_on("pair"),
-            fix_u_probabilities=False,
-            populate_probability_two_random_records_match_from_trained_values=True,
-            record_sample_proportion=1.0,
-        )
-        del session
-        learned = teacher.misc.save_model_to_json()
+        sides = _sides(api, some, found[some], counts, "teach")
+        learned: dict[str, Any] = {}
+        for iterations in PATIENCE:
+            settings = SettingsCreator(
+                link_type="link_only",
+                comparisons=[_comparison(name, count) for name, count in counts.items()],
+                blocking_rules_to_generate_predictions=[block_on("pair")],
+                probability_two_random_records_match=prior,
+                retain_matching_columns=False,
+                max_iterations=iterations,
+                em_convergence=0.001,
+            )
+            teacher = Linker(sides, settings, log_level=None)
+            try:
+                teacher.training.estimate_parameters_using_expectation_maximisation(
+                    block_on("pair"),
+                    fix_u_probabilities=False,
+                    populate_probability_two_random_records_match_from_trained_values=True,
+                    record_sample_proportion=1.0,
+                )
+            except ValueError:
+                # With few pairs a level can die out in one class, and Splink refuses a probability of zero.
+                continue
+            learned = teacher.misc.save_model_to_json()
+            break
+        else:
+            learned = Linker(sides, settings, log_level=None).misc.save_model_to_json()
         pupil = Linker(_sides(api, np.arange(len(pairs)), found, counts, "all"), learned, log_level=None)
         table = pupil.inference.predict().as_pyarrow_table()
     finally:
@@ -127,7 +140,10 @@ def fellegi_sunter(
     probability = np.zeros(len(pairs))
     at = np.asarray([int(str(key)) for key in table["unique_id_l"].to_pylist()])
     probability[at] = table["match_probability"].to_numpy()
-    return probability, {"prior": learned["probability_two_random_records_match"], "weights": _weights(learned)}
+    return probability, {
+        "prior": learned["probability_two_random_records_match"],
+        "weights": _weights(learned),
+    }
 
 
 def _comparison(name: str, count: int) -> dict[str, Any]:
@@ -157,7 +173,9 @@ def _comparison(name: str, count: int) -> dict[str, Any]:
     return {"output_column_name": name, "comparison_levels": rows}
 
 
-def _sides(api: Any, numbers: NDArray[np.int64], found: NDArray[np.int8], counts: dict[str, int], name: str) -> Any:
+def _sides(
+    api: Any, numbers: NDArray[np.int64], found: NDArray[np.int8], counts: dict[str, int], name: str
+) -> Any:
     columns = {"unique_id": pa.array(numbers), "pair": pa.array(numbers)}
     columns |= {column: pa.array(found[:, at]) for at, column in enumerate(counts)}
     table = pa.table(columns)

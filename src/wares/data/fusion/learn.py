@@ -44,7 +44,12 @@ class Labels:
 
 
 def learned(
-    features: Features, pairs: Pairs, words: sp.csr_matrix | None, labels: Labels, seed: int = 7, threads: int = 0
+    features: Features,
+    pairs: Pairs,
+    words: sp.csr_matrix | None,
+    labels: Labels,
+    seed: int = 7,
+    threads: int = 0,
 ) -> NDArray[np.float64]:
     """Match probability of each pair, out of fold for labelled ones.
 
@@ -76,7 +81,9 @@ def learned(
             "bagging_fraction": 0.8, "bagging_freq": 1, "max_bin": 127, "num_threads": threads, "seed": seed + fold,
             "deterministic": True, "force_row_wise": True, "verbose": -1,
         }  # fmt: skip
-        data = lightgbm.Dataset(features[chosen], labels.same[chosen].astype(float), weight=weight, params=parameters)
+        data = lightgbm.Dataset(
+            features[chosen], labels.same[chosen].astype(float), weight=weight, params=parameters
+        )
         model = lightgbm.train(parameters, data, 110)
         mine = _scored_by(labels, fold)
         out = np.full(len(features), np.nan)
@@ -110,7 +117,11 @@ def learned(
 
 def _scored_by(labels: Labels, fold: int) -> NDArray[np.bool_]:
     """Pairs that the model without this fold may score: those that it could not have seen."""
-    return (labels.fold == fold).any(axis=1) | (labels.fold < 0).all(axis=1) | ~labels.known & (labels.fold < 0).any(axis=1)
+    return (
+        (labels.fold == fold).any(axis=1)
+        | (labels.fold < 0).all(axis=1)
+        | ~labels.known & (labels.fold < 0).any(axis=1)
+    )
 
 
 def _crossed(labels: Labels, fit: object) -> NDArray[np.float64]:
@@ -126,7 +137,9 @@ def _crossed(labels: Labels, fit: object) -> NDArray[np.float64]:
 
 def word_design(pairs: Pairs, words: sp.csr_matrix) -> sp.csr_matrix:
     """For each pair, a 1 for each frequent word that both have and, in further columns, for each that one has."""
-    frequent = words[:, np.flatnonzero(np.bincount(words.indices, minlength=words.shape[1]) >= WORD_SEEN)].tocsr()
+    frequent = words[
+        :, np.flatnonzero(np.bincount(words.indices, minlength=words.shape[1]) >= WORD_SEEN)
+    ].tocsr()
     left, right = frequent[pairs[:, 0]], frequent[pairs[:, 1]]
     both = left.multiply(right).tocsr()
     one = (left + right - 2 * both).tocsr()

@@ -43,11 +43,15 @@ class Truth:
 
 @dataclass(frozen=True)
 class Settings:
-    """How to match. `one_per_source` None: from the labels, else whenever there is more than one source."""
+    """How to match. `one_per_source` None: from the labels, else whenever there is more than one source.
+
+    `across` compares rows of different sources only, also where a cluster may hold several rows of one source.
+    """
 
     near: int = NEAR
     one_per_source: bool | None = None
     threshold: float | None = None
+    across: bool = False
     second_round: bool = True
     seed: int = 7
     threads: int = 0
@@ -115,7 +119,7 @@ def match_offers(
     exclusive = source is not None and _one_per_source(source, truth, settings)
     held = [{int(s)} if s >= 0 else set[int]() for s in source] if exclusive and source is not None else None
     lap("read")
-    pairs = candidates(evidence, settings.near, source if exclusive else None)
+    pairs = candidates(evidence, settings.near, source if exclusive or settings.across else None)
     pairs = union(pairs, *(p for p in (ask, truth.pairs) if p is not None))
     lap("block")
     features, names = compared(evidence, pairs)
@@ -144,15 +148,29 @@ def match_offers(
         unit_truth = _unit_truth(units, truth)
         unit_labels = _labels(units.pairs, unit_truth)
         if supervised and unit_labels is not None and unit_labels.enough():
-            judged = learned(units.features, units.pairs, units.evidence.words, unit_labels, settings.seed, settings.threads)
+            judged = learned(
+                units.features,
+                units.pairs,
+                units.evidence.words,
+                unit_labels,
+                settings.seed,
+                settings.threads,
+            )
         else:
             judged, _ = _unsupervised(units.features, units.names, units.pairs, len(units.members), settings)
         judged = _decided(units.pairs, judged, unit_truth)
         lap("judge")
 
-        def joined(value: float) -> NDArray[np.int64]:  # noqa: F811 - the second round joins units
+        def joined(value: float) -> NDArray[np.int64]:
             found = average_linkage(
-                len(units.members), units.pairs, judged, value, ABSENT, units.sources, unit_truth.must, unit_truth.cannot
+                len(units.members),
+                units.pairs,
+                judged,
+                value,
+                ABSENT,
+                units.sources,
+                unit_truth.must,
+                unit_truth.cannot,
             )
             first = np.fromiter((min(rows) for rows in units.members), np.int64, len(units.members))
             return _smallest(first[found][units.unit])
@@ -178,7 +196,11 @@ def candidates(evidence: Evidence, near: int = NEAR, source: NDArray[np.int32] |
         neighbours(evidence.gram_unit, near, side=source),
         *(same_key([str(key or "") for key in column]) for column in keys),
     )
-    return pairs if source is None else pairs[(source[pairs[:, 0]] != source[pairs[:, 1]]) | (source[pairs[:, 0]] < 0)]
+    return (
+        pairs
+        if source is None
+        else pairs[(source[pairs[:, 0]] != source[pairs[:, 1]]) | (source[pairs[:, 0]] < 0)]
+    )
 
 
 def compared(evidence: Evidence, pairs: Pairs) -> tuple[Features, list[str]]:

@@ -49,7 +49,9 @@ def units_of(
     members: list[list[int]] = [[] for _ in range(n)]
     for row, at in enumerate(unit.tolist()):
         members[at].append(row)
-    merged = Evidence(_merged(evidence, members), [_joined([evidence.readings[i] for i in rows]) for rows in members])
+    merged = Evidence(
+        _merged(evidence, members), [_joined([evidence.readings[i] for i in rows]) for rows in members]
+    )
     carried = unit[pairs[probability > CARRIED]].reshape(-1, 2)
     near = union(neighbours(merged.word_unit, NEAR), neighbours(merged.gram_unit, NEAR), carried)
     held = None
@@ -119,7 +121,11 @@ def _merged(evidence: Evidence, members: list[list[int]]) -> Offers:
 
 
 def _between(
-    unit: NDArray[np.int64], near: Pairs, pairs: Pairs, probability: NDArray[np.float64], size: NDArray[np.int64]
+    unit: NDArray[np.int64],
+    near: Pairs,
+    pairs: Pairs,
+    probability: NDArray[np.float64],
+    size: NDArray[np.int64],
 ) -> dict[str, NDArray[np.float32]]:
     n = len(size)
     ends = np.sort(unit[pairs].reshape(-1, 2), axis=1)
