@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections import Counter, defaultdict
@@ -131,9 +132,7 @@ def _brands_in_titles(
 
 def _grams(some: list[str]) -> set[str]:
     single = {t for t in some if len(t) > 1 and not t.isdigit() and not _MEASURE.match(t)}
-    double = {
-        f"{a} {b}" for a, b in zip(some, some[1:], strict=False) if a in single and b in single and a != b
-    }
+    double = {f"{a} {b}" for a, b in itertools.pairwise(some) if a in single and b in single and a != b}
     return single | double
 
 
