@@ -27,6 +27,8 @@ MOST_OF_A_BASKET = 40
 FEWEST_TOGETHER = 3
 NEIGHBOURS = 30
 ASYMMETRY = 2.0
+ACCESSORY_LIFT = 4.0
+ACCESSORY_SURE = 0.3
 FEWEST_OF_A_SEASON = 20
 SEASONAL = 0.5
 SEASONS = ("winter", "spring", "summer", "autumn")
@@ -140,7 +142,8 @@ def add_roles(
 
     *Substitutes* are of one category and are looked at together (or, in a shop without views, wanted by the same
     shoppers) but seldom lie in one basket. *Accessories* lie in one basket far more often than by chance, are of
-    another category and cheaper, and one is bought with the other much more surely than the other way round.
+    another category and cheaper, and come with the main product in at least three baskets of ten, much more surely
+    than the main product comes with them.
     """
     category = _codes(categories)
     lift = bought.lift()
@@ -159,10 +162,10 @@ def add_roles(
         )
     given_a = bought.together / np.maximum(bought.alone[a], 1)
     given_b = bought.together / np.maximum(bought.alone[b], 1)
-    apart = (category[a] != category[b]) & (category[a] >= 0) & (category[b] >= 0) & (lift >= 2.0)
+    apart = (category[a] != category[b]) & (category[a] >= 0) & (category[b] >= 0) & (lift >= ACCESSORY_LIFT)
     # b is the accessory of a when buyers of b nearly always have a, and hardly the other way round.
-    b_of_a = apart & (given_b > ASYMMETRY * given_a) & _cheaper(prices, b, a)
-    a_of_b = apart & (given_a > ASYMMETRY * given_b) & _cheaper(prices, a, b)
+    b_of_a = apart & (given_b > np.maximum(ASYMMETRY * given_a, ACCESSORY_SURE)) & _cheaper(prices, b, a)
+    a_of_b = apart & (given_a > np.maximum(ASYMMETRY * given_b, ACCESSORY_SURE)) & _cheaper(prices, a, b)
     for accessory, main, chosen, sure in ((b, a, b_of_a, given_b), (a, b, a_of_b, given_a)):
         triples.add(accessory[chosen], "accessory_of", main[chosen], EVENTS, sure[chosen], bought.day[chosen])
 

@@ -20,6 +20,8 @@ ALWAYS = -1
 """The day of an edge that carries no date: it was always there."""
 HUB = 2_000
 """Entities with more edges explain nothing ("both are sold in euros"); paths do not lead through them."""
+MOST_SEEN = 50_000
+"""A search for paths gives up beyond so many entities on one side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,8 @@ class Graph:
         if start == end:
             return []
         near, far = self._reach(start, (hops + 1) // 2), self._reach(end, hops // 2)
-        meeting = sorted(near.keys() & far.keys(), key=lambda e: (near[e][0] + far[e][0], self.degree(e), e))
+        both = [e for e in near.keys() & far.keys() if e in (start, end) or self.degree(e) <= HUB]
+        meeting = sorted(both, key=lambda e: (near[e][0] + far[e][0], self.degree(e), e))
         found: list[list[Edge]] = []
         for middle in meeting[: limit * 20]:
             path = self._trace(near, middle)
@@ -137,10 +140,10 @@ class Graph:
         while queue:
             head = queue.popleft()
             distance = seen[head][0]
-            if distance == hops or (head != start and self.degree(head) > HUB):
+            if distance == hops or self.degree(head) > HUB or len(seen) > MOST_SEEN:
                 continue
             first = int(self.ptr[head])
-            for offset, tail in enumerate(self.tails[first : first + 4 * HUB].tolist()):
+            for offset, tail in enumerate(self.tails[first : self.ptr[head + 1]].tolist()):
                 if tail not in seen:
                     seen[tail] = (distance + 1, head, first + offset)
                     queue.append(tail)

@@ -30,12 +30,13 @@ MOST_COMMON_TERM = 0.3
 TERMS_OF_A_TITLE = 12
 LEARNED_FROM = 400_000
 """Titles that teach the dictionaries; more are sampled evenly."""
-_WORD = re.compile(r"[^\W_]+(?:[-./'’][^\W_]+)*")
+STOP = ""
+_WORD = re.compile(r"[^\W_]+(?:[-.'’][^\W_]+)*")
 _CJK = re.compile(r"[\u3400-\u9fff]")
-_MODEL = re.compile(r"^(?=.*\d)(?=.*[a-z])[a-z0-9][a-z0-9./-]{2,24}$")
-_MEASURE = re.compile(
-    r"^\d+(?:[.,/x-]\d+)*(?:mm|cm|m|km|in|inch|ft|oz|lb|lbs|g|kg|mg|ml|cl|l|w|v|mah|ah|hz|gb|tb|mb|k|p|pcs|pc|ct|pk|pack|th|st|nd|rd|x|yr|yrs|mo|d|s)$"
-)
+_MODEL = re.compile(r"^(?=.*\d.*\d)(?=.*[a-z])[a-z0-9][a-z0-9-]{3,24}$")
+_UNIT = "(?:mm|cm|m|km|in|inch|ft|oz|lb|lbs|g|kg|mg|ml|cl|l|w|v|mah|ah|hz|gb|tb|mb|k|p|pcs|pc|ct|pk|pack|th|st|nd|rd|x|yr|yrs|mo|d|s|z)"
+_MEASURE = re.compile(rf"^(?:x?\d+(?:[.,/x-]\d+)*-?{_UNIT}?)+$")
+_BREAK = re.compile(r"[^\w\s'’.-]+|[.-](?=\s)|(?<=\s)[.-]")
 _FITS = re.compile(
     r"\b(?:fits?|compatible with|designed for|made for|replacement for|for use with|for)\s+([^,;()|]{2,60})"
     r"|(?:适用于|适用|兼容|专用于)\s*([^,，;；()（）|]{2,40})",
@@ -44,11 +45,15 @@ _FITS = re.compile(
 
 
 def words(text: str) -> list[str]:
-    """Case-folded words; Chinese is cut by its dictionary."""
+    """Case-folded words, with an empty one where punctuation parts them; Chinese is cut by its dictionary."""
     found: list[str] = []
-    for match in _WORD.finditer(plain(text).casefold()):
-        word = match.group()
-        found += [w for w in rjieba.cut(word) if w.strip()] if _CJK.search(word) else [word]
+    for part in _BREAK.split(plain(text).casefold()):
+        for match in _WORD.finditer(part):
+            word = match.group()
+            found += [w for w in rjieba.cut(word) if w.strip()] if _CJK.search(word) else [word]
+        found.append(STOP)
+    while found and found[-1] == STOP:
+        found.pop()
     return found
 
 
@@ -130,7 +135,8 @@ def _brands_in_titles(
     return found
 
 
-def _grams(some: list[str]) -> set[str]:
+def _grams(some: Sequence[str]) -> set[str]:
+    """Single words, and pairs that no punctuation parts."""
     single = {t for t in some if len(t) > 1 and not t.isdigit() and not _MEASURE.match(t)}
     double = {f"{a} {b}" for a, b in itertools.pairwise(some) if a in single and b in single and a != b}
     return single | double
@@ -191,6 +197,7 @@ def fits_in(text: str, models: set[str], brands: set[str]) -> list[tuple[str, st
             ("brand", name)
             for start in range(min(len(some), 4))
             for size in (1, 2, 3)
-            if len(name := " ".join(some[start : start + size])) > 2 and name in brands
+            for name in {" ".join(some[start : start + size]), "".join(some[start : start + size])}
+            if name in brands and (len(name) > 2 or _CJK.search(name))
         ]
     return sorted(set(found))
