@@ -114,7 +114,7 @@ def test_next_item_is_the_ridge_regression_of_the_prefixes():
     target = np.eye(4)[[1, 2, 3]]
     wanted = np.linalg.solve(past.T @ past + 2 * np.eye(4), past.T @ target)
     assert np.allclose(next_item_weights(within, following, 2.0), wanted, atol=1e-5)
-    rough = sparse_next_item(within, following, 2.0, k=1).toarray()
+    rough = sparse_next_item(sequences, 4, 0.5, 2.0, k=1).toarray()
     assert (np.count_nonzero(rough, axis=1) <= 1).all()
     assert rough[0, 1] == pytest.approx((past.T @ target)[0, 1] / ((past.T @ past)[0, 0] + 2))
 

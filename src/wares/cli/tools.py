@@ -81,6 +81,13 @@ def evaluate_recommend(
     minutes: Annotated[
         float, typer.Option(min=0.1, help="About how long tuning and training may take.")
     ] = 30.0,
+    params: Annotated[
+        Path | None,
+        typer.Option(help="Parameters by part, from `wares tune recommend` or an earlier report."),
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Keep what each part drafted here; a killed run goes on from it.")
+    ] = None,
     epochs: Annotated[int, typer.Option(min=1, help="Most epochs of the sequence model.")] = 30,
     seeds: Annotated[int, typer.Option(min=1, max=20, help="How many seeds; the spread is reported.")] = 1,
     refit: Annotated[
@@ -120,12 +127,12 @@ def evaluate_recommend(
         raise QueryError(
             f"unknown --repeats {repeats!r}", mend="Use exclude, include or auto", parameter="repeats"
         )
-    for path in (events, products, attributes, graph, test):
+    for path in (events, products, attributes, graph, test, params):
         if path is not None and not (path.is_file() or (path is events and path.is_dir())):
             raise QueryError(f"there is no file {path}", mend="Check the path", parameter="file")
     names = tuple(name.strip() for name in parts.split(",") if name.strip())
     task = Task(
-        events, products, graph, test, protocol, ks, repeats, seed, bootstrap, attributes, names, seeds, minutes, refit, epochs,
+        events, products, graph, test, protocol, ks, repeats, seed, bootstrap, attributes, names, seeds, minutes, refit, epochs, params, cache,
     )  # fmt: skip
     with output.stage_progress("evaluate", quiet=json) as stage:
         report = evaluate_file(task, _command(), stage)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import tempfile
 import time
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from wares.core.config import Encoder, Evaluate, SourceConfig
 from wares.core.errors import SourceError
-from wares.core.files import file_digest
+from wares.core.files import digest, file_digest
 from wares.core.text import fill, plain, template_parts
 from wares.data.mapping import guess, text_of
 from wares.data.sources import read_file
@@ -52,6 +53,8 @@ class Task:
     minutes: float = 30.0
     refit: bool = True
     epochs: int = 30
+    params: Path | None = None
+    cache: Path | None = None
 
 
 def folder_task(folder: Path, task: Task) -> Task:
@@ -94,6 +97,36 @@ def evaluate_file(task: Task, command: str, progress: Callable[[str], None] = la
       are wanted; another tenth is hidden for validation.
     """
     begun = time.perf_counter()
+    task, quad, side, plan, category = prepare(task, progress)
+    n = len(category)
+    result = Lab(quad, n, side, plan, progress).run()
+    facts = {
+        "file": task.events.name, "sha256": file_digest(task.events), "protocol": task.protocol, "ranking": "full catalogue",
+        "repeat_share": plan.repeat_share,
+    }  # fmt: skip
+    report = Report(command, facts, task.seed)
+    _fill(
+        report,
+        result,
+        quad,
+        n,
+        category,
+        plan,
+        Evaluate.model_validate({"k": list(task.ks), "bootstrap": task.bootstrap}),
+    )
+    report.seconds = time.perf_counter() - begun
+    report.peak_rss_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return report
+
+
+def prepare(
+    task: Task, progress: Callable[[str], None] = lambda _: None
+) -> tuple[Task, Quad, Side, LabPlan, NDArray[np.int32]]:
+    """Read the files of a task: the whole task, its split, side information, what to fit, ``category_of (n_items,)``.
+
+    Raises:
+        SourceError: when nobody has anything left to test on.
+    """
     progress("read")
     if task.events.is_dir():
         task = folder_task(task.events, task)
@@ -125,26 +158,28 @@ def evaluate_file(task: Task, command: str, progress: Callable[[str], None] = la
     plan = LabPlan(
         names, tuple(task.seed + i for i in range(task.seeds)), task.minutes, exclude,
         task.refit and task.protocol != "cold-items", tuple(x for x in names if x.partition(":")[2] in leaky),
-        max(*task.ks, 20), task.epochs,
+        max(*task.ks, 20), task.epochs, read_params(task.params) if task.params else {}, share, task.cache,
+        digest([task.protocol, exclude, *(file_digest(p) for p in (task.events, task.products, task.attributes, task.graph, task.test) if p)]),
     )  # fmt: skip
-    result = Lab(quad, n, side, plan, progress).run()
-    facts = {
-        "file": task.events.name, "sha256": file_digest(task.events), "protocol": task.protocol, "ranking": "full catalogue",
-        "repeat_share": share,
-    }  # fmt: skip
-    report = Report(command, facts, task.seed)
-    _fill(
-        report,
-        result,
-        quad,
-        n,
-        category,
-        plan,
-        Evaluate.model_validate({"k": list(task.ks), "bootstrap": task.bootstrap}),
-    )
-    report.seconds = time.perf_counter() - begun
-    report.peak_rss_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return report
+    return task, quad, side, plan, category
+
+
+def read_params(path: Path) -> dict[str, dict[str, Any]]:
+    """Parameters by part, as ``wares tune recommend`` writes them, or out of an earlier report.
+
+    Raises:
+        SourceError: when the file is neither.
+    """
+    try:
+        held = json.loads(path.read_text("utf-8"))
+        found = held.get("parts") if isinstance(held.get("parts"), dict) else held["model"]["tuned"]
+        return {str(name): dict(values) for name, values in found.items()}
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise SourceError(
+            f"{path} holds no parameters of parts",
+            mend="Make it with `wares tune recommend`",
+            source=str(path),
+        ) from error
 
 
 def _fresh(truth: list[NDArray[np.int32]], known: list[NDArray[np.int32]]) -> list[NDArray[np.int32]]:

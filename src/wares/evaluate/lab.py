@@ -5,11 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wares.core.arrays import MANIFEST, load_array, open_artifact, save_arrays, seal
+from wares.core.files import digest, folder_atomic, read_json, write_json
 from wares.evaluate.metrics import per_user
 from wares.models.recommend.blend import Blend, Draft, learn, ndcg
 from wares.models.recommend.ensemble import Params, fit_part, judge, kind_of, tune_part
@@ -54,6 +57,10 @@ class LabPlan:
     leaky: tuple[str, ...] = ()
     k: int = 20
     epochs: int = 30
+    params: dict[str, Params] = field(default_factory=dict[str, Params])
+    repeat_share: float = 0.0
+    cache: Path | None = None
+    data: str = ""
 
 
 @dataclass
@@ -84,7 +91,7 @@ class Lab:
         self.quad, self.n, self.side, self.plan, self.progress = quad, n_items, side, plan, progress
         self.valid = np.array([u for u, t in enumerate(quad.valid) if len(t)], np.int64)
         self.test = np.array([u for u, t in enumerate(quad.test) if len(t)], np.int64)
-        self.tuned: dict[str, Params] = {}
+        self.tuned: dict[str, Params] = {n: dict(p) for n, p in plan.params.items() if n in plan.names}
         self.alone: dict[str, float] = {}
         self.seconds: dict[str, float] = {}
         self.drafts: dict[tuple[str, str, int], Draft] = {}
@@ -99,18 +106,23 @@ class Lab:
     def run(self) -> LabResult:
         """All of it."""
         plan = self.plan
-        self._tune()
+        self.tune()
         for at, seed in enumerate(plan.seeds):
             for name in plan.names:
                 if at == 0 or kind_of(name) in RANDOM:
                     self._fit(name, at, seed)
         return self._blend()
 
-    def _tune(self) -> None:
-        quick = [n for n in self.plan.names if kind_of(n) != "sequence"]
+    def tune(self) -> None:
+        """Find the parameters of every part that has none yet, but the sequence models' (they stop by validation)."""
+        quick = [n for n in self.plan.names if kind_of(n) != "sequence" and n not in self.tuned]
         total = sum(SHARES.get(kind_of(n), 0.2) for n in quick)
         share = 0.35 if len(quick) < len(self.plan.names) else 0.7
         for name in quick:
+            known = self._tuned_at(name)
+            if known is not None and known.is_file():
+                self.tuned[name], self.alone[name] = (held := read_json(known))["params"], held["value"]
+                continue
             begin = self.tuned.get(name.rstrip("+")) if name.endswith("+") else None
             begun = time.perf_counter()
             self.tuned[name], self.alone[name] = tune_part(
@@ -118,14 +130,26 @@ class Lab:
                 seconds=self.plan.minutes * 60 * share * SHARES.get(kind_of(name), 0.2) / total, progress=self.progress,
             )  # fmt: skip
             self.seconds[f"tune {name}"] = time.perf_counter() - begun
+            if known is not None:
+                known.parent.mkdir(parents=True, exist_ok=True)
+                write_json(known, {"params": self.tuned[name], "value": self.alone[name]})
+
+    def _tuned_at(self, name: str) -> Path | None:
+        if self.plan.cache is None:
+            return None
+        return self.plan.cache / f"tuned-{digest([self.plan.data, name, self.plan.seeds[0]])}.json"
 
     def _fit(self, name: str, at: int, seed: int) -> None:
         quad, tuned = self.quad, dict(self.tuned.get(name, {}))
+        phases = ["fit", "whole"] if self.plan.refit and not self._sister(name) else ["fit"]
+        kept = self._kept(name, tuned, seed)
+        if kept is not None and self._load(kept, name, at, phases):
+            return
         histories = [quad.whole[u] for u in self.test]
         begun = time.perf_counter()
-        validate, seconds = None, None
+        validate, seconds, begin = None, None, dict(tuned)
         if kind_of(name) == "sequence":
-            tuned["epochs"] = self.plan.epochs
+            tuned["epochs"] = self.plan.epochs if name not in self.plan.params else tuned["epochs"]
             validate, seconds = self._stopper(seed), self._sequence_seconds()
         part = fit_part(
             name,
@@ -147,10 +171,43 @@ class Lab:
         self.drafts[name, "valid", at] = self._draft(part, [quad.fit[u] for u in self.valid])
         self.drafts[name, "fit", at] = self._draft(part, histories)
         del part
-        if self.plan.refit and not (name == "sequence" and "sequence+" in self.plan.names):
+        if "whole" in phases:
             self.progress(f"fit {name} with validation")
             part = fit_part(name, quad.whole, self.n, self.side, tuned, seed=seed, progress=self.progress)
             self.drafts[name, "whole", at] = self._draft(part, histories)
+        if (kept := self._kept(name, begin, seed)) is not None:
+            arrays = {}
+            for phase in ("valid", *phases):
+                draft = self.drafts[name, phase, at]
+                arrays |= {f"{phase}_ids": draft.ids, f"{phase}_scores": draft.scores}
+            with folder_atomic(kept) as work:
+                save_arrays(work, **arrays)
+                seal(work, "drafts", tuned=tuned, seconds=self.seconds.get(f"fit {name}", 0.0))
+
+    def _sister(self, name: str) -> bool:
+        """The sequence model without side information is only shown beside the one with it."""
+        return name == "sequence" and "sequence+" in self.plan.names
+
+    def _kept(self, name: str, params: Params, seed: int) -> Path | None:
+        """Where the drafts of a part lie: named by all that they come from."""
+        if self.plan.cache is None:
+            return None
+        apart = (seed, self.plan.epochs) if kind_of(name) in RANDOM else ()
+        return (
+            self.plan.cache
+            / f"{kind_of(name)}-{digest([self.plan.data, name, params, apart, self.plan.refit])}"
+        )
+
+    def _load(self, kept: Path, name: str, at: int, phases: list[str]) -> bool:
+        if not (kept / MANIFEST).is_file():
+            return False
+        manifest = open_artifact(kept, "drafts")
+        for phase in ("valid", *phases):
+            ids, scores = load_array(kept, f"{phase}_ids"), load_array(kept, f"{phase}_scores")
+            self.drafts[name, phase, at] = Draft(ids, scores)
+        self.tuned.setdefault(name, manifest["tuned"])
+        self.seconds.setdefault(f"fit {name}", manifest["seconds"])
+        return True
 
     def _draft(self, part: Part, histories: Lists) -> Draft:
         return Draft.of(part, histories, self.n, exclude=self.plan.exclude)

@@ -42,7 +42,7 @@ DEFAULTS: dict[str, Params] = {
     "ease": {"decay": 0.7, "regularisation": 100.0, "side": 10.0},
     "next": {"decay": 0.7, "fade": 0.65, "regularisation": 120.0, "side": 15.0},
     "ials": {"decay": 0.8, "factors": 128, "regularisation": 0.1, "alpha": 5.0},
-    "sequence": {"dropout": 0.3, "epochs": 20, "dim": 64},
+    "sequence": {"dropout": 0.3, "rate": 3e-3, "epochs": 20, "dim": 64},
     "near": {"decay": 0.7, "power": 0.5},
     "shared": {"decay": 0.7},
     "given": {"decay": 0.7},
@@ -54,6 +54,7 @@ SPACES: dict[str, dict[str, tuple[float, float, bool]]] = {
     "next": {
         "decay": (0.3, 0.95, False), "fade": (0.3, 0.95, False), "regularisation": (10.0, 500.0, True), "side": (0.5, 100.0, True),
     },
+    "sequence": {"dropout": (0.05, 0.6, False), "rate": (5e-4, 8e-3, True)},
     "ials": {"decay": (0.3, 1.0, False), "regularisation": (0.003, 3.0, True), "alpha": (0.5, 40.0, True)},
     "near": {"decay": (0.3, 1.0, False), "power": (0.0, 1.0, False)},
     "shared": {"decay": (0.3, 1.0, False)},
@@ -165,9 +166,9 @@ def fit_part(
         return fit_ials(sequences, n_items, seed=seed, **chosen)
     rows = [(r, float(p["side"])) for r in side_rows(side.joint())] if name.endswith("+") else []
     if kind == "next":
-        within, following = transitions(sequences, n_items, p["decay"])
         if n_items > MAX_DENSE:
-            return Weights(sparse_next_item(within, following, p["regularisation"]), p["fade"])
+            return Weights(sparse_next_item(sequences, n_items, p["decay"], p["regularisation"]), p["fade"])
+        within, following = transitions(sequences, n_items, p["decay"])
         return Weights(next_item_weights(within, following, p["regularisation"], rows), p["fade"])
     matrix = query_matrix(sequences, n_items, 1.0, longest=10**6)
     if kind == "knn":
@@ -246,7 +247,12 @@ def tune_part(
                 for k, (low, high, log) in space.items()
             }
         )
-        part = fit_part(name, sequences, n_items, side, {**known, **trial.params}, seed=seed)
+        part = fit_part(
+            name, sequences, n_items, side, {**known, **trial.params}, seed=seed, seconds=seconds / 2,
+            validate=lambda fitted: judge(fitted, histories, wanted, n_items),
+        )  # fmt: skip
+        if kind == "sequence":
+            trial.set_user_attr("epochs", int(part.config["epochs"]))  # type: ignore[attr-defined]
         value = judge(part, histories, wanted, n_items)
         del part
         study.tell(trial, value)
@@ -254,7 +260,7 @@ def tune_part(
         progress(f"tune {name} {number + 1}: {value:.4f} (best {study.best_value:.4f}), {spent:.0f} s")
         if spent * (1 + 1 / (number + 1)) > seconds:
             break
-    return {**known, **study.best_params}, float(study.best_value)
+    return {**known, **study.best_params, **study.best_trial.user_attrs}, float(study.best_value)
 
 
 __all__ = [

@@ -22,33 +22,36 @@ from wares.models.recommend.closed_form import likeness
 WINDOW = 50
 
 
+def prefixes(
+    sequences: Sequence[NDArray[np.int32]], n_items: int, decay: float, window: int = WINDOW
+) -> tuple[sp.csr_matrix, sp.csr_matrix]:
+    """(S, T), both ``(n_prefixes, n_items)``: the fading past of every prefix, at most `window` long, and what came next."""
+    lengths = np.array([len(s) for s in sequences], np.int64)
+    flat = np.concatenate([np.zeros(0, np.int64), *sequences]).astype(np.int64)
+    place = np.arange(len(flat)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    ends = np.flatnonzero(place > 0)
+    rows, columns, values = [], [], []
+    for lag in range(1, min(window, int(place.max(initial=0))) + 1):
+        there = np.flatnonzero(place[ends] >= lag)
+        rows.append(there)
+        columns.append(flat[ends[there] - lag])
+        values.append(np.full(len(there), decay ** (lag - 1), np.float32))
+    none = np.zeros(0, np.int64)
+    past = sp.csr_matrix(
+        (np.concatenate([none.astype(np.float32), *values]), (np.concatenate([none, *rows]), np.concatenate([none, *columns]))),
+        shape=(len(ends), n_items),
+    )  # fmt: skip
+    target = sp.csr_matrix(
+        (np.ones(len(ends), np.float32), flat[ends], np.arange(len(ends) + 1)), shape=(len(ends), n_items)
+    )
+    return past, target
+
+
 def transitions(
     sequences: Sequence[NDArray[np.int32]], n_items: int, decay: float, window: int = WINDOW
 ) -> tuple[sp.csr_matrix, sp.csr_matrix]:
     """(SᵀS, SᵀT), both ``(n_items, n_items)`` sparse, of all prefixes of the sequences."""
-    lengths = [max(0, len(s) - 1) for s in sequences]
-    total = sum(lengths)
-    ptr = np.zeros(total + 1, np.int64)
-    pasts: list[NDArray[Any]] = []
-    values: list[NDArray[Any]] = []
-    fade = decay ** np.arange(window - 1, -1, -1.0)
-    row = 0
-    for sequence in sequences:
-        for end in range(1, len(sequence)):
-            past = sequence[max(0, end - window) : end]
-            pasts.append(past)
-            values.append(fade[window - len(past) :])
-            ptr[row + 1] = ptr[row] + len(past)
-            row += 1
-    none = np.zeros(0)
-    following = np.concatenate([none, *(s[1:] for s in sequences)]).astype(np.int64)
-    past = sp.csr_matrix(
-        (np.concatenate([none, *values]).astype(np.float32), np.concatenate([none, *pasts]).astype(np.int64), ptr),
-        shape=(total, n_items),
-    )  # fmt: skip
-    target = sp.csr_matrix(
-        (np.ones(total, np.float32), following, np.arange(total + 1)), shape=(total, n_items)
-    )
+    past, target = prefixes(sequences, n_items, decay, window)
     flipped = past.T.tocsr()
     return (flipped @ past).tocsr(), (flipped @ target).tocsr()
 
@@ -90,11 +93,12 @@ def next_item_weights(
 
 
 def sparse_next_item(
-    within: sp.csr_matrix, following: sp.csr_matrix, regularisation: float, k: int = 200
+    sequences: Sequence[NDArray[np.int32]], n_items: int, decay: float, regularisation: float, k: int = 200
 ) -> sp.csr_matrix:
     """The same with only the diagonal of SᵀS inverted, for catalogues too large for n²: the best `k` of each row."""
-    scale = 1.0 / (within.diagonal() + regularisation)
-    weights = (sp.diags(scale.astype(np.float32)) @ following).tocsr()
+    past, target = prefixes(sequences, n_items, decay)
+    scale = 1.0 / (np.asarray(past.multiply(past).sum(0)).ravel() + regularisation)
+    weights = sp.csr_matrix(sp.diags(scale.astype(np.float32)) @ (past.T.tocsr() @ target))
     for row in np.flatnonzero(np.diff(weights.indptr) > k):
         part = slice(weights.indptr[row], weights.indptr[row + 1])
         values = weights.data[part]

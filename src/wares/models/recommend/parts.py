@@ -84,20 +84,18 @@ def sequences_of(data: Interactions) -> list[NDArray[np.int32]]:
 
 def query_matrix(histories: Histories, n_items: int, decay: float, longest: int = LONGEST) -> sp.csr_matrix:
     """Histories as weights ``decay ** (steps from the end)``; of a repeated item the newest counts."""
-    rows, columns, values = [], [], []
-    for row, history in enumerate(histories):
-        recent = history[-longest:][::-1]
-        unique, first = np.unique(recent, return_index=True)
-        rows.append(np.full(len(unique), row))
-        columns.append(unique)
-        values.append(decay**first)
-    none = np.zeros(0)
-    cells = np.concatenate([none, *values]).astype(np.float32)
-    places = (
-        np.concatenate([none, *rows]).astype(np.int64),
-        np.concatenate([none, *columns]).astype(np.int64),
-    )
-    return sp.csr_matrix((cells, places), shape=(len(histories), n_items))
+    recent = [np.asarray(history[-longest:]) for history in histories]
+    lengths = np.array([len(r) for r in recent], np.int64)
+    flat = np.concatenate([np.zeros(0, np.int64), *recent]).astype(np.int64)
+    row = np.repeat(np.arange(len(recent)), lengths)
+    age = np.repeat(np.cumsum(lengths), lengths) - 1 - np.arange(len(flat))
+    order = np.lexsort((age, flat, row))
+    row, flat, age = row[order], flat[order], age[order]
+    newest = np.ones(len(flat), bool)
+    newest[1:] = (row[1:] != row[:-1]) | (flat[1:] != flat[:-1])
+    row, flat, age = row[newest], flat[newest], age[newest]
+    ptr = np.searchsorted(row, np.arange(len(recent) + 1))
+    return sp.csr_matrix((np.power(decay, age).astype(np.float32), flat, ptr), shape=(len(recent), n_items))
 
 
 def batches(n: int, n_items: int) -> Iterator[slice]:
