@@ -88,6 +88,8 @@ class Engine:
             [str(f) for f in files], table_name=self._name(), union_by_name=True
         )
         asset, version = getattr(files, "asset", ""), getattr(files, "version", NO_VERSION)
+        if len(files) == 1 and "://" not in str(files[0]):
+            self._staged[table.get_name()] = Path(files[0])
         if lineage is not None:
             self._origins[table.get_name()] = lineage
         elif asset:
@@ -125,11 +127,15 @@ class Engine:
 
     def stage(self, expression: Table) -> Table:
         """Compute now and hold the result in a scratch file, for several uses of any size in little memory."""
+        if self._file_of(expression) is not None:
+            return expression
         path = Path(self._scratch.name) / f"{self._name()}.parquet"
         self.to_parquet(expression, path)
-        staged = self.parquet([str(path)], self.lineage(expression))
-        self._staged[staged.get_name()] = path
-        return staged
+        return self.parquet([str(path)], self.lineage(expression))
+
+    def _file_of(self, expression: Table) -> Path | None:
+        """The file that holds a table as it stands, if there is exactly one."""
+        return self._staged.get(getattr(expression.op(), "name", ""))
 
     def arrow(self, expression: Any) -> pa.Table:
         """The result as an Arrow table, with its lineage in the schema's metadata."""
@@ -150,22 +156,30 @@ class Engine:
         """How many rows."""
         return int(self.scalar(expression.count()))
 
-    def batches(self, expression: Table, size: int = 100_000) -> pa.RecordBatchReader:
-        """The result as a stream of bounded memory. It goes through a scratch file: DuckDB 2 has no Arrow stream that Ibis 12 knows."""
-        name = getattr(expression.op(), "name", "")
-        path = self._staged.get(name) or Path(self._scratch.name) / f"{self._name()}.parquet"
-        if name not in self._staged:
+    def batches(
+        self, expression: Table, size: int = 100_000, only: Sequence[str] = ()
+    ) -> pa.RecordBatchReader:
+        """The result, or `only` some of its columns, as a stream of bounded memory. It goes through a scratch file: DuckDB 2 has no Arrow stream that Ibis 12 knows."""
+        path = self._file_of(expression)
+        if path is None:
+            path = Path(self._scratch.name) / f"{self._name()}.parquet"
             self.to_parquet(expression, path)
-        return self.stream(path, self.lineage(expression), size)
+        else:
+            self._note(expression)
+        return self.stream(path, self.lineage(expression), size, only)
 
-    def stream(self, path: Path, lineage: Lineage, size: int = 100_000) -> pa.RecordBatchReader:
+    def stream(
+        self, path: Path, lineage: Lineage, size: int = 100_000, only: Sequence[str] = ()
+    ) -> pa.RecordBatchReader:
         """The rows of a Parquet file as a stream of bounded memory, with their lineage in the schema's metadata."""
         file = pq.ParquetFile(path)
         # DuckDB marks a column without nulls as required, and a Delta table would hold the next rows to that.
-        schema = pa.schema([field.with_nullable(True) for field in file.schema_arrow])
-        schema = attach(schema, lineage)
+        fields = [field.with_nullable(True) for field in file.schema_arrow if not only or field.name in only]
+        schema = attach(pa.schema(fields), lineage)
+        names = schema.names
         batches = (
-            pa.RecordBatch.from_arrays(b.columns, schema=schema) for b in file.iter_batches(batch_size=size)
+            pa.RecordBatch.from_arrays(b.columns, schema=schema)
+            for b in file.iter_batches(batch_size=size, columns=names)
         )
         return pa.RecordBatchReader.from_batches(schema, batches)
 

@@ -292,7 +292,7 @@ class Ingester:
             )
         )
         report.blocking = sorted(label for label in report.rules if label.split(":")[0] in contract.blocking)
-        fine, erased = self._gate.without_erased(engine, engine.keep(fine.drop(c.LINE, c.SOURCE)))
+        fine, erased = self._gate.without_erased(engine, engine.stage(fine.drop(c.LINE, c.SOURCE)))
         if erased:
             report.warnings.append(f"{erased} rows of erased people were turned away")
         self._upsert(contract, engine, fine, report)

@@ -283,8 +283,8 @@ class Cleaner:
             for word in unmapped:
                 flagged = engine.count(done.filter(done[FLAGS].contains(word)))
                 report.changes.append(Change(word.split(":")[1], "taxonomy", "flagged", flagged))
-        inner = [column for column in done.columns if column.startswith("_")]
-        report.version = self.store.replace(name, engine.batches(done.drop(*inner)), note)
+        kept = [column for column in done.columns if not column.startswith("_")]
+        report.version = self.store.replace(name, engine.batches(done, only=kept), note)
 
     def _register(self, contract: Contract, report: CleanReport) -> None:
         name = c.clean_name(contract.table)
