@@ -23,6 +23,7 @@ from wares.core.config import Config, SourceConfig
 from wares.core.errors import DataError, SourceError
 from wares.core.state import State, stamp
 from wares.data.check import Rule, mark_broken, split_repeats
+from wares.data.clean.money import read_prices, with_signs
 from wares.data.contract import Contract, contract_for
 from wares.data.engine import Engine, Table
 from wares.data.mapping import apply_map, guess
@@ -178,15 +179,20 @@ class Ingester:
         n = chunk.table.num_rows if mapping else 0
         columns: dict[str, Any] = {}
         broken: dict[int, tuple[str, str, str]] = {}
+        signs: dict[int, str] = {}
         for column in contract.columns:
             if column.name not in table.column_names or n == 0:
                 continue
             typed = to_type(
                 table[column.name], column.kind, date_order=source.date_order, zone=source.timezone
             )
+            if typed.bad and any(rule.name == "price_text" for rule in column.clean):
+                typed, signs = read_prices(table[column.name], typed)
             columns[column.name] = typed.values
             for row in typed.bad:
                 broken.setdefault(row, (typed.rule, column.name, typed.mend))
+        if signs and c.CURRENCY in contract.arrow_schema().names:
+            columns[c.CURRENCY] = with_signs(columns.get(c.CURRENCY), signs, n, self.config.shop.currency)
         self._gate.pseudonymise(columns)
         self._complete(columns, n, chunk, unused, contract)
         schema = contract.arrow_schema()

@@ -302,3 +302,44 @@ def test_near_duplicates_need_equal_numbers():
     assert found["Red desk lamp 10W"] == found["Lamp, desk, red 10W"] == found["RED desk lampe 10W"]
     assert "Red desk lamp 12W" not in found
     assert found["紫砂茶壶 250ml"] == found["250ml 紫砂茶壶"]
+
+
+def test_prices_inside_words_are_read_where_the_rule_is_declared(tmp_path):
+    texts = {
+        "a": "from 12,99 € each",
+        "b": "US$ 1,299.00 only",
+        "c": "ask us",
+        "d": "7.5",
+        "e": "",
+        "f": "nan",
+    }
+    rows = [{"sku": k, "name": f"Thing {k}", "price": v} for k, v in texts.items()]
+    rows[4]["name"] = "Lamp 10W, now £22.90"
+    write_rows(tmp_path / "products.csv", rows)
+    shop = init_workspace(tmp_path / "shop")
+    declare(shop, "products", "price", [{"price_text": {"from": "title"}}])
+    (report,) = shop.ingest(str(tmp_path / "products.csv"), "products")
+    assert report.rules == {"type:price": 2}
+    raw = rows_of(shop, "products")
+    assert [(str(raw[k]["price"]), raw[k]["currency"]) for k in "abd"] == [
+        ("12.9900", "EUR"), ("1299.0000", "USD"), ("7.5000", "EUR"),
+    ]  # fmt: skip
+    assert raw["e"]["price"] is None
+    shop.cleaner.clean("products")
+    assert rows_of(shop, "products_clean")["e"]["price"] == Decimal("22.90")
+
+
+def test_ten_thousand_characters_emoji_and_nothing(tmp_path):
+    rows = [
+        {"sku": "long", "name": "好" * 1500, "description": "&amp;" * 2000 + "<b>好</b>", "brand": "", "category": "a > " * 200, "price": "1"},
+        {"sku": "emoji", "name": "👩‍🍳 灯 💡", "description": "", "brand": "🙂", "category": "", "price": "1"},
+        {"sku": "rtl", "name": "\u202eمصباح\u202c", "description": "", "brand": "", "category": "", "price": "1"},
+    ]
+    shop = loaded(tmp_path, rows)
+    shop.cleaner.clean("products")
+    clean = rows_of(shop, "products_clean")
+    assert clean["long"]["title"] == "好" * 1500
+    assert clean["long"]["description"] == "&" * 2000 + " 好"
+    assert clean["long"]["category"] == "a"
+    assert (clean["emoji"]["title"], clean["emoji"]["brand"]) == ("👩‍🍳 灯 💡", "🙂")
+    assert clean["rtl"]["title"] == "مصباح"

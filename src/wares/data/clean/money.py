@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from wares.core.errors import ConfigError
 from wares.data.engine import BooleanValue, Engine, Table, cases, literal
+from wares.data.types import Typed
 
 RATE = pa.decimal128(18, 8)
 _CODE = re.compile(r"[A-Z]{3}")
@@ -127,16 +128,62 @@ def convert(
 
 _SIGNS = {"€": "EUR", "$": "USD", "US$": "USD", "£": "GBP", "元": "CNY", "RMB": "CNY", "zł": "PLN", "₹": "INR", "₩": "KRW", "₽": "RUB", "kr": "", "¥": "", "￥": "CNY"}  # fmt: skip
 
+_BESIDE = re.compile(
+    r"(?:US\$|[$€£¥￥₹₩₽]|\b(?:EUR|USD|GBP|CNY|RMB|JPY|CHF|PLN)\b)\s?\d[\d.,' ]*\d|(?:US\$|[$€£¥￥₹₩₽])\s?\d|\d[\d.,']*\s?(?:[€£¥￥₹₩₽元]|zł|\b(?:EUR|USD|GBP|CNY|RMB|JPY|CHF|PLN)\b)"
+)
+
 
 @lru_cache(50_000)
 def price_of(text: str) -> tuple[Decimal | None, str]:
     """The price in a text and its ISO 4217 code, as far as its sign is unambiguous; (None, "") when there is none."""
     from price_parser import Price
 
-    found: Any = Price.fromstring(text[:500])
+    # price-parser takes the first number it sees, were it 10W; the one beside a currency is the price.
+    beside = _BESIDE.search(text[:500])
+    found: Any = Price.fromstring(beside[0] if beside else text[:500])
     amount = found.amount
     if amount is None or not amount.is_finite() or not 0 <= amount < Decimal(10) ** 13:
         return None, ""
     sign = (found.currency or "").strip()
     code = sign if _CODE.fullmatch(sign) else _SIGNS.get(sign, "")
     return Decimal(amount), code
+
+
+_CENT = Decimal("0.0001")
+
+
+def read_prices(column: pa.ChunkedArray | pa.Array, typed: Typed) -> tuple[Typed, dict[int, str]]:
+    """Bad cells of a typed price column that hold a price inside words, read; and row → currency where a sign says it."""
+    values, signs, bad = typed.values.to_pylist(), dict[int, str](), list[int]()
+    for row in typed.bad:
+        amount, code = price_of(str(column[row].as_py()))
+        if amount is None:
+            bad.append(row)
+            continue
+        values[row] = amount.quantize(_CENT)
+        if code:
+            signs[row] = code
+    return Typed(pa.array(values, typed.values.type), bad, typed.rule, typed.mend), signs
+
+
+def with_signs(currency: pa.Array | None, signs: dict[int, str], n: int, shop: str) -> pa.Array:
+    """The currency column, filled from the signs where a row names none; the shop's where there is no column."""
+    cells = [shop] * n if currency is None else currency.to_pylist()
+    return pa.array(
+        [signs.get(row, cell) if currency is None or not cell else cell for row, cell in enumerate(cells)],
+        pa.string(),
+    )
+
+
+def fill_prices(values: pa.Array, texts: pa.Array) -> tuple[pa.Array, list[int]]:
+    """Empty prices read from another column's text, where that names a currency; and the rows that were filled."""
+    empty = values.is_null().to_pylist()
+    cells, filled = values.to_pylist(), list[int]()
+    for row, text in enumerate(texts.to_pylist()):
+        if empty[row] and text:
+            amount, code = price_of(text)
+            # A title is full of numbers; only one beside a currency is a price.
+            if amount is not None and code:
+                cells[row] = amount.quantize(_CENT)
+                filled.append(row)
+    return pa.array(cells, values.type), filled

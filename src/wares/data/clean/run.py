@@ -23,6 +23,7 @@ from wares.core.errors import ConfigError
 from wares.core.files import digest, file_digest
 from wares.core.state import State, stamp
 from wares.data.clean.cells import Adder, ColumnCleaner, stage_columns
+from wares.data.clean.money import fill_prices
 from wares.data.clean.report import Change, CleanReport
 from wares.data.clean.rules import FLAGS, CleanRule, check_columns, declared, lineage
 from wares.data.clean.tables import STAGED_FLAGS, apply_table_rules, count_marks, table_rules
@@ -221,6 +222,11 @@ class Cleaner:
             if column.name in chains
         }
         adders = [Adder(column, rule, learned.get((column, rule.name), {})) for column, rule in adding]
+        prices = [
+            (column, rule, Change(column, rule.name, "filled"))
+            for column, rule in declared(contract)
+            if rule.name == "price_text" and rule["from"]
+        ]
         staged = work / "staged.parquet"
         fields = [*contract.arrow_schema(), *(field for adder in adders for field in adder.fields())]
         if mapped:
@@ -229,7 +235,7 @@ class Cleaner:
         total = sum(pq.ParquetFile(path).metadata.num_rows for path in files)
         with pq.ParquetWriter(staged, schema, compression="zstd") as out:
             for batch in _batches(files, contract):
-                out.write_batch(self._clean_batch(batch, contract, cleaners, adders, mapped, schema))
+                out.write_batch(self._clean_batch(batch, contract, cleaners, adders, prices, mapped, schema))
                 report.rows += batch.num_rows
                 progress(report.rows, total)
         for cleaner in cleaners.values():
@@ -238,7 +244,7 @@ class Cleaner:
                 report.warnings.append(
                     f"{cleaner.column}: nothing would be left of {cleaner.kept_raw:,} cells that must not be empty; they stay raw"
                 )
-        report.changes += [adder.change for adder in adders]
+        report.changes += [change for _, _, change in prices] + [adder.change for adder in adders]
         self._finish(contract, staged, engine, report)
 
     def _clean_batch(
@@ -247,6 +253,7 @@ class Cleaner:
         contract: Contract,
         cleaners: dict[str, ColumnCleaner],
         adders: list[Adder],
+        prices: list[tuple[str, CleanRule, Change]],
         mapped: dict[str, Mapped],
         schema: pa.Schema,
     ) -> pa.RecordBatch:
@@ -255,6 +262,12 @@ class Cleaner:
             name: cleaners[name].apply(array, keys) if name in cleaners else array
             for name, array in zip(batch.schema.names, batch.columns, strict=True)
         }
+        for name, rule, change in prices:
+            read, rows = fill_prices(columns[name], columns[str(rule["from"])])
+            change.cells += len(rows)
+            for row in rows[:20]:
+                change.sample(keys[row].as_py(), columns[str(rule["from"])][row].as_py(), read[row].as_py())
+            columns[name] = read
         for adder in adders:
             columns |= adder.apply(columns, keys)
         for name, found in mapped.items():
