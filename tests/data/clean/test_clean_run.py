@@ -331,9 +331,30 @@ def test_prices_inside_words_are_read_where_the_rule_is_declared(tmp_path):
 
 def test_ten_thousand_characters_emoji_and_nothing(tmp_path):
     rows = [
-        {"sku": "long", "name": "好" * 1500, "description": "&amp;" * 2000 + "<b>好</b>", "brand": "", "category": "a > " * 200, "price": "1"},
-        {"sku": "emoji", "name": "👩‍🍳 灯 💡", "description": "", "brand": "🙂", "category": "", "price": "1"},
-        {"sku": "rtl", "name": "\u202eمصباح\u202c", "description": "", "brand": "", "category": "", "price": "1"},
+        {
+            "sku": "long",
+            "name": "好" * 1500,
+            "description": "&amp;" * 2000 + "<b>好</b>",
+            "brand": "",
+            "category": "a > " * 200,
+            "price": "1",
+        },
+        {
+            "sku": "emoji",
+            "name": "👩‍🍳 灯 💡",
+            "description": "",
+            "brand": "🙂",
+            "category": "",
+            "price": "1",
+        },
+        {
+            "sku": "rtl",
+            "name": "\u202eمصباح\u202c",
+            "description": "",
+            "brand": "",
+            "category": "",
+            "price": "1",
+        },
     ]
     shop = loaded(tmp_path, rows)
     shop.cleaner.clean("products")
