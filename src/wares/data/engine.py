@@ -91,9 +91,9 @@ class Engine:
         if len(files) == 1 and "://" not in str(files[0]):
             self._staged[table.get_name()] = Path(files[0])
         if lineage is not None:
-            self._origins[table.get_name()] = lineage
+            self._origins[table.op().name] = lineage
         elif asset:
-            self._origins[table.get_name()] = Lineage(
+            self._origins[table.op().name] = Lineage(
                 {name: frozenset({Origin(asset, version, name)}) for name in table.columns}
             )
         return table
@@ -122,7 +122,7 @@ class Engine:
         lineage = self.lineage(expression)
         with _clear_errors():
             kept = self._backend.create_table(self._name(), expression, temp=True)
-        self._origins[kept.get_name()] = lineage
+        self._origins[kept.op().name] = lineage
         return kept
 
     def stage(self, expression: Table) -> Table:
