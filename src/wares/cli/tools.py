@@ -143,49 +143,6 @@ def evaluate_recommend(
         print_report(report)
 
 
-@asset_app.command("list", epilog="Example: `wares asset list`")
-def asset_list(shop: Shop = Path(), json: Json = False) -> None:
-    """All tables with their newest version, rows, age and rows in quarantine."""
-    newest: dict[str, dict[str, Any]] = {}
-    for row in _open(shop).state.versions():
-        if row["asset"] not in newest or row["version"] > newest[row["asset"]]["version"]:
-            newest[row["asset"]] = row
-    if json:
-        output.print_json(list(newest.values()))
-        return
-    rows = [
-        [r["asset"], r["version"], r["rows"], r["quarantined"], r["at"][:19], r["source"]]
-        for r in newest.values()
-    ]
-    output.print_table(["asset", "version", "rows", "quarantined", "loaded (UTC)", "source"], rows)
-
-
-@asset_app.command("show", epilog="Example: `wares asset show events`")
-def asset_show(
-    name: Annotated[str, typer.Argument(help="Which table.")], shop: Shop = Path(), json: Json = False
-) -> None:
-    """Versions and columns of a table."""
-    from wares.core.errors import VersionNotFound
-
-    versions = _open(shop).state.versions(name)
-    if not versions:
-        raise VersionNotFound(
-            f"there is no asset {name!r}", mend="See `wares asset list`", asset=name, version=None
-        )
-    if json:
-        output.print_json(versions)
-        return
-    output.print_table(
-        ["version", "rows", "new", "changed", "quarantined", "loaded (UTC)", "source"],
-        [
-            [v["version"], v["rows"], v["added"], v["changed"], v["quarantined"], v["at"][:19], v["source"]]
-            for v in versions
-        ],
-    )
-    output.out.print()
-    output.print_table(["column", "type", "meaning"], versions[0]["columns"])
-
-
 @key_app.command("create", epilog="Example: `wares key create --name web --scope read --scope write`")
 def key_create(
     name: Annotated[str, typer.Option(help="Who uses it.")],

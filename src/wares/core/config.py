@@ -347,6 +347,25 @@ class Fusion(Section):
     )
 
 
+class Versions(Section):
+    """How long old versions of tables stay; see docs/registry.md."""
+
+    keep: int = Field(
+        default=20, ge=1, description="The newest versions of a table that `wares asset vacuum` keeps."
+    )
+    days: float = Field(default=90.0, ge=0, description="Younger versions are kept too.")
+
+
+class LineageConfig(Section):
+    """Lineage events in the form of OpenLineage."""
+
+    url: str = Field(
+        default="",
+        description="Where to send events, as Marquez's address. Empty: `state/openlineage.jsonl`, no network.",
+    )
+    namespace: str = Field(default="wares", description="The namespace of the shop's assets in events.")
+
+
 class Config(Section):
     """The whole of ``wares.toml``."""
 
@@ -365,6 +384,8 @@ class Config(Section):
     serve: Serve = Field(default_factory=Serve)
     fusion: Fusion = Field(default_factory=Fusion)
     privacy: Privacy = Field(default_factory=Privacy)
+    versions: Versions = Field(default_factory=Versions)
+    lineage: LineageConfig = Field(default_factory=LineageConfig)
 
 
 def _known_keys(path: tuple[Any, ...]) -> list[str]:

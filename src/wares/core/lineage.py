@@ -74,10 +74,16 @@ class Graph:
 
     def __init__(self, registry: Registry) -> None:
         self.newest = {name: version.version for name, version in registry.newest().items()}
+        live = registry.find(BUNDLE)
+        if live is not None:
+            self.newest[BUNDLE] = int(live.facts.get("live_version", self.newest.get(BUNDLE, -1)))
         self.all = registry.edges()
         self._into: dict[tuple[str, int], list[Edge]] = defaultdict(list)
         self._appends = {
-            (v.asset, v.version) for name in self.newest for v in registry.versions(name) if v.action == "append"
+            (v.asset, v.version)
+            for name in self.newest
+            for v in registry.versions(name)
+            if v.action == "append"
         }
         for edge in self.all:
             self._into[edge.to_asset, edge.to_version].append(edge)

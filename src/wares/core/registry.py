@@ -143,7 +143,12 @@ class Registry:
     def remove(self, name: str) -> None:
         """Forget an asset, its versions, tags and lineage."""
         with self.state.engine.begin() as connection:
-            for table, column in ((assets, "name"), (versions, "asset"), (tags, "asset"), (edges, "to_asset")):
+            for table, column in (
+                (assets, "name"),
+                (versions, "asset"),
+                (tags, "asset"),
+                (edges, "to_asset"),
+            ):
                 connection.execute(table.delete().where(table.c[column] == name))
             if self.state.is_sqlite:
                 connection.execute(sa.text("DELETE FROM registry_search WHERE name = :n"), {"n": name})
@@ -170,7 +175,9 @@ class Registry:
     def all(self) -> list[Asset]:
         """All assets, by name."""
         with self.state.engine.connect() as connection:
-            return [_asset(r) for r in connection.execute(sa.select(assets).order_by(assets.c.name)).mappings()]
+            return [
+                _asset(r) for r in connection.execute(sa.select(assets).order_by(assets.c.name)).mappings()
+            ]
 
     # -- search ----------------------------------------------------------------------------------------------
 
@@ -249,12 +256,21 @@ class Registry:
         """Versions of an asset, newest first."""
         query = sa.select(versions).where(versions.c.asset == name).order_by(versions.c.version.desc())
         with self.state.engine.connect() as connection:
-            return [Version(**{**r, "facts": json.loads(r["facts"])}) for r in connection.execute(query).mappings()]
+            return [
+                Version(**{**r, "facts": json.loads(r["facts"])})
+                for r in connection.execute(query).mappings()
+            ]
 
     def newest(self) -> dict[str, Version]:
         """The newest version of every asset."""
-        last = sa.select(versions.c.asset, sa.func.max(versions.c.version).label("v")).group_by(versions.c.asset).subquery()
-        query = sa.select(versions).join(last, (versions.c.asset == last.c.asset) & (versions.c.version == last.c.v))
+        last = (
+            sa.select(versions.c.asset, sa.func.max(versions.c.version).label("v"))
+            .group_by(versions.c.asset)
+            .subquery()
+        )
+        query = sa.select(versions).join(
+            last, (versions.c.asset == last.c.asset) & (versions.c.version == last.c.v)
+        )
         with self.state.engine.connect() as connection:
             rows = connection.execute(query).mappings()
             return {r["asset"]: Version(**{**r, "facts": json.loads(r["facts"])}) for r in rows}
@@ -274,7 +290,9 @@ class Registry:
         """
         if not re.fullmatch(r"(?![\d-]+$)[\w.\-]{1,100}", tag):
             raise QueryError(
-                f"{tag!r} cannot be a tag", mend="Use letters, digits, - _ and . and at least one letter", parameter="tag"
+                f"{tag!r} cannot be a tag",
+                mend="Use letters, digits, - _ and . and at least one letter",
+                parameter="tag",
             )
         self.untag(name, tag, column=column)
         with self.state.engine.begin() as connection:

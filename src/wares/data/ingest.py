@@ -26,7 +26,8 @@ from wares.data.check import Rule, mark_broken, split_repeats
 from wares.data.clean.money import read_prices, with_signs
 from wares.data.contract import Contract, contract_for
 from wares.data.engine import Engine, Table
-from wares.data.mapping import apply_map, guess
+from wares.data.lineage.origin import Lineage, of_mapping
+from wares.data.mapping import apply_map, guess, template_fields
 from wares.data.privacy.gate import Gate
 from wares.data.privacy.journal import landing
 from wares.data.quarantine import QUARANTINE_SCHEMA, quarantine_row
@@ -105,7 +106,9 @@ class Ingester:
             good, bad = self._stage(source, contract, work, report, lambda _: None)
             broken = {r["line"]: (r["rule"], r["column"], r["mend"]) for r in pq.read_table(bad).to_pylist()}
             marked, rules = mark_broken(
-                contract, engine.parquet([str(good)]), self._targets(contract, engine, report)
+                contract,
+                engine.parquet([str(good)], self._origins(contract, source, report)),
+                self._targets(contract, engine, report),
             )
             for row in engine.arrow(
                 marked.filter(marked._rule.notnull()).select(c.LINE, "_rule")
@@ -266,6 +269,20 @@ class Ingester:
                 )
         return targets
 
+    def _origins(self, contract: Contract, source: SourceConfig, report: IngestReport) -> Lineage:
+        """Which of their columns each of ours was mapped from."""
+        place = Path(report.source)
+        if (self.root / "tmp") in place.parents:
+            name = "source:online"
+        else:
+            inside = place.is_relative_to(self.root)
+            name = f"source:{place.relative_to(self.root) if inside else (source.path and place.name) or 'sql'}"
+        names = [column.name for column in contract.columns]
+        templates = {
+            ours: template_fields(theirs) or [] for ours, theirs in report.mapping.items() if "{" in theirs
+        }
+        return of_mapping(names, report.mapping, name, templates)
+
     def _land(
         self,
         source: SourceConfig,
@@ -276,7 +293,9 @@ class Ingester:
     ) -> None:
         good, bad = staged
         marked, rules = mark_broken(
-            contract, engine.parquet([str(good)]), self._targets(contract, engine, report)
+            contract,
+            engine.parquet([str(good)], self._origins(contract, source, report)),
+            self._targets(contract, engine, report),
         )
         # Not kept: to mark rows again is cheaper than to hold them, however many there are.
         broken = engine.arrow(marked.filter(marked._rule.notnull()))

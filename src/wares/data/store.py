@@ -154,12 +154,16 @@ class Store:
     def restore(self, name: str, version: int, note: dict[str, str] | None = None) -> int:
         """Make a new version that is equal to an old one; nothing is rewritten or lost. Returns its number.
 
+        The newest version is equal to itself, and makes no new one.
+
         Raises:
             VersionErased: when files of the old version are gone.
             CommitConflict: when another writer comes in between.
         """
         with self.steady(name), _clear_errors(name, self.path(name)):
             self.files(name, version)
+            if version == self.version(name):
+                return version
             self._open(name).restore(version, commit_properties=_properties(note, None))
         return self.version(name)
 

@@ -37,7 +37,9 @@ def build_catalogue(
         clean = c.clean_name(c.PRODUCTS)
         source = clean if clean in versions else c.PRODUCTS
         products = engine.parquet(store.files(source, versions[source]))
-        table = select_columns(engine.arrow(products.order_by(c.PRODUCT_ID)), chosen)
+        table = select_columns(
+            engine.arrow(products.select(*TEXTS, c.PRICE, c.AVAILABLE).order_by(c.PRODUCT_ID)), chosen
+        )
         ids = table[c.PRODUCT_ID].combine_chunks()
         history = _history(engine, store, versions.get(c.PRICES), ids)
     columns: dict[str, list[str]] = {}
@@ -79,6 +81,20 @@ def build_catalogue(
         "template": template,
     }
     return seal(folder, KIND, **facts)
+
+
+def lineage(template: str) -> dict[str, list[str]]:
+    """Array of the catalogue → the columns it is made from, as ``table.column``. The order of products is in all."""
+    found = {name: [name] for name in TEXTS}
+    fields = sorted({name for _, name in template_parts(template) if name})
+    found |= {"texts": fields, "text_of": fields, "prices": [c.PRICE], "available": [c.AVAILABLE]}
+    found |= {"category_of": [c.CATEGORY], "brand_of": [c.BRAND]}
+    columns = {
+        array: [f"{c.PRODUCTS}.{name}" for name in dict.fromkeys([*names, c.PRODUCT_ID])]
+        for array, names in found.items()
+    }
+    history = [f"{c.PRODUCTS}.{c.PRODUCT_ID}", *(f"{c.PRICES}.{n}" for n in (c.PRODUCT_ID, c.AT, c.PRICE))]
+    return columns | dict.fromkeys(("price_ptr", "price_at", "price_value"), history)
 
 
 def _history(engine: Engine, store: Store, version: int | None, ids: pa.Array) -> dict[str, Any]:

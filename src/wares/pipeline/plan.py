@@ -13,8 +13,10 @@ from typing import Any
 
 from wares.core.arrays import MANIFEST, open_artifact
 from wares.core.config import Config
-from wares.core.files import digest, folder_atomic
+from wares.core.files import digest, folder_atomic, write_json
+from wares.core.observe import observing
 from wares.data.store import Store
+from wares.pipeline.registering import READS, reads_json
 
 Tick = Callable[[int, int], None]
 
@@ -107,7 +109,9 @@ def execute(
         if stale:
             tick(step.name, 0, 1)
             with folder_atomic(folder) as work:
-                step.run(context, work, lambda done, total, name=step.name: tick(name, done, total))
+                with observing() as reads:
+                    step.run(context, work, lambda done, total, name=step.name: tick(name, done, total))
+                write_json(work / READS, reads_json(reads, context.done, step.inputs))
         context.done[step.name] = folder
         tick(step.name, 1, 1)
         yield step.name, stale

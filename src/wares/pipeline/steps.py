@@ -44,7 +44,7 @@ def event_log(context: Context) -> EventLog | None:
     """The events of this build; None when there are none."""
     if c.EVENTS not in context.versions:
         return None
-    ids = pa.array(list(Catalogue(context.done["catalogue"]).ids), pa.string())
+    ids = pa.array(list(StringTable.load(context.done["catalogue"], c.PRODUCT_ID)), pa.string())
     return EventLog(
         context.store,
         context.versions[c.EVENTS],
@@ -58,8 +58,9 @@ def event_log(context: Context) -> EventLog | None:
 def catalog_of(context: Context) -> Catalog:
     """Text neighbours and categories for fitting and evaluating."""
     folder = context.done["text_neighbours"]
-    products = Catalogue(context.done["catalogue"])
-    text_of, category_of = np.asarray(products.text_of), np.asarray(products.category_of)
+    text_of, category_of = (
+        np.asarray(load_array(context.done["catalogue"], name)) for name in ("text_of", "category_of")
+    )
     side = recommend.TextSide(
         np.asarray(load_array(folder, "ids")), scaled(load_array(folder, "sims")), text_of
     )
@@ -112,7 +113,7 @@ def _interactions(context: Context, folder: Path, tick: Tick) -> Any:
     log = event_log(context)
     if log is not None and log.span()[1]:
         return build_interactions(log, folder)
-    n = len(Catalogue(context.done["catalogue"]))
+    n = len(StringTable.load(context.done["catalogue"], c.PRODUCT_ID))
     decays = tuple(context.config.recommend.half_lives_days)
     none, some = np.zeros(0, np.int32), np.zeros(0, np.float32)
     empty = Interactions(

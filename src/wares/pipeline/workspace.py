@@ -177,6 +177,20 @@ class Workspace:
 
         return Shares(self.state, self.door, self.clock)
 
+    @cached_property
+    def assets(self) -> Any:
+        """The registry of everything the shop holds: search, versions, tags, restore, lineage."""
+        from wares.pipeline.assets import Assets
+
+        return Assets(self)
+
+    def training_set(self, recipe: Any, *, versions: str = "latest") -> Any:
+        """Make a training set by a recipe (`wares.data.registry.training.Recipe`); see docs/registry.md.
+
+        `versions` chooses the versions of the tables: ``latest``, a tag or a day.
+        """
+        return self.assets.training_set(recipe, versions)
+
     # -- data ------------------------------------------------------------------------------------------------
 
     def ingest(
@@ -205,7 +219,9 @@ class Workspace:
                 source=FILE,
             )
         ingester = Ingester(self.root, self.config, self.store, self.state, self.clock)
-        return [ingester.ingest(source, progress) for source in sources]
+        reports = [ingester.ingest(source, progress) for source in sources]
+        self.assets.sync()
+        return reports
 
     def _source_for(self, path: str, table: str, options: dict[str, Any]) -> SourceConfig:
         here = str(Path(path).resolve()) if not path.startswith(("/", "~")) else str(Path(path).expanduser())
@@ -372,6 +388,7 @@ class Workspace:
             self.state.end_run(
                 run, "done", {"ran": report.ran, "seconds": report.seconds, "peak_rss_mb": report.peak_rss_mb}
             )
+        self.assets.sync()
         return report
 
     def _latest(self) -> dict[str, Any]:
@@ -402,6 +419,7 @@ class Workspace:
                     seal(work, bundles.KIND, content=name, name=name, **facts)
             bundles.set_live(self.root, name)
             self._forget_bundles()
+        self.assets.sync()
         return home / name
 
     def _forget_bundles(self) -> None:

@@ -1,0 +1,1 @@
+"""Tables in the registry: what the store and the contracts know, versions compared, restored and cleared away."""
