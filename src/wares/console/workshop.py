@@ -29,11 +29,6 @@ def register(workspace: Path) -> None:
             _evaluation(workspace)
             _bundle()
 
-    @ui.page("/workshop/asset/{name}")
-    def asset(name: str) -> None:
-        with frame("workshop"):
-            _asset(name)
-
     from nicegui import app
 
     @app.get("/workshop/report")
@@ -76,46 +71,6 @@ def _assets() -> None:
             rows,
             link="/workshop/asset/",
         )
-
-
-def _asset(name: str) -> None:
-    ui.html("<h1></h1>", sanitize=False).style("display:none")
-    ui.label(name).style("font-size:24px;font-weight:700").props("role=heading aria-level=1")
-    versions = shelf().state.versions(name)
-    if not versions:
-        ui.label("–")
-        return
-    with ui.element("div").classes("panel"):
-        ui.html(f"<h2>{t('history')}</h2>", sanitize=False)
-        table(
-            [
-                t("version"),
-                t("rows"),
-                t("new_rows"),
-                t("changed"),
-                t("quarantined"),
-                t("loaded"),
-                t("source"),
-            ],
-            [
-                [
-                    v["version"],
-                    f"{v['rows']:,}",
-                    f"{v['added']:,}",
-                    f"{v['changed']:,}",
-                    f"{v['quarantined']:,}",
-                    v["at"][:19],
-                    v["source"],
-                ]
-                for v in versions
-            ],
-        )
-        rules = versions[0]["quality"]["rules"]
-        if rules:
-            ui.html(f"<h2>{t('rules')}</h2>", sanitize=False)
-            table([t("rules"), t("rows")], [[rule, f"{count:,}"] for rule, count in rules.items()])
-        ui.html("<h2>Columns</h2>", sanitize=False)
-        table(["", "", ""], versions[0]["columns"])
 
 
 def _evaluation(workspace: Path) -> None:

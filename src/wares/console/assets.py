@@ -1,0 +1,292 @@
+"""The registry in the console: search, and a page for each asset."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from nicegui import run, ui
+
+from wares.console.frame import SECTIONS, frame, t, table
+from wares.console.lineage import kinds_of, near
+from wares.console.roles import current, role_picker, sample, workspace
+from wares.console.words import add_words
+from wares.core.errors import WaresError
+from wares.core.registry import Asset, Version
+
+add_words(
+    {
+        "registry": ("Assets", "资产"),
+        "registry_hint": ("Name, description, column, tag or owner", "名称、说明、列、标签或负责人"),
+        "kind": ("Kind", "类型"),
+        "all_kinds": ("All kinds", "全部类型"),
+        "what_it_is": ("What it is", "说明"),
+        "owner": ("Owner", "负责人"),
+        "tags": ("Tags", "标签"),
+        "no_assets": ("Nothing fits. Try fewer or shorter words.", "没有匹配项，请减少或缩短关键词。"),
+        "columns": ("Columns", "列"),
+        "column": ("Column", "列"),
+        "type": ("Type", "数据类型"),
+        "meaning": ("Meaning", "含义"),
+        "facts_title": ("Facts", "属性"),
+        "fact": ("Fact", "属性"),
+        "value": ("Value", "值"),
+        "sample": ("Some rows, as your role may see them", "数据样例（按当前角色）"),
+        "made_from": ("Made from", "来源"),
+        "used_by": ("Used by", "使用者"),
+        "drift": ("What changed between two versions", "版本差异"),
+        "compare": ("Compare", "比较"),
+        "older": ("Older", "旧版本"),
+        "newer": ("Newer", "新版本"),
+        "one_version": ("There is only one version yet.", "目前只有一个版本。"),
+        "added": ("added", "新增"),
+        "removed": ("removed", "删除"),
+        "cells": ("Changed cells", "变更单元格"),
+        "empty_share": ("Empty", "空值"),
+        "distinct": ("Distinct", "不同值"),
+        "state": ("State", "状态"),
+        "erased": ("erased", "已清除"),
+        "by": ("By", "操作"),
+        "no_rows_for_role": ("Your role may not read single rows of this table.", "当前角色不能读取该表的明细行。"),
+        "unknown_asset": ("There is no such asset.", "没有这个资产。"),
+        "close_names": ("Did you mean", "您是不是要找"),
+    }
+)
+
+
+def register() -> None:
+    """Put the pages onto the application."""
+    SECTIONS.append(("registry", "/workshop/assets"))
+
+    @ui.page("/workshop/assets")
+    def assets(q: str = "", kind: str = "") -> None:
+        with frame("workshop"):
+            ui.html(f"<h1>{t('registry')}</h1>", sanitize=False)
+            _search(q[:200], kind)
+
+    @ui.page("/workshop/asset/{name}")
+    def asset(name: str) -> None:
+        with frame("workshop"):
+            _asset(name)
+
+
+def _age(at: str) -> str:
+    hours = (datetime.now(UTC) - datetime.fromisoformat(at)).total_seconds() / 3600
+    return t("hours", n=int(hours)) if hours < 48 else t("days", n=int(hours / 24))
+
+
+def _search(query: str, kind: str) -> None:
+    registry = workspace().assets.registry
+    kinds = sorted({a.kind for a in registry.all()})
+    with ui.element("div").style("display:flex;gap:12px;flex-wrap:wrap;width:100%;margin:10px 0"):
+        words = ui.input(value=query, placeholder=t("registry_hint")).props("dense outlined clearable type=search").style("flex:1 1 260px")
+        chosen = ui.select({"": t("all_kinds"), **{k: k for k in kinds}}, value=kind if kind in kinds else "").props("dense outlined")
+    place = ui.element("div").classes("panel")
+
+    def show() -> None:
+        place.clear()
+        newest = registry.newest()
+        found = [a for a in registry.search((words.value or "")[:200]) if chosen.value in ("", a.kind)]
+        tags: dict[str, list[str]] = {}
+        for tag in registry.tags():
+            tags.setdefault(tag["asset"], []).append(tag["tag"])
+        with place:
+            if not found:
+                ui.label(t("no_assets"))
+                return
+            table(
+                [t("asset"), t("kind"), t("what_it_is"), t("version"), t("rows"), t("age"), t("tags")],
+                [_row(a, newest.get(a.name), tags.get(a.name, [])) for a in found],
+                link="/workshop/asset/",
+            )
+
+    words.on("update:model-value", show, throttle=0.3, leading_events=False)
+    chosen.on_value_change(show)
+    show()
+
+
+def _row(asset: Asset, version: Version | None, tags: list[str]) -> list[Any]:
+    if version is None:
+        return [asset.name, asset.kind, asset.description, "–", "–", "–", ", ".join(sorted(set(tags)))]
+    rows = "–" if version.rows is None else f"{version.rows:,}"
+    return [asset.name, asset.kind, asset.description, version.version, rows, _age(version.at), ", ".join(sorted(set(tags)))]
+
+
+def _asset(name: str) -> None:
+    shop = workspace()
+    registry = shop.assets.registry
+    try:
+        asset = registry.get(name)
+    except WaresError as error:
+        ui.label(t("unknown_asset"))
+        close = [n for n in str(error.fields.get("near", "")).split(", ") if n]
+        if close:
+            with ui.row():
+                ui.label(t("close_names"))
+                for other in close:
+                    ui.link(other, f"/workshop/asset/{other}")
+        return
+    versions = registry.versions(name)
+    with ui.element("div").style("display:flex;gap:8px 20px;flex-wrap:wrap;align-items:flex-end;justify-content:space-between;width:100%"):
+        with ui.element("div"):
+            ui.label(name).style("font-size:24px;font-weight:700;overflow-wrap:anywhere").props("role=heading aria-level=1")
+            said = [asset.kind, f"{t('owner')}: {asset.owner}" if asset.owner else ""]
+            ui.label(" · ".join(part for part in said if part)).classes("note")
+        role_picker()
+    ui.label(asset.description)
+    _tags(name)
+    _lineage(name)
+    if shop.store.exists(name):
+        _sample(name)
+    _columns(asset)
+    if asset.facts:
+        ui.html(f"<h2>{t('facts_title')}</h2>", sanitize=False)
+        with ui.element("div").classes("panel"):
+            table([t("fact"), t("value")], [[k, _short(v)] for k, v in asset.facts.items()])
+    _quality(name)
+    _versions(name, versions)
+    if shop.store.exists(name):
+        _drift(name, versions)
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{k}: {v:.4f}" if isinstance(v, float) else f"{k}: {v}" for k, v in value.items())[:400]
+    return str(value)[:400]
+
+
+def _tags(name: str) -> None:
+    marks = workspace().assets.registry.tags(name)
+    if not marks:
+        return
+    with ui.element("div").style("display:flex;gap:6px;flex-wrap:wrap;margin:6px 0"):
+        for mark in marks:
+            where = f" · {mark['column']}" if mark["column"] else f" · v{mark['version']}" if mark["version"] is not None else ""
+            ui.badge(mark["tag"] + where).props("color=teal-8")
+
+
+def _lineage(name: str) -> None:
+    from wares.console.drawing import draw
+
+    graph, pairs = near(name)
+    ui.html(f"<h2>{t('lineage')}</h2>", sanitize=False)
+    with ui.element("div").classes("panel"):
+        if not pairs:
+            ui.label("–")
+            return
+        kinds = kinds_of({n for pair in pairs for n in pair} | {name})
+        ui.html(draw(kinds, pairs, name), sanitize=False)
+        consumers = [n for n in graph.down(name).assets if n != name]
+        ui.label(f"{t('used_by')}: {', '.join(consumers) or '–'}").classes("note").style("overflow-wrap:anywhere")
+        ui.link(t("lineage_whole"), f"/workshop/lineage?what={name}").style("color:#0b6b49;font-weight:600")
+
+
+def _sample(name: str) -> None:
+    ui.html(f"<h2>{t('sample')}</h2>", sanitize=False)
+    who, role = current()
+    with ui.element("div").classes("panel"):
+        try:
+            rows = sample(workspace(), name, role, who, limit=8)
+        except WaresError as error:
+            ui.label(t("no_rows_for_role"))
+            ui.label(error.message).classes("note")
+            return
+        if not rows:
+            ui.label("–")
+            return
+        names = list(rows[0])
+        table(names, [["" if row[n] is None else str(row[n])[:60] for n in names] for row in rows])
+
+
+def _columns(asset: Asset) -> None:
+    if not asset.columns:
+        return
+    marks: dict[str, list[str]] = {}
+    for mark in workspace().assets.registry.tags(asset.name):
+        if mark["column"]:
+            marks.setdefault(mark["column"], []).append(mark["tag"])
+    ui.html(f"<h2>{t('columns')}</h2>", sanitize=False)
+    with ui.element("div").classes("panel"):
+        table(
+            [t("column"), t("type"), t("meaning"), t("tags")],
+            [[c["name"], c["type"], c["description"], ", ".join(marks.get(c["name"], []))] for c in asset.columns],
+        )
+
+
+def _quality(name: str) -> None:
+    recorded = workspace().state.versions(name)
+    if not recorded:
+        return
+    ui.html(f"<h2>{t('rules')}</h2>", sanitize=False)
+    with ui.element("div").classes("panel"):
+        rules = recorded[0]["quality"].get("rules") or {}
+        if rules:
+            table([t("rules"), t("rows")], [[rule, f"{count:,}"] for rule, count in rules.items()])
+        else:
+            ui.label("–")
+
+
+def _versions(name: str, versions: list[Version]) -> None:
+    marks = {m["version"]: m["tag"] for m in workspace().assets.registry.tags(name) if m["version"] is not None}
+    ui.html(f"<h2>{t('history')}</h2>", sanitize=False)
+
+    def number(value: Any) -> str:
+        return "–" if value is None else f"{value:,}"
+
+    with ui.element("div").classes("panel"):
+        table(
+            [t("version"), t("loaded"), t("by"), t("rows"), t("new_rows"), t("changed"), t("source"), t("tags"), t("state")],
+            [
+                [
+                    v.version, v.at[:19].replace("T", " "), v.action, number(v.rows), number(v.facts.get("added")), number(v.facts.get("changed")),
+                    str(v.facts.get("source", v.hash)), marks.get(v.version, ""), t("erased") if v.erased else "",
+                ]
+                for v in versions[:50]
+            ],
+        )  # fmt: skip
+
+
+def _drift(name: str, versions: list[Version]) -> None:
+    ui.html(f"<h2>{t('drift')}</h2>", sanitize=False)
+    there = [v.version for v in versions if not v.erased]
+    with ui.element("div").classes("panel"):
+        if len(there) < 2:
+            ui.label(t("one_version"))
+            return
+        with ui.element("div").style("display:flex;gap:12px;flex-wrap:wrap;align-items:center"):
+            older = ui.select(there, value=there[1], label=t("older")).props("dense outlined").classes("w-28")
+            newer = ui.select(there, value=there[0], label=t("newer")).props("dense outlined").classes("w-28")
+            button = ui.button(t("compare")).props("no-caps unelevated color=teal-9")
+        place = ui.element("div").style("width:100%")
+
+        async def compare() -> None:
+            button.disable()
+            try:
+                found = await run.io_bound(workspace().assets.diff, name, older.value, newer.value)
+            except WaresError as error:
+                place.clear()
+                with place:
+                    ui.label(str(error))
+                return
+            finally:
+                button.enable()
+            place.clear()
+            with place:
+                _difference(found)
+
+        button.on_click(compare)
+
+
+def _difference(found: Any) -> None:
+    if found.added is not None:
+        ui.label(f"{found.added:,} {t('added')} · {found.removed:,} {t('removed')} · {found.changed:,} {t('changed')}").style("margin:10px 0")
+    table(
+        [t("column"), t("cells"), "PSI", "KS", t("empty_share"), t("distinct")],
+        [
+            [
+                s.column, f"{found.changed_cells.get(s.column, 0):,}", "–" if s.psi is None else f"{s.psi:.3f}", "–" if s.ks is None else f"{s.ks:.3f}",
+                f"{s.nulls[0]:.1%} → {s.nulls[1]:.1%}", f"{s.distinct[0]:,} → {s.distinct[1]:,}",
+            ]
+            for s in found.shifts
+        ],
+    )  # fmt: skip
