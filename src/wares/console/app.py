@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from nicegui import app as pages
 from nicegui import ui
 
-from wares.console import access, cleaning, labels, quality, quarantine, storefront, workshop
+from wares.console import access, assets, cleaning, labels, lineage, quality, quarantine, storefront, workshop
 from wares.console.assets_api import mount_assets
 from wares.console.roles import set_up
 from wares.core.config import FILE, load_config
@@ -30,6 +30,8 @@ def mount(app: FastAPI, workspace: Path) -> None:
     mount_assets(app, shop, app.state.gate)
     storefront.register()
     workshop.register(workspace)
+    assets.register()
+    lineage.register()
     labels.register(workspace)
     quality.register(workspace)
     quarantine.register(workspace)

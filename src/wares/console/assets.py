@@ -47,7 +47,10 @@ add_words(
         "state": ("State", "状态"),
         "erased": ("erased", "已清除"),
         "by": ("By", "操作"),
-        "no_rows_for_role": ("Your role may not read single rows of this table.", "当前角色不能读取该表的明细行。"),
+        "no_rows_for_role": (
+            "Your role may not read single rows of this table.",
+            "当前角色不能读取该表的明细行。",
+        ),
         "unknown_asset": ("There is no such asset.", "没有这个资产。"),
         "close_names": ("Did you mean", "您是不是要找"),
     }
@@ -79,8 +82,14 @@ def _search(query: str, kind: str) -> None:
     registry = workspace().assets.registry
     kinds = sorted({a.kind for a in registry.all()})
     with ui.element("div").style("display:flex;gap:12px;flex-wrap:wrap;width:100%;margin:10px 0"):
-        words = ui.input(value=query, placeholder=t("registry_hint")).props("dense outlined clearable type=search").style("flex:1 1 260px")
-        chosen = ui.select({"": t("all_kinds"), **{k: k for k in kinds}}, value=kind if kind in kinds else "").props("dense outlined")
+        words = (
+            ui.input(value=query, placeholder=t("registry_hint"))
+            .props("dense outlined clearable type=search")
+            .style("flex:1 1 260px")
+        )
+        chosen = ui.select(
+            {"": t("all_kinds"), **{k: k for k in kinds}}, value=kind if kind in kinds else ""
+        ).props("dense outlined")
     place = ui.element("div").classes("panel")
 
     def show() -> None:
@@ -109,7 +118,15 @@ def _row(asset: Asset, version: Version | None, tags: list[str]) -> list[Any]:
     if version is None:
         return [asset.name, asset.kind, asset.description, "–", "–", "–", ", ".join(sorted(set(tags)))]
     rows = "–" if version.rows is None else f"{version.rows:,}"
-    return [asset.name, asset.kind, asset.description, version.version, rows, _age(version.at), ", ".join(sorted(set(tags)))]
+    return [
+        asset.name,
+        asset.kind,
+        asset.description,
+        version.version,
+        rows,
+        _age(version.at),
+        ", ".join(sorted(set(tags))),
+    ]
 
 
 def _asset(name: str) -> None:
@@ -127,9 +144,13 @@ def _asset(name: str) -> None:
                     ui.link(other, f"/workshop/asset/{other}")
         return
     versions = registry.versions(name)
-    with ui.element("div").style("display:flex;gap:8px 20px;flex-wrap:wrap;align-items:flex-end;justify-content:space-between;width:100%"):
+    with ui.element("div").style(
+        "display:flex;gap:8px 20px;flex-wrap:wrap;align-items:flex-end;justify-content:space-between;width:100%"
+    ):
         with ui.element("div"):
-            ui.label(name).style("font-size:24px;font-weight:700;overflow-wrap:anywhere").props("role=heading aria-level=1")
+            ui.label(name).style("font-size:24px;font-weight:700;overflow-wrap:anywhere").props(
+                "role=heading aria-level=1"
+            )
             said = [asset.kind, f"{t('owner')}: {asset.owner}" if asset.owner else ""]
             ui.label(" · ".join(part for part in said if part)).classes("note")
         role_picker()
@@ -151,7 +172,9 @@ def _asset(name: str) -> None:
 
 def _short(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{k}: {v:.4f}" if isinstance(v, float) else f"{k}: {v}" for k, v in value.items())[:400]
+        return ", ".join(f"{k}: {v:.4f}" if isinstance(v, float) else f"{k}: {v}" for k, v in value.items())[
+            :400
+        ]
     return str(value)[:400]
 
 
@@ -161,7 +184,13 @@ def _tags(name: str) -> None:
         return
     with ui.element("div").style("display:flex;gap:6px;flex-wrap:wrap;margin:6px 0"):
         for mark in marks:
-            where = f" · {mark['column']}" if mark["column"] else f" · v{mark['version']}" if mark["version"] is not None else ""
+            where = (
+                f" · {mark['column']}"
+                if mark["column"]
+                else f" · v{mark['version']}"
+                if mark["version"] is not None
+                else ""
+            )
             ui.badge(mark["tag"] + where).props("color=teal-8")
 
 
@@ -177,7 +206,9 @@ def _lineage(name: str) -> None:
         kinds = kinds_of({n for pair in pairs for n in pair} | {name})
         ui.html(draw(kinds, pairs, name), sanitize=False)
         consumers = [n for n in graph.down(name).assets if n != name]
-        ui.label(f"{t('used_by')}: {', '.join(consumers) or '–'}").classes("note").style("overflow-wrap:anywhere")
+        ui.label(f"{t('used_by')}: {', '.join(consumers) or '–'}").classes("note").style(
+            "overflow-wrap:anywhere"
+        )
         ui.link(t("lineage_whole"), f"/workshop/lineage?what={name}").style("color:#0b6b49;font-weight:600")
 
 
@@ -209,7 +240,10 @@ def _columns(asset: Asset) -> None:
     with ui.element("div").classes("panel"):
         table(
             [t("column"), t("type"), t("meaning"), t("tags")],
-            [[c["name"], c["type"], c["description"], ", ".join(marks.get(c["name"], []))] for c in asset.columns],
+            [
+                [c["name"], c["type"], c["description"], ", ".join(marks.get(c["name"], []))]
+                for c in asset.columns
+            ],
         )
 
 
@@ -227,7 +261,9 @@ def _quality(name: str) -> None:
 
 
 def _versions(name: str, versions: list[Version]) -> None:
-    marks = {m["version"]: m["tag"] for m in workspace().assets.registry.tags(name) if m["version"] is not None}
+    marks = {
+        m["version"]: m["tag"] for m in workspace().assets.registry.tags(name) if m["version"] is not None
+    }
     ui.html(f"<h2>{t('history')}</h2>", sanitize=False)
 
     def number(value: Any) -> str:
@@ -279,7 +315,9 @@ def _drift(name: str, versions: list[Version]) -> None:
 
 def _difference(found: Any) -> None:
     if found.added is not None:
-        ui.label(f"{found.added:,} {t('added')} · {found.removed:,} {t('removed')} · {found.changed:,} {t('changed')}").style("margin:10px 0")
+        ui.label(
+            f"{found.added:,} {t('added')} · {found.removed:,} {t('removed')} · {found.changed:,} {t('changed')}"
+        ).style("margin:10px 0")
     table(
         [t("column"), t("cells"), "PSI", "KS", t("empty_share"), t("distinct")],
         [

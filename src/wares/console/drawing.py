@@ -25,7 +25,9 @@ def layers(names: Iterable[str], edges: Iterable[tuple[str, str]]) -> list[list[
     def deep(name: str, path: tuple[str, ...] = ()) -> int:
         if name not in depth:
             # A circle can only come from self-made recipes; it is cut where it closes.
-            before = [deep(other, (*path, name)) for other in sorted(into[name]) if other not in (*path, name)]
+            before = [
+                deep(other, (*path, name)) for other in sorted(into[name]) if other not in (*path, name)
+            ]
             depth[name] = 1 + max(before, default=-1)
         return depth[name]
 
@@ -44,7 +46,12 @@ def layers(names: Iterable[str], edges: Iterable[tuple[str, str]]) -> list[list[
     return ordered
 
 
-def draw(kinds: Mapping[str, str], edges: Iterable[tuple[str, str]], chosen: str = "", notes: Mapping[str, str] | None = None) -> str:
+def draw(
+    kinds: Mapping[str, str],
+    edges: Iterable[tuple[str, str]],
+    chosen: str = "",
+    notes: Mapping[str, str] | None = None,
+) -> str:
     """The SVG. `kinds` is asset → kind; `notes` a second line by asset; `chosen` stands out."""
     pairs = sorted({(a, b) for a, b in edges if a in kinds and b in kinds and a != b})
     columns = layers(kinds, pairs)

@@ -15,7 +15,10 @@ add_words(
     {
         "lineage": ("Lineage", "血缘"),
         "lineage_whole": ("Ask the lineage", "查看完整血缘"),
-        "lineage_hint": ("An asset, a column as products.brand, or bundle", "资产、列（如 products.brand）或 bundle"),
+        "lineage_hint": (
+            "An asset, a column as products.brand, or bundle",
+            "资产、列（如 products.brand）或 bundle",
+        ),
         "which_fed": ("Which columns fed this?", "由哪些列生成？"),
         "what_breaks": ("What breaks if this changes?", "更改会影响什么？"),
         "only_values": ("Only what puts values in, not what chooses rows", "仅显示取值来源，不含筛选与连接"),
@@ -51,12 +54,22 @@ def near(name: str) -> tuple[Graph, list[tuple[str, str]]]:
 
 def _ask(what: str, direction: str, values: bool) -> None:
     def go() -> None:
-        ui.navigate.to(f"/workshop/lineage?what={field.value or ''}&direction={way.value}&values={1 if only.value else 0}")
+        ui.navigate.to(
+            f"/workshop/lineage?what={field.value or ''}&direction={way.value}&values={1 if only.value else 0}"
+        )
 
-    with ui.element("div").style("display:flex;gap:10px 16px;flex-wrap:wrap;align-items:center;width:100%;margin:10px 0"):
-        field = ui.input(value=what, placeholder=t("lineage_hint")).props("dense outlined clearable type=search").style("flex:1 1 260px")
+    with ui.element("div").style(
+        "display:flex;gap:10px 16px;flex-wrap:wrap;align-items:center;width:100%;margin:10px 0"
+    ):
+        field = (
+            ui.input(value=what, placeholder=t("lineage_hint"))
+            .props("dense outlined clearable type=search")
+            .style("flex:1 1 260px")
+        )
         field.on("keydown.enter", go)
-        way = ui.toggle({"up": t("which_fed"), "down": t("what_breaks")}, value=direction, on_change=go).props("no-caps dense unelevated toggle-color=teal-9")
+        way = ui.toggle(
+            {"up": t("which_fed"), "down": t("what_breaks")}, value=direction, on_change=go
+        ).props("no-caps dense unelevated toggle-color=teal-9")
         only = ui.checkbox(t("only_values"), value=values, on_change=go).props("dense")
     assets = workspace().assets
     graph = Graph(assets.registry)
@@ -76,14 +89,18 @@ def _ask(what: str, direction: str, values: bool) -> None:
     found = answer.assets
     pairs = [(e.from_asset, e.to_asset) for e in answer.edges]
     notes = {
-        name: t("all_columns") if columns == ["*"] else ", ".join(c for c in columns if c != "*") for name, columns in found.items()
+        name: t("all_columns") if columns == ["*"] else ", ".join(c for c in columns if c != "*")
+        for name, columns in found.items()
     }
     with ui.element("div").classes("panel"):
         ui.html(draw(kinds_of({start, *found}), pairs, start, notes), sanitize=False)
     with ui.element("div").classes("panel").style("margin-top:12px"):
         table(
             [t("asset"), t("columns")],
-            [[name, ", ".join(t("all_columns") if c == "*" else c for c in columns)] for name, columns in found.items()],
+            [
+                [name, ", ".join(t("all_columns") if c == "*" else c for c in columns)]
+                for name, columns in found.items()
+            ],
         )
     if direction == "down":
         ui.html(f"<h2>{t('notices')}</h2>", sanitize=False)

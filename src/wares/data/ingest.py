@@ -276,7 +276,9 @@ class Ingester:
             name = "source:online"
         else:
             inside = place.is_relative_to(self.root)
-            name = f"source:{place.relative_to(self.root) if inside else (source.path and place.name) or 'sql'}"
+            name = (
+                f"source:{place.relative_to(self.root) if inside else (source.path and place.name) or 'sql'}"
+            )
         names = [column.name for column in contract.columns]
         templates = {
             ours: template_fields(theirs) or [] for ours, theirs in report.mapping.items() if "{" in theirs
