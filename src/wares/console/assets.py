@@ -16,55 +16,55 @@ from wares.core.registry import Asset, Version
 
 add_words(
     {
-        "registry": ("Assets", "资产"),
-        "registry_hint": ("Name, description, column, tag or owner", "名称、说明、列、标签或负责人"),
-        "kind": ("Kind", "类型"),
-        "all_kinds": ("All kinds", "全部类型"),
-        "what_it_is": ("What it is", "说明"),
-        "owner": ("Owner", "负责人"),
-        "tags": ("Tags", "标签"),
-        "no_assets": ("Nothing fits. Try fewer or shorter words.", "没有匹配项，请减少或缩短关键词。"),
-        "columns": ("Columns", "列"),
-        "column": ("Column", "列"),
-        "type": ("Type", "数据类型"),
-        "meaning": ("Meaning", "含义"),
-        "facts_title": ("Facts", "属性"),
-        "fact": ("Fact", "属性"),
-        "value": ("Value", "值"),
-        "sample": ("Some rows, as your role may see them", "数据样例（按当前角色）"),
-        "made_from": ("Made from", "来源"),
-        "used_by": ("Used by", "使用者"),
-        "drift": ("What changed between two versions", "版本差异"),
-        "compare": ("Compare", "比较"),
-        "older": ("Older", "旧版本"),
-        "newer": ("Newer", "新版本"),
-        "one_version": ("There is only one version yet.", "目前只有一个版本。"),
-        "added": ("added", "新增"),
-        "removed": ("removed", "删除"),
-        "cells": ("Changed cells", "变更单元格"),
-        "empty_share": ("Empty", "空值"),
-        "distinct": ("Distinct", "不同值"),
-        "state": ("State", "状态"),
-        "erased": ("erased", "已清除"),
-        "by": ("By", "操作"),
-        "no_rows_for_role": (
+        "asset_registry": ("Assets", "资产"),
+        "asset_registry_hint": ("Name, description, column, tag or owner", "名称、说明、列、标签或负责人"),
+        "asset_kind": ("Kind", "类型"),
+        "asset_all_kinds": ("All kinds", "全部类型"),
+        "asset_what_it_is": ("What it is", "说明"),
+        "asset_owner": ("Owner", "负责人"),
+        "asset_tags": ("Tags", "标签"),
+        "asset_no_assets": ("Nothing fits. Try fewer or shorter words.", "没有匹配项，请减少或缩短关键词。"),
+        "asset_columns": ("Columns", "列"),
+        "asset_column": ("Column", "列"),
+        "asset_type": ("Type", "数据类型"),
+        "asset_meaning": ("Meaning", "含义"),
+        "asset_facts_title": ("Facts", "属性"),
+        "asset_fact": ("Fact", "属性"),
+        "asset_value": ("Value", "值"),
+        "asset_sample": ("Some rows, as your role may see them", "数据样例（按当前角色）"),
+        "asset_made_from": ("Made from", "来源"),
+        "asset_used_by": ("Used by", "使用者"),
+        "asset_drift": ("What changed between two versions", "版本差异"),
+        "asset_compare": ("Compare", "比较"),
+        "asset_older": ("Older", "旧版本"),
+        "asset_newer": ("Newer", "新版本"),
+        "asset_one_version": ("There is only one version yet.", "目前只有一个版本。"),
+        "asset_added": ("added", "新增"),
+        "asset_removed": ("removed", "删除"),
+        "asset_cells": ("Changed cells", "变更单元格"),
+        "asset_empty_share": ("Empty", "空值"),
+        "asset_distinct": ("Distinct", "不同值"),
+        "asset_state": ("State", "状态"),
+        "asset_erased": ("erased", "已清除"),
+        "asset_by": ("By", "操作"),
+        "asset_no_rows_for_role": (
             "Your role may not read single rows of this table.",
             "当前角色不能读取该表的明细行。",
         ),
-        "unknown_asset": ("There is no such asset.", "没有这个资产。"),
-        "close_names": ("Did you mean", "您是不是要找"),
+        "asset_unknown_asset": ("There is no such asset.", "没有这个资产。"),
+        "asset_close_names": ("Did you mean", "您是不是要找"),
     }
 )
 
 
 def register() -> None:
     """Put the pages onto the application."""
-    SECTIONS.append(("registry", "/workshop/assets"))
+    SECTIONS.append(("asset_registry", "/workshop/assets"))
 
     @ui.page("/workshop/assets")
     def assets(q: str = "", kind: str = "") -> None:
         with frame("workshop"):
-            ui.html(f"<h1>{t('registry')}</h1>", sanitize=False)
+            ui.html(f"<h1>{t('asset_registry')}</h1>", sanitize=False)
             _search(q[:200], kind)
 
     @ui.page("/workshop/asset/{name}")
@@ -83,12 +83,12 @@ def _search(query: str, kind: str) -> None:
     kinds = sorted({a.kind for a in registry.all()})
     with ui.element("div").style("display:flex;gap:12px;flex-wrap:wrap;width:100%;margin:10px 0"):
         words = (
-            ui.input(value=query, placeholder=t("registry_hint"))
+            ui.input(value=query, placeholder=t("asset_registry_hint"))
             .props("dense outlined clearable type=search")
             .style("flex:1 1 260px")
         )
         chosen = ui.select(
-            {"": t("all_kinds"), **{k: k for k in kinds}}, value=kind if kind in kinds else ""
+            {"": t("asset_all_kinds"), **{k: k for k in kinds}}, value=kind if kind in kinds else ""
         ).props("dense outlined")
     place = ui.element("div").classes("panel")
 
@@ -101,10 +101,10 @@ def _search(query: str, kind: str) -> None:
             tags.setdefault(tag["asset"], []).append(tag["tag"])
         with place:
             if not found:
-                ui.label(t("no_assets"))
+                ui.label(t("asset_no_assets"))
                 return
             table(
-                [t("asset"), t("kind"), t("what_it_is"), t("version"), t("rows"), t("age"), t("tags")],
+                [t("asset"), t("asset_kind"), t("asset_what_it_is"), t("version"), t("rows"), t("age"), t("asset_tags")],
                 [_row(a, newest.get(a.name), tags.get(a.name, [])) for a in found],
                 link="/workshop/asset/",
             )
@@ -135,11 +135,11 @@ def _asset(name: str) -> None:
     try:
         asset = registry.get(name)
     except WaresError as error:
-        ui.label(t("unknown_asset"))
+        ui.label(t("asset_unknown_asset"))
         close = [n for n in str(error.fields.get("near", "")).split(", ") if n]
         if close:
             with ui.row():
-                ui.label(t("close_names"))
+                ui.label(t("asset_close_names"))
                 for other in close:
                     ui.link(other, f"/workshop/asset/{other}")
         return
@@ -151,7 +151,7 @@ def _asset(name: str) -> None:
             ui.label(name).style("font-size:24px;font-weight:700;overflow-wrap:anywhere").props(
                 "role=heading aria-level=1"
             )
-            said = [asset.kind, f"{t('owner')}: {asset.owner}" if asset.owner else ""]
+            said = [asset.kind, f"{t('asset_owner')}: {asset.owner}" if asset.owner else ""]
             ui.label(" · ".join(part for part in said if part)).classes("note")
         role_picker()
     ui.label(asset.description)
@@ -161,9 +161,9 @@ def _asset(name: str) -> None:
         _sample(name)
     _columns(asset)
     if asset.facts:
-        ui.html(f"<h2>{t('facts_title')}</h2>", sanitize=False)
+        ui.html(f"<h2>{t('asset_facts_title')}</h2>", sanitize=False)
         with ui.element("div").classes("panel"):
-            table([t("fact"), t("value")], [[k, _short(v)] for k, v in asset.facts.items()])
+            table([t("asset_fact"), t("asset_value")], [[k, _short(v)] for k, v in asset.facts.items()])
     _quality(name)
     _versions(name, versions)
     if shop.store.exists(name):
@@ -206,20 +206,20 @@ def _lineage(name: str) -> None:
         kinds = kinds_of({n for pair in pairs for n in pair} | {name})
         ui.html(draw(kinds, pairs, name), sanitize=False)
         consumers = [n for n in graph.down(name).assets if n != name]
-        ui.label(f"{t('used_by')}: {', '.join(consumers) or '–'}").classes("note").style(
+        ui.label(f"{t('asset_used_by')}: {', '.join(consumers) or '–'}").classes("note").style(
             "overflow-wrap:anywhere"
         )
         ui.link(t("lineage_whole"), f"/workshop/lineage?what={name}").style("color:#0b6b49;font-weight:600")
 
 
 def _sample(name: str) -> None:
-    ui.html(f"<h2>{t('sample')}</h2>", sanitize=False)
+    ui.html(f"<h2>{t('asset_sample')}</h2>", sanitize=False)
     who, role = current()
     with ui.element("div").classes("panel"):
         try:
             rows = sample(workspace(), name, role, who, limit=8)
         except WaresError as error:
-            ui.label(t("no_rows_for_role"))
+            ui.label(t("asset_no_rows_for_role"))
             ui.label(error.message).classes("note")
             return
         if not rows:
@@ -236,10 +236,10 @@ def _columns(asset: Asset) -> None:
     for mark in workspace().assets.registry.tags(asset.name):
         if mark["column"]:
             marks.setdefault(mark["column"], []).append(mark["tag"])
-    ui.html(f"<h2>{t('columns')}</h2>", sanitize=False)
+    ui.html(f"<h2>{t('asset_columns')}</h2>", sanitize=False)
     with ui.element("div").classes("panel"):
         table(
-            [t("column"), t("type"), t("meaning"), t("tags")],
+            [t("asset_column"), t("asset_type"), t("asset_meaning"), t("asset_tags")],
             [
                 [c["name"], c["type"], c["description"], ", ".join(marks.get(c["name"], []))]
                 for c in asset.columns
@@ -271,11 +271,11 @@ def _versions(name: str, versions: list[Version]) -> None:
 
     with ui.element("div").classes("panel"):
         table(
-            [t("version"), t("loaded"), t("by"), t("rows"), t("new_rows"), t("changed"), t("source"), t("tags"), t("state")],
+            [t("version"), t("loaded"), t("asset_by"), t("rows"), t("new_rows"), t("changed"), t("source"), t("asset_tags"), t("asset_state")],
             [
                 [
-                    v.version, v.at[:19].replace("T", " "), v.action, number(v.rows), number(v.facts.get("added")), number(v.facts.get("changed")),
-                    str(v.facts.get("source", v.hash)), marks.get(v.version, ""), t("erased") if v.erased else "",
+                    v.version, v.at[:19].replace("T", " "), v.action, number(v.rows), number(v.facts.get("asset_added")), number(v.facts.get("changed")),
+                    str(v.facts.get("source", v.hash)), marks.get(v.version, ""), t("asset_erased") if v.erased else "",
                 ]
                 for v in versions[:50]
             ],
@@ -283,16 +283,16 @@ def _versions(name: str, versions: list[Version]) -> None:
 
 
 def _drift(name: str, versions: list[Version]) -> None:
-    ui.html(f"<h2>{t('drift')}</h2>", sanitize=False)
+    ui.html(f"<h2>{t('asset_drift')}</h2>", sanitize=False)
     there = [v.version for v in versions if not v.erased]
     with ui.element("div").classes("panel"):
         if len(there) < 2:
-            ui.label(t("one_version"))
+            ui.label(t("asset_one_version"))
             return
         with ui.element("div").style("display:flex;gap:12px;flex-wrap:wrap;align-items:center"):
-            older = ui.select(there, value=there[1], label=t("older")).props("dense outlined").classes("w-28")
-            newer = ui.select(there, value=there[0], label=t("newer")).props("dense outlined").classes("w-28")
-            button = ui.button(t("compare")).props("no-caps unelevated color=teal-9")
+            older = ui.select(there, value=there[1], label=t("asset_older")).props("dense outlined").classes("w-28")
+            newer = ui.select(there, value=there[0], label=t("asset_newer")).props("dense outlined").classes("w-28")
+            button = ui.button(t("asset_compare")).props("no-caps unelevated color=teal-9")
         place = ui.element("div").style("width:100%")
 
         async def compare() -> None:
@@ -316,10 +316,10 @@ def _drift(name: str, versions: list[Version]) -> None:
 def _difference(found: Any) -> None:
     if found.added is not None:
         ui.label(
-            f"{found.added:,} {t('added')} · {found.removed:,} {t('removed')} · {found.changed:,} {t('changed')}"
+            f"{found.added:,} {t('asset_added')} · {found.removed:,} {t('asset_removed')} · {found.changed:,} {t('changed')}"
         ).style("margin:10px 0")
     table(
-        [t("column"), t("cells"), "PSI", "KS", t("empty_share"), t("distinct")],
+        [t("asset_column"), t("asset_cells"), "PSI", "KS", t("asset_empty_share"), t("asset_distinct")],
         [
             [
                 s.column, f"{found.changed_cells.get(s.column, 0):,}", "–" if s.psi is None else f"{s.psi:.3f}", "–" if s.ks is None else f"{s.ks:.3f}",
