@@ -104,7 +104,15 @@ def _search(query: str, kind: str) -> None:
                 ui.label(t("asset_no_assets"))
                 return
             table(
-                [t("asset"), t("asset_kind"), t("asset_what_it_is"), t("version"), t("rows"), t("age"), t("asset_tags")],
+                [
+                    t("asset"),
+                    t("asset_kind"),
+                    t("asset_what_it_is"),
+                    t("version"),
+                    t("rows"),
+                    t("age"),
+                    t("asset_tags"),
+                ],
                 [_row(a, newest.get(a.name), tags.get(a.name, [])) for a in found],
                 link="/workshop/asset/",
             )
@@ -290,8 +298,16 @@ def _drift(name: str, versions: list[Version]) -> None:
             ui.label(t("asset_one_version"))
             return
         with ui.element("div").style("display:flex;gap:12px;flex-wrap:wrap;align-items:center"):
-            older = ui.select(there, value=there[1], label=t("asset_older")).props("dense outlined").classes("w-28")
-            newer = ui.select(there, value=there[0], label=t("asset_newer")).props("dense outlined").classes("w-28")
+            older = (
+                ui.select(there, value=there[1], label=t("asset_older"))
+                .props("dense outlined")
+                .classes("w-28")
+            )
+            newer = (
+                ui.select(there, value=there[0], label=t("asset_newer"))
+                .props("dense outlined")
+                .classes("w-28")
+            )
             button = ui.button(t("asset_compare")).props("no-caps unelevated color=teal-9")
         place = ui.element("div").style("width:100%")
 
