@@ -161,7 +161,9 @@ class Ingester:
                     entries = [
                         quarantine_row(source.table, chunk.source, f, self.clock.now()) for f in faults
                     ]
-                    bad_out.write_table(pa.Table.from_pylist(entries, QUARANTINE_SCHEMA))
+                    # Before it touches the disk: scratch files outlive a killed process.
+                    staged = pa.Table.from_pylist(entries, QUARANTINE_SCHEMA)
+                    bad_out.write_table(self._gate.safe_quarantine(staged, mapping))
                 progress(report.read)
         return good, bad
 

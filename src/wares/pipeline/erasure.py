@@ -157,8 +157,9 @@ def retention_of(shop: Workspace) -> dict[str, float]:
 def _oldest_is_before(shop: Workspace, table: str, moment: datetime) -> bool:
     if not shop.store.exists(table):
         return False
+    sieve = AgeSieve(c.AT, moment)
     for path in history.data_files(shop.store.path(table)):
-        if history.look_through(path, AgeSieve(c.AT, moment)):
+        if any(sieve.batch(batch)[1] for batch in history.batches_of(path, [c.AT])):
             return True
     return False
 
@@ -281,25 +282,33 @@ class _Run:
         history.sweep_side(store)
         for asset in store.names():
             with store.lock(asset), store.steady(asset, alone=True):
-                outcome = history.rewrite(store, asset, self._sieve(asset), self.checkpoint)
-            if outcome.count or outcome.digest_before != outcome.digest_after:
-                self.book.put(
-                    {
-                        "where": f"table {asset}", "rows": outcome.count.rows, "cells": outcome.count.cells, "files": len(outcome.files),
-                        "log_entries": outcome.versions, "before": outcome.digest_before, "after": outcome.digest_after,
-                    }
-                )  # fmt: skip
-                self._register(outcome)
-                self._save()
+                history.rewrite(store, asset, self._sieve(asset), self._promise, self.checkpoint)
 
-    def _register(self, outcome: history.Outcome) -> None:
-        with self.shop.state.engine.begin() as connection:
-            for version, rows in outcome.rows_by_version.items():
-                here = (asset_versions.c.asset == outcome.asset) & (asset_versions.c.version == version)
-                connection.execute(asset_versions.update().where(here).values(rows=rows))
+    def _promise(self, outcome: history.Outcome) -> None:
+        self.book.put(
+            {
+                "where": f"table {outcome.asset}", "rows": outcome.count.rows, "cells": outcome.count.cells, "files": len(outcome.files),
+                "log_entries": outcome.versions, "before": outcome.digest_before, "after": outcome.digest_after,
+            }
+        )  # fmt: skip
+        self._save()
+
+    def _register(self) -> None:
+        """Tell the registry how many rows each version has now."""
+        store = self.shop.store
+        for asset in self._rewritten():
+            for version in range(store.version(asset) + 1):
+                try:
+                    rows = store.rows(asset, version)
+                except DataError:
+                    continue
+                here = (asset_versions.c.asset == asset) & (asset_versions.c.version == version)
+                with self.shop.state.engine.begin() as connection:
+                    connection.execute(asset_versions.update().where(here).values(rows=rows))
 
     def _records(self) -> None:
         state = self.shop.state
+        self._register()
         if self.book.kind == "retention":
             before = self.book.options["before"].get(c.EVENTS)
             if before:
@@ -307,11 +316,14 @@ class _Run:
                     gone = connection.execute(online_events.delete().where(online_events.c.at < before))
                 self._found("state online_events", Count(int(gone.rowcount)))
             return
-        for table, count in records.clean_state(state.engine, self.subject).items():
-            self._found(f"state {table}", count)
-            self.checkpoint(f"state {table}")
+        records.clean_state(state.engine, self.subject, self._promise_records)
+        self.checkpoint("state cleaned")
         for table, count in records.forget_samples(state.engine, self._rewritten()).items():
             self._found(f"samples in {table}", count)
+
+    def _promise_records(self, found: dict[str, Count]) -> None:
+        for table, count in found.items():
+            self._found(f"state {table}", count)
 
     def _rewritten(self) -> list[str]:
         return [
@@ -361,7 +373,7 @@ class _Run:
             inside = path.relative_to(root)
             ours = inside.parts[0] != "exports" and inside.parts[0] not in ("wares.toml", "contracts")
             try:
-                count = places.clean_file(path, subject, self.shop.state, dry=not (ours or sources))
+                count = places.clean_file(path, subject, self.shop.state, dry=True)
             except (ValueError, OSError) as error:
                 if ours:
                     raise DataError(
@@ -374,10 +386,10 @@ class _Run:
                 self.book.put(
                     {"where": f"left to the shop: {subject.without(str(inside))}", "rows": count.rows, "cells": count.cells}
                 )  # fmt: skip
-            else:
+            elif count:
                 self._found(f"file {inside}", count)
-            if count:
                 self.checkpoint(f"file {inside}")
+                places.clean_file(path, subject, self.shop.state)
 
     def _stale(self) -> None:
         """Remove artefacts that hold the person. Those made from rewritten tables are stale by themselves."""

@@ -17,6 +17,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,14 +39,12 @@ Checkpoint = Callable[[str], None]
 
 @dataclass
 class Outcome:
-    """What was taken out of a table. ``rows_by_version`` are the rows that each version has now."""
+    """What is taken out of a table; ``files`` are old names and their new ones, digests are of the log."""
 
     asset: str
     count: Count = field(default_factory=Count)
     files: dict[str, str] = field(default_factory=dict)
     versions: int = 0
-    rows_by_version: dict[int, int] = field(default_factory=dict)
-    added_by_version: dict[int, int] = field(default_factory=dict)
     digest_before: str = ""
     digest_after: str = ""
 
@@ -64,10 +63,10 @@ def data_files(folder: Path) -> list[Path]:
     return sorted(p for p in folder.rglob("*.parquet") if LOG not in p.relative_to(folder).parts)
 
 
-def batches_of(path: Path) -> Iterator[pa.RecordBatch]:
-    """A Parquet file in parts of bounded memory."""
+def batches_of(path: Path, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """A Parquet file, or some of its columns, in parts of bounded memory."""
     with pq.ParquetFile(path) as file:
-        yield from file.iter_batches(batch_size=_BATCH)
+        yield from file.iter_batches(batch_size=_BATCH, columns=columns)
 
 
 def look_through(path: Path, sieve: Sieve) -> Count:
@@ -81,9 +80,16 @@ def look_through(path: Path, sieve: Sieve) -> Count:
 
 
 def rewrite(
-    store: Store, asset: str, make: Callable[[], Sieve], step: Checkpoint = lambda _: None
+    store: Store,
+    asset: str,
+    make: Callable[[], Sieve],
+    promise: Callable[[Outcome], None] = lambda _: None,
+    step: Checkpoint = lambda _: None,
 ) -> Outcome:
     """Pass every version of a table through a sieve; `make` gives a fresh one. The caller holds `Store.lock` and `Store.steady`, alone.
+
+    `promise` is called with the outcome before the table changes, so that it can be written down: after a kill the
+    rows are no longer there to be counted.
 
     Raises:
         DataError: when the new table cannot be read at every version that the old one could; the old one stays.
@@ -109,7 +115,10 @@ def rewrite(
         _fill(store, folder, side, changed, make)
         step(f"{asset}: written")
         _write_log(folder, side, changed, make(), outcome)
-        _check(store, asset, side, outcome)
+        _check(store, asset, side)
+        outcome.files = {f.name: ",".join(unquote(e["path"]) for e in f.entries) for f in changed.values()}
+        outcome.digest_after = log_digest(side)
+        promise(outcome)
         step(f"{asset}: checked")
         _exchange(side, folder)
     except OSError as error:
@@ -120,9 +129,9 @@ def rewrite(
         raise
     step(f"{asset}: exchanged")
     shutil.rmtree(side)
+    with suppress(OSError):
+        side.parent.rmdir()
     sync_folder(store.root)
-    outcome.files = {f.name: ",".join(unquote(e["path"]) for e in f.entries) for f in changed.values()}
-    outcome.digest_after = log_digest(folder)
     return outcome
 
 
@@ -307,8 +316,8 @@ def _write_checkpoint(path: Path, target: Path, folder: Path, changed: dict[str,
     shutil.copystat(path, target)
 
 
-def _check(store: Store, asset: str, side: Path, outcome: Outcome) -> None:
-    """Every version that could be read must be readable, with the rows that the sieve left."""
+def _check(store: Store, asset: str, side: Path) -> None:
+    """Every version that could be read must be readable."""
     beside = Store(side.parent)
     newest = store.version(asset)
     for version in range(newest + 1):
@@ -316,14 +325,8 @@ def _check(store: Store, asset: str, side: Path, outcome: Outcome) -> None:
             store.files(asset, version)
         except DataError:
             continue
-        files = beside.files(side.name, version)
-        rows = {f: pq.read_metadata(f).num_rows for f in files}
-        outcome.rows_by_version[version] = sum(rows.values())
-        commit = side / LOG / f"{version:020}.json"
-        if commit.is_file():
-            outcome.added_by_version[version] = sum(
-                _records(a["add"]) for a in _actions(commit) if "add" in a
-            )
+        for part in beside.files(side.name, version):
+            pq.read_metadata(part)
 
 
 def _link(source: Path, target: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import sqlalchemy as sa
@@ -31,8 +31,13 @@ def reflected(engine: sa.Engine) -> list[sa.Table]:
     return [t for t in reversed(found.sorted_tables) if t.name in wanted]
 
 
-def clean_state(engine: sa.Engine, subject: Subject) -> dict[str, Count]:
-    """Delete rows about the person and replace mentions, in one transaction; what was done, by table."""
+def clean_state(
+    engine: sa.Engine, subject: Subject, promise: Callable[[dict[str, Count]], None] = lambda _: None
+) -> dict[str, Count]:
+    """Delete rows about the person and replace mentions, in one transaction; what was done, by table.
+
+    `promise` is told before the transaction is committed.
+    """
     sqlite = engine.dialect.name == "sqlite"
     done: dict[str, Count] = {}
     tables = reflected(engine)
@@ -47,6 +52,7 @@ def clean_state(engine: sa.Engine, subject: Subject) -> dict[str, Count]:
                 count = _clean_table(connection, table, tables, subject)
                 if count:
                     done[table.name] = count
+            promise(done)
         if sqlite:
             connection.exec_driver_sql("PRAGMA foreign_keys=ON")
             connection.commit()
