@@ -187,8 +187,11 @@ class Engine:
         """A SELECT over named tables. The caller has made sure that it only reads them (``data/quality/sqltext.py``)."""
         for name, table in tables.items():
             self._backend.create_view(name, table, overwrite=True)
+        # Ibis 12 asks DuckDB 2 for the result's columns by a method that is gone, so the result is kept instead.
+        target = self._name()
         with _clear_errors():
-            return self._backend.sql(sql)
+            self._backend.raw_sql(f"CREATE TEMP TABLE {target} AS {sql}")
+        return self._backend.table(target)
 
     def to_parquet(self, expression: Table, path: Path) -> None:
         """Write the result to a Parquet file."""

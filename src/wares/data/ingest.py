@@ -102,6 +102,7 @@ class Ingester:
         """What would keep rows of a source out: line → (rule, column, mend). Nothing is landed or set aside."""
         contract = contract_for(source.table, self.root)
         report = IngestReport(source.table, source.path)
+        self._gate = Gate(self.root, self.config, self.state)
         with self._workplace() as work, Engine(self.config.build.memory_gb / 2, scratch=work) as engine:
             good, bad = self._stage(source, contract, work, report, lambda _: None)
             broken = {r["line"]: (r["rule"], r["column"], r["mend"]) for r in pq.read_table(bad).to_pylist()}

@@ -23,6 +23,7 @@ PSI_LIMIT, KS_LIMIT = 0.25, 0.15
 _SIGMAS = 4.0
 _NEVER = 4.6
 _SMALL = 50
+_GROUP = 10
 _CLOSED = 30
 
 
@@ -231,13 +232,13 @@ def ks(was: Mapping[Any, int], now: Mapping[Any, int], effect: float = KS_LIMIT)
 def psi_of_bins(
     was: Mapping[int, int], now: Mapping[int, int], effect: float = PSI_LIMIT
 ) -> tuple[float, float]:
-    """The population stability index over groups of neighbouring bins of about a tenth of the trusted rows each."""
+    """The population stability index over groups of neighbouring bins of about a tenth of the trusted rows, and ten rows, each."""
     n = sum(was.values())
     groups: list[tuple[int, int]] = []
     a = b = 0
     for key in sorted({*was, *now}):
         a, b = a + was.get(key, 0), b + now.get(key, 0)
-        if a >= 0.1 * n:
+        if a >= max(0.1 * n, _GROUP):
             groups.append((a, b))
             a = b = 0
     if a or b:
@@ -255,8 +256,9 @@ def psi_of_values(was: ColumnProfile, now: ColumnProfile) -> tuple[float, float]
 def _psi(was: Sequence[int], now: Sequence[int], effect: float) -> tuple[float, float]:
     n, m = max(sum(was), 1), max(sum(now), 1)
     total = 0.0
+    # Half a row more in each group keeps empty ones from shouting.
     for a, b in zip(was, now, strict=True):
-        p, q = max(a / n, 1e-4), max(b / m, 1e-4)
+        p, q = (a + 0.5) / (n + 0.5 * len(was)), (b + 0.5) / (m + 0.5 * len(was))
         total += (p - q) * math.log(p / q)
     # Wilson–Hilferty: the 99.9 % point of chi-square, which PSI follows times (1/n + 1/m) when nothing drifted.
     k = max(len(was) - 1, 1)

@@ -82,6 +82,12 @@ def _translate(node: Any, resolve: Resolve, now: datetime) -> Any:
         return _translate(part, resolve, now)
 
     kind = type(node)
+    if node.args.get("negate"):
+        plain = node.copy()
+        plain.set("negate", None)
+        return ~go(plain)
+    if kind in (*_COMPARE, *_CALLS) and {k for k, v in node.args.items() if v} - {"this", "expression"}:
+        raise _NotAllowed(node.sql()[:60])
     if kind is exp.Column:
         if node.args.get("db") or node.args.get("catalog"):
             raise _NotAllowed(f"the name {node.sql()!r}")
