@@ -373,3 +373,23 @@ def test_foreign_label_studio_file(book):
         import_tasks(book, project, "{")
     with pytest.raises(QueryError, match="document type"):
         read_config('<!DOCTYPE x [<!ENTITY a "b">]><View/>')
+
+
+def test_one_contrary_annotator_does_not_make_the_others_odd(book):
+    project, queue = mood(book, n=30, overlap=3)
+    for who, value in (("an", "positive"), ("bo", "positive"), ("mad", "negative")):
+        queue.put_many([{"key": f"r{k}", "value": value if k % 2 else "neutral"} for k in range(30)], annotator=who)
+    queue.put_many([{"key": f"r{k}", "value": "positive"} for k in range(0, 30, 2)], annotator="mad")
+    report = measure(book, project)
+    assert report.odd == ("mad",)
+    assert {a.name: a.alpha for a in report.annotators}["an"] == 1.0
+
+
+def test_gold_answers_tell_who_of_two_is_wrong(book):
+    project = book.create("gold", "choice", options=["a", "b"], overlap=2)
+    book.add(project, [{"key": str(k), "payload": {"text": f"t{k}"}, "gold": "ab"[k % 2]} for k in range(12)])
+    queue = Queue(book, project)
+    for who, shift in (("an", 0), ("bo", 1)):
+        queue.put_many([{"key": str(k), "value": "ab"[(k + shift) % 2]} for k in range(12)], annotator=who)
+    report = measure(book, project)
+    assert report.odd == ("bo",)

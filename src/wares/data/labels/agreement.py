@@ -18,7 +18,10 @@ ODD_ITEMS = 10
 
 @dataclass(frozen=True)
 class Annotator:
-    """One annotator. `alpha` is against the majority of the others; None without common items."""
+    """One annotator. `agreement` and `alpha` are over all pairs of answers with the others who are not `odd`; None without any.
+
+    `accuracy` is estimated (Dawid–Skene); `gold_accuracy` is on items with a known answer.
+    """
 
     name: str
     answers: int
@@ -124,21 +127,23 @@ def measure(book: LabelBook, project: Project, *, machines: bool = False) -> Agr
     posterior, confusion = dawid_skene(matrix, n) if people else (np.zeros((0, n)), np.zeros((0, n, n)))
     share = posterior.mean(0) if len(posterior) else np.full(n, 1 / n)
     gold = {item["key"]: item["gold"] for item in book.items(project) if item["gold"] is not None}
+    odd = _odd(_scaled(matrix, scale, project.level), n, project.level)
     found = []
     for a, name in enumerate(people):
         mine = [row for row in answers if row["annotator"] == name]
-        others = _majority(np.delete(matrix, a, 0), n)
-        common = ~np.isnan(matrix[a]) & ~np.isnan(others)
-        pair = np.stack([matrix[a], others])[:, common]
+        others = [b for b in range(len(people)) if b != a and b not in odd] or [b for b in range(len(people)) if b != a]
+        pair = _pairs(matrix, a, others)
         checked = [row["value"] == gold[row["key"]] for row in mine if row["key"] in gold]
         times = [row["seconds"] for row in mine if row["seconds"] is not None]
-        own = alpha(_scaled(pair, scale, project.level), n, project.level) if common.any() else None
+        on_gold = float(np.mean(checked)) if checked else None
+        common = int((~np.isnan(matrix[a]) & (~np.isnan(matrix[others])).any(0)).sum())
         found.append(
             Annotator(
-                name, len(mine), int(common.sum()), float((pair[0] == pair[1]).mean()) if common.any() else None, own,
-                float((np.diagonal(confusion[a]) * share).sum()) if common.any() else None,
-                float(np.mean(checked)) if checked else None, float(np.median(times)) if times else None,
-                own is not None and len(people) > 2 and int(common.sum()) >= ODD_ITEMS and own <= ODD_ONE,
+                name, len(mine), common, float((pair[0] == pair[1]).mean()) if common else None,
+                alpha(_scaled(pair, scale, project.level), n, project.level) if common else None,
+                float((np.diagonal(confusion[a]) * share).sum()) if common else None, on_gold,
+                float(np.median(times)) if times else None,
+                a in odd or (on_gold is not None and len(checked) >= ODD_ITEMS and on_gold <= 1 / n),
             )
         )  # fmt: skip
     counts = (~np.isnan(matrix)).sum(0) if matrix.size else np.zeros(0)
@@ -155,9 +160,28 @@ def _scaled(matrix: NDArray[np.float64], scale: NDArray[np.float64], level: str)
     return np.where(np.isnan(matrix), np.nan, scale[np.nan_to_num(matrix).astype(int)])
 
 
-def _majority(matrix: NDArray[np.float64], n_options: int) -> NDArray[np.float64]:
-    """The most given answer of each item, NaN where there is none or a tie."""
-    votes = np.stack([(matrix == option).sum(0) for option in range(n_options)])
-    best = votes.max(0)
-    alone = (votes == best).sum(0) == 1
-    return np.where((best > 0) & alone, votes.argmax(0).astype(float), np.nan)
+def _pairs(matrix: NDArray[np.float64], a: int, others: Sequence[int]) -> NDArray[np.float64]:
+    """Answers of `a` over those of each other annotator on the items they share: ``(2, n_pairs)``."""
+    parts = [np.stack([matrix[a], matrix[b]])[:, ~np.isnan(matrix[a]) & ~np.isnan(matrix[b])] for b in others]
+    return np.hstack(parts) if parts else np.zeros((2, 0))
+
+
+def _odd(matrix: NDArray[np.float64], n_options: int, level: str) -> set[int]:
+    """Annotators who disagree with everyone: the one who agrees least, then the next among the rest, while one is no better than chance.
+
+    One at a time, because a single contrary annotator drags everybody's agreement down; and never of the last two,
+    between whom agreement alone cannot tell.
+    """
+    left, odd = list(range(len(matrix))), set[int]()
+    while len(left) > 2:
+        found = []
+        for a in left:
+            pair = _pairs(matrix, a, [b for b in left if b != a])
+            value = alpha(pair, n_options, level) if pair.shape[1] >= ODD_ITEMS else None
+            found.append((1.0 if value is None else value, a))
+        worst, a = min(found)
+        if worst > ODD_ONE:
+            break
+        odd.add(a)
+        left.remove(a)
+    return odd
