@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from wares.core.text import plain
 
+LANDMARKS = 800
 MAX_CHARS = 5_000
 """Beginning of a text that is read; a label seldom hangs on what follows."""
 
@@ -83,6 +85,17 @@ class Views:
         if not parts:
             return np.zeros((len(self.texts), 1))
         return np.hstack([_unit(part) for part in parts]) / np.sqrt(len(parts))
+
+    @cached_property
+    def kernel(self) -> NDArray[np.float64]:
+        """A map of the latent factors in which a linear model is one with an RBF kernel (Nyström, 800 landmarks at most): ``(n, landmarks)``."""
+        from sklearn.kernel_approximation import Nystroem
+
+        count = min(LANDMARKS, len(self.texts))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = Nystroem(gamma=1.0, n_components=count, random_state=self.seed).fit_transform(self.latent)
+        return np.asarray(found, np.float64)
 
     @cached_property
     def dense(self) -> NDArray[np.float64] | None:
