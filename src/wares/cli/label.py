@@ -518,7 +518,7 @@ def evaluate_active(
     seeds: Annotated[int, typer.Option(min=1, max=50, help="Repetitions.")] = 5,
     pool: Annotated[int, typer.Option(min=100, help="Texts to choose from.")] = 5000,
     test: Annotated[int, typer.Option(min=50, help="Unseen texts to measure on.")] = 3000,
-    batch: Annotated[int, typer.Option(min=1, help="Labels between two choices.")] = 20,
+    batch: Annotated[int, typer.Option(min=1, help="Labels between two choices.")] = 25,
     strategy: Annotated[str, typer.Option(help="diverse, margin, density or gradient.")] = "diverse",
     encoder: Encoder = "",
     json: Json = False,

@@ -25,7 +25,7 @@ def evaluate_active(
     seeds: int = 5,
     pool: int = 5000,
     test: int = 3000,
-    batch: int = 20,
+    batch: int = 25,
     strategy: str = "diverse",
     encode: Encode | None = None,
     progress: Callable[[str], None] = lambda _: None,

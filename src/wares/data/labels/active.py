@@ -44,8 +44,10 @@ class Learner:
         """Fit on ``rows (k,)`` of the pool with ``labels (k,)``; at least two different ones."""
         from sklearn.linear_model import LogisticRegression
 
+        from threadpoolctl import threadpool_limits
+
         self.names = np.unique(labels)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), threadpool_limits(1):
             warnings.simplefilter("ignore")
             self.models = [
                 LogisticRegression(C=c, max_iter=300).fit(part, labels)
@@ -111,7 +113,9 @@ def _middles(
 
     if n >= len(matrix):
         return np.arange(len(matrix))
-    with warnings.catch_warnings():
+    from threadpoolctl import threadpool_limits
+
+    with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore")
         found = KMeans(n, n_init=1, random_state=seed, max_iter=30).fit(matrix, sample_weight=weight)
     far = found.transform(matrix)

@@ -57,6 +57,8 @@ def find_doubts(
     Raises:
         DataError: when fewer than two labels have five texts each.
     """
+    from threadpoolctl import threadpool_limits
+
     names, counts = np.unique(labels, return_counts=True)
     large = names[counts >= MIN_PER_LABEL]
     if len(large) < 2:
@@ -67,9 +69,11 @@ def find_doubts(
         )
     rows = np.nonzero(np.isin(labels, large))[0]
     y = np.searchsorted(large, labels[rows])
-    part = probabilities(
-        [texts[i] for i in rows], y, vectors=None if vectors is None else vectors[rows], seed=seed, progress=progress
-    )  # fmt: skip
+    # One thread: many small fits lose more to threads that wait for each other than they gain.
+    with threadpool_limits(1):
+        part = probabilities(
+            [texts[i] for i in rows], y, vectors=None if vectors is None else vectors[rows], seed=seed, progress=progress
+        )  # fmt: skip
     progress("confident learning")
     bad = confident(y, part)
     score, found = np.full(len(labels), np.nan), np.zeros(len(labels), bool)
