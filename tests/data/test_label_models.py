@@ -80,7 +80,9 @@ def test_a_choice_is_open_rows_once_each(strategy):
     rows = choose(views, labelled, y[:30], np.arange(30, 120), 12, strategy=strategy)
     assert len(set(rows.tolist())) == 12
     assert rows.min() >= 30
-    np.testing.assert_array_equal(rows, choose(views, labelled, y[:30], np.arange(30, 120), 12, strategy=strategy))
+    np.testing.assert_array_equal(
+        rows, choose(views, labelled, y[:30], np.arange(30, 120), 12, strategy=strategy)
+    )
     start = choose(views, labelled[:0], y[:0], np.arange(5), 9, strategy=strategy)
     assert sorted(start.tolist()) == [0, 1, 2, 3, 4]
     with pytest.raises(QueryError):
@@ -96,7 +98,8 @@ def test_doubt_and_suggest_move_the_queue(tmp_path):
     queue = Queue(book, project)
     wrong = {3, 50, 77}
     queue.put_many(
-        [{"key": str(n), "value": project.options[int(y[n]) ^ (n in wrong)]} for n in range(100)], annotator="an"
+        [{"key": str(n), "value": project.options[int(y[n]) ^ (n in wrong)]} for n in range(100)],
+        annotator="an",
     )
     found = doubtful(book, project, again=True)
     assert {d.key for d in found} == {str(n) for n in wrong}

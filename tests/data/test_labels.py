@@ -378,7 +378,9 @@ def test_foreign_label_studio_file(book):
 def test_one_contrary_annotator_does_not_make_the_others_odd(book):
     project, queue = mood(book, n=30, overlap=3)
     for who, value in (("an", "positive"), ("bo", "positive"), ("mad", "negative")):
-        queue.put_many([{"key": f"r{k}", "value": value if k % 2 else "neutral"} for k in range(30)], annotator=who)
+        queue.put_many(
+            [{"key": f"r{k}", "value": value if k % 2 else "neutral"} for k in range(30)], annotator=who
+        )
     queue.put_many([{"key": f"r{k}", "value": "positive"} for k in range(0, 30, 2)], annotator="mad")
     report = measure(book, project)
     assert report.odd == ("mad",)

@@ -43,7 +43,6 @@ class Learner:
     def fit(self, rows: NDArray[np.int64], labels: NDArray[np.int64]) -> Learner:
         """Fit on ``rows (k,)`` of the pool with ``labels (k,)``; at least two different ones."""
         from sklearn.linear_model import LogisticRegression
-
         from threadpoolctl import threadpool_limits
 
         self.names = np.unique(labels)

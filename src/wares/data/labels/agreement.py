@@ -131,7 +131,9 @@ def measure(book: LabelBook, project: Project, *, machines: bool = False) -> Agr
     found = []
     for a, name in enumerate(people):
         mine = [row for row in answers if row["annotator"] == name]
-        others = [b for b in range(len(people)) if b != a and b not in odd] or [b for b in range(len(people)) if b != a]
+        others = [b for b in range(len(people)) if b != a and b not in odd] or [
+            b for b in range(len(people)) if b != a
+        ]
         pair = _pairs(matrix, a, others)
         checked = [row["value"] == gold[row["key"]] for row in mine if row["key"] in gold]
         times = [row["seconds"] for row in mine if row["seconds"] is not None]
