@@ -107,7 +107,7 @@ def fitted(folder, kind: str = "ease", **change) -> tuple[Recommender, Interacti
     return Recommender(folder), data, params
 
 
-@pytest.mark.parametrize("kind", ["ease", "lowrank", "knn"])
+@pytest.mark.parametrize("kind", ["ease", "lowrank", "knn", "next"])
 class TestContract:
     """What every recommender must do."""
 
@@ -222,7 +222,7 @@ def test_a_graph_is_used_only_when_it_helps():
     data = from_sequences([rng.choice(30, 3, replace=False).astype(np.int32) for _ in range(50)], 30, (1.0,))
     noise = sp.csr_matrix((rng.random((20, 30)) < 0.1).astype(np.float32))
     truth = [rng.choice(30, 1).astype(np.int32) for _ in range(50)]
-    config = Recommend.model_validate({"regularisation": [10.0], "min_support": 1})
+    config = Recommend.model_validate({"regularisation": [10.0], "min_support": 1, "model": "ease"})
     params = tune(
         data, truth, np.ones(30, np.float32), TextSide.none(30), np.zeros(30, np.int32), config, side=noise
     )
@@ -246,3 +246,20 @@ def test_diverse_lists():
     assert diverse(scores, category, 3, 0.0).tolist() == [0, 1, 2]
     assert diverse(scores, category, 3, 1.0).tolist()[:2] == [0, 3]
     assert len(diverse(np.zeros(4), np.zeros(4, int), 9, 0.5)) == 4
+
+
+def test_auto_takes_the_next_item_model_where_order_matters():
+    rng = np.random.default_rng(0)
+    walks = [((rng.integers(0, 12) + np.arange(5)) % 12).astype(np.int32) for _ in range(150)]
+    data = from_sequences([w[:-1] for w in walks], 12, (1.0, 0.5))
+    config = Recommend.model_validate({"regularisation": [1.0, 10.0], "min_support": 1, "repeat": "exclude"})
+    params = tune(
+        data,
+        [w[-1:] for w in walks],
+        np.ones(12, np.float32),
+        TextSide.none(12),
+        np.zeros(12, np.int32),
+        config,
+    )
+    assert params.model == "next"
+    assert params.validation["next_ndcg@10"] == params.validation["cf_ndcg@10"] > 0.9

@@ -105,9 +105,9 @@ class Encoder(Section):
 class Recommend(Section):
     """The recommender."""
 
-    model: Literal["auto", "ease", "lowrank", "knn"] = Field(
+    model: Literal["auto", "ease", "lowrank", "knn", "next"] = Field(
         default="auto",
-        description="`ease` is exact closed form; `lowrank` its factorised form; `auto` takes `ease` up to `max_dense_items`.",
+        description="`ease` is exact closed form; `lowrank` its factorised form; `next` learns what follows what; `auto` takes `ease` up to `max_dense_items` and, where it is better on validation, `next`.",
     )
     max_dense_items: int = Field(
         default=20_000, ge=1, description="Interacted items up to which the dense closed form is used."

@@ -44,14 +44,12 @@ def fit_ials(
 ) -> Als:
     """Fit on what each user has, all with the same confidence ``1 + alpha``; on one thread, so that it repeats."""
     from implicit.als import AlternatingLeastSquares
+    from threadpoolctl import threadpool_limits
 
-    model = AlternatingLeastSquares(
-        factors=factors,
-        regularization=regularisation,
-        alpha=alpha,
-        iterations=iterations,
-        random_state=seed,
-        num_threads=1,
-    )
-    model.fit(query_matrix(sequences, n_items, 1.0, longest=10**6), show_progress=False)
+    # implicit warns, rightly, when BLAS would start threads inside its own.
+    with threadpool_limits(1, "blas"):
+        model = AlternatingLeastSquares(
+            factors=factors, regularization=regularisation, alpha=alpha, iterations=iterations, random_state=seed, num_threads=1,
+        )  # fmt: skip
+        model.fit(query_matrix(sequences, n_items, 1.0, longest=10**6), show_progress=False)
     return Als(np.asarray(model.item_factors, np.float32), regularisation, alpha, decay)

@@ -9,7 +9,7 @@ or a direction of their text vectors (after CEASE: Jeunen, Van Balen, Goethals, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,9 +17,10 @@ import scipy.linalg
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from wares.models.recommend.closed_form import likeness
+from wares.models.recommend.closed_form import BLOCK, likeness
 
 WINDOW = 50
+DECAY = 0.7
 
 
 def prefixes(
@@ -54,6 +55,39 @@ def transitions(
     past, target = prefixes(sequences, n_items, decay, window)
     flipped = past.T.tocsr()
     return (flipped @ past).tocsr(), (flipped @ target).tocsr()
+
+
+class NextItem:
+    """The model over the columns that a recommender kept, in its dense or its sparse form."""
+
+    def __init__(
+        self,
+        sequences: Sequence[NDArray[np.int32]],
+        n_columns: int,
+        regularisation: float,
+        *,
+        dense: bool,
+        k: int = 200,
+    ) -> None:
+        self.weights: Any
+        if dense:
+            within, following = transitions(sequences, n_columns, DECAY)
+            self.weights = next_item_weights(within, following, regularisation)
+        else:
+            self.weights = sparse_next_item(sequences, n_columns, DECAY, regularisation, k)
+
+    def scores(self, query: sp.csr_matrix) -> NDArray[np.float32]:
+        """Scores of weighted histories."""
+        found = query @ self.weights
+        return np.asarray(found.toarray() if sp.issparse(found) else found, np.float32)
+
+    def blocks(self) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """Rows of the weight matrix in order, the diagonal left out."""
+        for start in range(0, self.weights.shape[0], BLOCK):
+            rows = self.weights[start : start + BLOCK]
+            block = np.array(rows.toarray() if sp.issparse(rows) else rows, np.float32)
+            block[np.arange(len(block)), np.arange(start, start + len(block))] = 0
+            yield start, block
 
 
 def next_item_weights(

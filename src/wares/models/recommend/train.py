@@ -16,8 +16,11 @@ from wares.core.config import Recommend
 from wares.features.interactions import Interactions
 from wares.models.recommend import closed_form as cf
 from wares.models.recommend.infer import KIND, SIGNALS, History
+from wares.models.recommend.next_item import WINDOW, NextItem
+from wares.models.recommend.parts import sequences_of
 
 TEXT_ITEMS = (4, 2)
+MOST_PREFIXES = 20_000_000
 Progress = Callable[[str], None]
 
 
@@ -93,8 +96,22 @@ def choose_model(config: Recommend, n_columns: int, memory_gb: float) -> str:
     """``ease`` when its two dense matrices fit, otherwise ``lowrank``, unless the config decides."""
     if config.model != "auto":
         return config.model
-    fits = 12.0 * n_columns**2 <= memory_gb * 2**30
-    return "ease" if n_columns <= config.max_dense_items and fits else "lowrank"
+    return "ease" if fits_dense(config, n_columns, memory_gb) else "lowrank"
+
+
+def fits_dense(config: Recommend, n_columns: int, memory_gb: float) -> bool:
+    """Whether two dense matrices of that many columns are allowed and fit."""
+    return n_columns <= config.max_dense_items and 12.0 * n_columns**2 <= memory_gb * 2**30
+
+
+def tries_next(data: Interactions, config: Recommend) -> bool:
+    """Whether ``auto`` also tries the next-item model: where its prefixes are few enough to be quick."""
+    sizes = np.minimum(np.diff(data.ptr), WINDOW)
+    return (
+        config.model == "auto"
+        and len(data.items) >= 2
+        and float((sizes * np.diff(data.ptr)).sum()) <= MOST_PREFIXES
+    )
 
 
 class Collaborative:
@@ -108,6 +125,7 @@ class Collaborative:
         seed: int,
         side: sp.csr_matrix | None = None,
         side_weight: float = 0.0,
+        kind: str = "",
     ) -> None:
         self.columns = cf.Columns.supported(data, config.min_support)
         self.users = self.matrix = cf.to_matrix(data, self.columns, fit_values(data))
@@ -116,7 +134,9 @@ class Collaborative:
             self.matrix = sp.vstack(
                 [self.users, side[:, self.columns.items] * np.float32(side_weight)]
             ).tocsr()
-        self.kind = choose_model(config, len(self.columns.items), memory_gb)
+        self.kind = kind or choose_model(config, len(self.columns.items), memory_gb)
+        self.fits = fits_dense(config, len(self.columns.items), memory_gb)
+        self.data = data
         self.config, self.seed = config, seed
         self._factors: cf.Factors | None = None
 
@@ -126,6 +146,12 @@ class Collaborative:
             return cf.Ease(self.matrix, regularisation)
         if self.kind == "knn":
             return cf.ItemKnn(self.matrix, k=self.config.neighbours)
+        if self.kind == "next":
+            columns = [self.columns.column_of[s] for s in sequences_of(self.data)]
+            kept = [c[c >= 0] for c in columns]
+            return NextItem(
+                kept, len(self.columns.items), regularisation, dense=self.fits, k=self.config.neighbours
+            )
         if self._factors is None:
             self._factors = cf.Factors(self.matrix, self.config.rank, self.seed)
         return cf.LowRankEase(self._factors, regularisation)
@@ -139,7 +165,7 @@ class Collaborative:
             if n > cf.DENSE_NEIGHBOURS:
                 return cf.approximate_neighbours(model, k)
             return cf.best_of_rows(model.blocks(), n, k)
-        assert isinstance(model, cf.Ease)
+        assert isinstance(model, cf.Ease | NextItem)
         return cf.best_of_rows(model.blocks(), n, k)
 
 
@@ -173,7 +199,8 @@ def fit(
     )  # fmt: skip
     model = model if len(data.items) else None
     if len(data.items):
-        part = part or Collaborative(data, config, memory_gb, seed, side, params.side_weight)
+        kind = "next" if params.model == "next" else ""
+        part = part or Collaborative(data, config, memory_gb, seed, side, params.side_weight, kind)
         model = model or part.at(params.regularisation)
         ids, weights = part.neighbours(model)
         shared = cf.shared_users(part.users, ids)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,15 @@ from wares.core.config import Recommend
 from wares.features.interactions import Interactions
 from wares.models.recommend import closed_form as cf
 from wares.models.recommend.infer import SIGNALS, Recommender
-from wares.models.recommend.train import Collaborative, Params, TextSide, fit, history_of, matrix_of
+from wares.models.recommend.train import (
+    Collaborative,
+    Params,
+    TextSide,
+    fit,
+    history_of,
+    matrix_of,
+    tries_next,
+)
 
 SAMPLE = 2500
 SIDE_WEIGHTS = (0.3, 0.6, 1.0)
@@ -53,7 +62,10 @@ def tune(
     progress("regularisation")
     part = Collaborative(data, config, memory_gb, seed)
     model = _choose_regularisation(data, part, users, fresh, config, params)
-    if side is not None:
+    if tries_next(data, config):
+        progress("next item")
+        part, model = _try_next(data, part, model, users, fresh, config, params, memory_gb, seed)
+    if side is not None and params.model != "next":
         progress("graph")
         part, model = _choose_side(data, part, model, users, fresh, config, params, memory_gb, seed, side)
     progress("blend")
@@ -120,6 +132,23 @@ def _choose_regularisation(
     params.query = tried[here][1]
     params.validation["cf_ndcg@10"] = round(best, 5)
     return tried[here][2] or part.at(grid[here])
+
+
+def _try_next(
+    data: Interactions, part: Collaborative, model: cf.ItemModel, users: NDArray[np.int64], fresh: list[NDArray[np.int32]],
+    config: Recommend, params: Params, memory_gb: float, seed: int,
+) -> tuple[Collaborative, cf.ItemModel]:  # fmt: skip
+    """The next-item model in place of what goes together, when it is better on validation."""
+    other = Collaborative(data, config, memory_gb, seed, kind="next")
+    trial = replace(params, validation={})
+    candidate = _choose_regularisation(data, other, users, fresh, config, trial)
+    value = trial.validation["cf_ndcg@10"]
+    params.validation["next_ndcg@10"] = value
+    if value <= params.validation["cf_ndcg@10"]:
+        return part, model
+    params.regularisation, params.query, params.model = trial.regularisation, trial.query, "next"
+    params.validation["cf_ndcg@10"] = value
+    return other, candidate
 
 
 def _choose_side(
