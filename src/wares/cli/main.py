@@ -20,7 +20,18 @@ app = typer.Typer(
     "First steps: `wares demo shop`, then `wares serve --shop shop --console`. Exit codes: 0 done, 1 fault, 2 usage, 3 contract broken.",
 )  # fmt: skip
 
-GROUPS = ("tools", "registry", "label", "clean", "quality", "access", "privacy", "fusion", "tune", "bench_recommend")
+GROUPS = (
+    "tools",
+    "registry",
+    "label",
+    "clean",
+    "quality",
+    "access",
+    "privacy",
+    "fusion",
+    "tune",
+    "bench_recommend",
+)
 """Modules of this package that put further commands onto the application; each has a ``register(app)``."""
 
 Shop = Annotated[
