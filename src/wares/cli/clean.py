@@ -79,7 +79,8 @@ def _show(report: Any) -> None:
     )
     rows = []
     for change in report.changes:
-        sample = change.samples[0] if change.samples else {"before": "", "after": ""}
+        nothing = {"before": "personal: not shown" if change.withheld else "", "after": ""}
+        sample = change.samples[0] if change.samples else nothing
         rows.append(
             [
                 change.column,

@@ -37,6 +37,7 @@ add_words(
         "cleaning_filled": ("filled", "新增"),
         "cleaning_flagged": ("flagged", "已标记"),
         "cleaning_example": ("For example", "示例"),
+        "cleaning_personal": ("personal: not shown", "个人信息，不显示"),
         "cleaning_quiet": ("Rules that found nothing to do: {names}", "无需改动的规则：{names}"),
         "cleaning_waiting": ("Categories that wait for a person", "等待人工确认的类目"),
         "cleaning_from": ("Category", "类目"),
@@ -134,6 +135,8 @@ def _report(report: dict[str, Any]) -> None:
 
 
 def _example(change: dict[str, Any]) -> str:
+    if change.get("withheld"):
+        return t("cleaning_personal")
     sample = change["samples"][0] if change["samples"] else None
     if sample is None:
         return ""

@@ -307,7 +307,7 @@ class Workspace:
     @property
     def cleaner(self) -> Cleaner:
         """What makes ``<table>_clean`` by the rules of the contracts."""
-        return Cleaner(self.root, self.config, self.store, self.state, self.clock)
+        return Cleaner(self.root, self.config, self.store, self.state, self.clock, self.audit)
 
     @property
     def fuser(self) -> Fuser:

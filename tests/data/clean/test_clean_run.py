@@ -364,3 +364,18 @@ def test_ten_thousand_characters_emoji_and_nothing(tmp_path):
     assert clean["long"]["category"] == "a"
     assert (clean["emoji"]["title"], clean["emoji"]["brand"]) == ("👩‍🍳 灯 💡", "🙂")
     assert clean["rtl"]["title"] == "مصباح"
+
+
+def test_no_sample_of_a_personal_column_is_kept_and_the_change_is_audited(tmp_path):
+    shop = loaded(tmp_path, [{"sku": "a", "name": "Tea", "price": "1"}])
+    secret = "My &amp; phone is 555 0199"
+    write_rows(tmp_path / "reviews.csv", [{"sku": "a", "user": "u1", "rating": "5", "text": secret}])
+    shop.ingest(str(tmp_path / "reviews.csv"), "reviews")
+    report = shop.cleaner.clean("reviews")
+    (change,) = [ch for ch in report.changes if (ch.column, ch.rule) == ("text", "html")]
+    assert (change.cells, change.samples, change.withheld) == (1, [], True)
+    kept = str(shop.state.versions("reviews_clean"))
+    assert "555" not in kept
+    assert "0199" not in kept
+    actions = [(entry["action"], entry["what"]) for entry in shop.audit.entries()]
+    assert ("clean", "reviews_clean") in actions

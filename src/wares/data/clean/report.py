@@ -12,17 +12,21 @@ SHOWN = 160
 
 @dataclass
 class Change:
-    """One rule of one column: ``cells`` changed, filled (rules that add columns) or flagged."""
+    """One rule of one column: ``cells`` changed, filled (rules that add columns) or flagged.
+
+    Of personal columns no samples are kept (``withheld``): the report is read by people who may not see them.
+    """
 
     column: str
     rule: str
     does: str
     cells: int = 0
     samples: list[dict[str, str]] = field(default_factory=list)
+    withheld: bool = False
 
     def sample(self, key: object, before: object, after: object) -> None:
-        """Keep an example, unless there are enough or the same one is there."""
-        if len(self.samples) < SAMPLES:
+        """Keep an example, unless there are enough, the same one is there, or the column is personal."""
+        if not self.withheld and len(self.samples) < SAMPLES:
             entry = {"key": shown(key), "before": shown(before), "after": shown(after)}
             if all((s["before"], s["after"]) != (entry["before"], entry["after"]) for s in self.samples):
                 self.samples.append(entry)

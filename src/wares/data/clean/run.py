@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from wares.core import columns as c
+from wares.core.audit import Audit
 from wares.core.clock import SYSTEM, Clock
 from wares.core.config import Config
 from wares.core.errors import ConfigError
@@ -33,6 +34,7 @@ from wares.data.clean.titles import groups
 from wares.data.contract import Contract, contract_for
 from wares.data.engine import Engine
 from wares.data.lineage.origin import Lineage, from_rules
+from wares.data.privacy.tags import default_tag, set_tag, tags_of
 from wares.data.store import Store
 
 BATCH = 65_536
@@ -60,8 +62,17 @@ def cleaned_tables(root: Path, store: Store) -> list[str]:
 class Cleaner:
     """Cleans the tables of one workspace."""
 
-    def __init__(self, root: Path, config: Config, store: Store, state: State, clock: Clock = SYSTEM) -> None:
+    def __init__(
+        self,
+        root: Path,
+        config: Config,
+        store: Store,
+        state: State,
+        clock: Clock = SYSTEM,
+        audit: Audit | None = None,
+    ) -> None:
         self.root, self.config, self.store, self.state, self.clock = root, config, store, state, clock
+        self.audit = audit
 
     def all(
         self, progress: Callable[[str, int, int], None] = lambda *_: None, *, force: bool = False
@@ -222,11 +233,15 @@ class Cleaner:
             if column.name in chains
         }
         adders = [Adder(column, rule, learned.get((column, rule.name), {})) for column, rule in adding]
+        hidden = self._hidden(contract)
         prices = [
             (column, rule, Change(column, rule.name, "filled"))
             for column, rule in declared(contract)
             if rule.name == "price_text" and rule["from"]
         ]
+        changes = [*(ch for cleaner in cleaners.values() for ch in cleaner.changes), *(p[2] for p in prices)]
+        for change in [*changes, *(adder.change for adder in adders)]:
+            change.withheld = change.column in hidden
         staged = work / "staged.parquet"
         fields = [*contract.arrow_schema(), *(field for adder in adders for field in adder.fields())]
         if mapped:
@@ -278,6 +293,17 @@ class Cleaner:
             columns[STAGED_FLAGS] = pa.array(unknown, pa.string())
         return pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
 
+    def _hidden(self, contract: Contract) -> set[str]:
+        """Columns of which no samples are kept, since they are personal or may be. Their tags go over to the clean table."""
+        name = c.clean_name(contract.table)
+        tags = tags_of(self.state, contract.table, [column.name for column in contract.columns])
+        hidden = {column for column, tag in tags.items() if tag.hidden}
+        for column in hidden:
+            if not default_tag(name, column).hidden:
+                tag = tags[column]
+                set_tag(self.state, name, column, tag.personal, tag.kinds, share=tag.share, source=tag.source)
+        return hidden | contract.personal
+
     def _finish(self, contract: Contract, staged: Path, engine: Engine, report: CleanReport) -> None:
         name, note = c.clean_name(contract.table), {"source": f"{contract.table}@{report.source_version}"}
         origins = staged_origins(contract, report.source_version)
@@ -288,6 +314,9 @@ class Cleaner:
             engine, engine.parquet([str(staged)], origins), contract, self.root, self.config.shop.currency
         )
         done = engine.stage(stage.table)
+        hidden = self._hidden(contract)
+        for change, _, _ in stage.counts:
+            change.withheld = change.column in hidden
         report.changes += count_marks(engine, done, stage, contract.key[0], report.warnings)
         if FLAGS in done.columns:
             unmapped = [
@@ -316,6 +345,9 @@ class Cleaner:
             "contract": contract.hash,
             "cleaning": report.to_json(),
         }
+        if self.audit is not None:
+            facts = {"source": f"{contract.table}@{report.source_version}", "version": report.version}
+            self.audit.record("wares", "clean", name, {**facts, "rows": report.rows, "cells": changed})
         self.state.record_version(
             {
                 "asset": name, "version": report.version, "at": stamp(self.clock.now()), "rows": report.rows, "added": 0,
