@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from html import escape
 from typing import Any
 
@@ -103,7 +102,7 @@ def register() -> None:
 
 
 def _title(word: str) -> None:
-    ui.html(f"<h1>{t(word)}</h1>", sanitize=False)
+    ui.html(f"<h1>{t(word)}</h1>", sanitize=False).style("margin-bottom:10px")
 
 
 def matrix_html(policy: Policy, name: str, role: str) -> str:
@@ -123,6 +122,14 @@ def matrix_html(policy: Policy, name: str, role: str) -> str:
             cells += f'<td{own[r]}><span class="tag {_CLASS[kind]}" title="{why}">{escape(label)}</span></td>'
         lines.append(f"<tr><td>{escape(column.name)}</td>{cells}</tr>")
     return f"<table class=matrix>{''.join(lines)}</table>"
+
+
+def _left(grid: ui.table) -> None:
+    """Words stand at the left; only numbers stay at the right."""
+    for column in grid.columns:
+        if not all(isinstance(row[column["field"]], int) for row in grid.rows):
+            column["align"] = "left"
+    grid.update()
 
 
 def _matrix(policy: Policy, role: str) -> None:
@@ -158,7 +165,7 @@ def _roles(policy: Policy) -> None:
         for role in policy.roles.values()
     ]
     with ui.element("div").classes("panel"):
-        table([t("role"), t("meaning"), t("purposes"), t("least_people"), t("reads_rows")], rows)
+        _left(table([t("role"), t("meaning"), t("purposes"), t("least_people"), t("reads_rows")], rows))
 
 
 def _shares(role: str) -> None:
@@ -174,14 +181,12 @@ def _shares(role: str) -> None:
         if not rows:
             ui.label(t("no_shares"))
             return
-        table(
-            ["", t("asset"), t("version"), t("rows"), t("receiver"), t("role"), t("expires"), t("status")],
-            rows,
-        )
+        words = ("asset", "version", "rows", "receiver", "role", "expires", "status")
+        _left(table(["", *(t(word) for word in words)], rows))
 
 
 def _verification() -> None:
-    with ui.element("div").classes("panel"):
+    with ui.element("div").classes("panel").style("margin-top:14px"):
         place = ui.element("div")
 
         async def verify() -> None:
@@ -228,15 +233,15 @@ def _log() -> None:
                 ["#", t("at_utc"), t("who"), t("role"), t("action"), t("what"), t("detail")],
                 [[r["seq"], r["at"][:19].replace("T", " "), r["who"], r["role"], r["action"], r["what"], _brief(r["detail"])] for r in rows],
             )  # fmt: skip
-            for column in grid.columns[1:]:
-                column["align"] = "left"
-            grid.props("virtual-scroll").style("max-height:640px")
+            _left(grid)
+            grid.columns[1]["style"] = "white-space:nowrap"
+            grid.update()
 
     def choose(key: str, value: Any) -> None:
         chosen[key] = "" if value in (None, t("all")) else str(value).strip()[:200]
         show()
 
-    with ui.element("div").classes("panel"):
+    with ui.element("div").classes("panel").style("margin-top:14px"):
         with ui.row().classes("gap-3"):
             actions = [t("all"), *audit.actions()]
             ui.select(
@@ -252,15 +257,13 @@ def _log() -> None:
 
 def _brief(detail: dict[str, Any]) -> str:
     """A detail as short words; nothing where nothing is said."""
-    parts = []
+    parts: list[str] = []
     for key, value in detail.items():
-        if value not in ("", None, [], {}, "all"):
-            text = (
-                ", ".join(map(str, value))
-                if isinstance(value, list)
-                else value
-                if isinstance(value, str)
-                else json.dumps(value, ensure_ascii=False)
-            )
-            parts.append(f"{key}: {text}")
+        if value in ("", None, [], {}, "all") or key == "manifest":
+            continue
+        if isinstance(value, dict):
+            value = [f"{name} {item}" for name, item in value.items()]
+        if isinstance(value, list):
+            value = ", ".join(map(str, value))
+        parts.append(f"{key}: {value:,}" if type(value) is int else f"{key}: {value}")
     return " · ".join(parts)
