@@ -128,8 +128,8 @@ def test_a_changed_anchor_is_detected(original, place, byte):
     spoilt = bytearray(anchor)
     spoilt[place % len(spoilt)] = byte
     audit.anchor_path.write_bytes(bytes(spoilt))
-    if bytes(spoilt) != anchor:
-        assert not audit.verify().whole
+    # White space between the values says nothing; every other byte does.
+    assert audit.verify().whole is (b"".join(bytes(spoilt).split()) == b"".join(anchor.split()))
     audit.anchor_path.write_bytes(anchor)
     assert audit.verify().whole
 

@@ -654,3 +654,18 @@ def test_counts_and_groups_over_http(shop):
     assert api.get("/v1/assets/events/rows", params={"where": "drop table"}).status_code == 400
     assert api.get("/v1/assets/events/rows", params={"version": 99}).status_code == 404
     assert client(shop, "public").get("/v1/assets/events/rows").status_code == 403
+
+
+def test_a_file_names_no_column_that_the_role_does_not_have(copy, tmp_path):
+    (copy.root / "wares.toml").write_text(
+        CONFIG
+        + '[access.roles.cut]\nmasks = { kind = "deny", "events.at" = "deny" }\nrows = { events = "kind != \'return\'" }\n'
+    )
+    shop = open_workspace(copy.root)
+    assert shop.asset("events", "cut").to_parquet(tmp_path / "x.parquet") == N - 4
+    told = str(pq.read_metadata(tmp_path / "x.parquet").to_dict()) + str(
+        pq.read_schema(tmp_path / "x.parquet").metadata
+    )
+    assert "kind" not in told
+    with pytest.raises(AccessDenied, match="no column 'kind'"):
+        shop.asset("events", "cut", where="kind = 'return'")

@@ -61,12 +61,18 @@ class Planted:
                               "title": words["text"][i], "text": f"by {words['loose'][i]} tel", "at": START} for i in range(N)])  # fmt: skip
         self.put("queries", [{"query_id": words["id"][i], "text": words["loose"][i], "user_id": words["user"][i % 12],
                               "session_id": words["session"][i], "at": START} for i in range(N)])  # fmt: skip
+        self.shop.audit.record("test", "begin", "shop")
         people = [*words["user"], *words["session"], *words["id"], *words["text"], *words["loose"]]
         self.secrets = {role: list(people) for role in ROLES}
         self.secrets["blind"] += [*words["title"], *words["brand"], *words["url"]]
         self.secrets["blind"] += [str(int(x)) for x in (*prices, *amounts)] + [
             f"{t:%H:%M:%S.%f}" for t in times
         ]
+        keys = [self.shop.door.policy().masker(realm).key for realm in (*ROLES, "share:R")]
+        keys += [(self.shop.root / "state" / name).read_text() for name in ("access.key", "audit.key")]
+        for role in ROLES:
+            # With a mask's key, guesses could be tried out.
+            self.secrets[role] += keys
         self.guesses = people[::7] + words["title"][:5]
         self.clients = {role: client(self.shop, role) for role in ROLES}
 
@@ -235,6 +241,9 @@ def test_no_reading_through_any_door_lets_a_masked_value_out(planted, data):
         "stream": lambda: [b.to_pylist() for b in reading().batches(10)],
         "count": lambda: reading().count(),
         "groups": lambda: shop.asset(table, role, where=where).aggregate(by, m=measure).to_pylist(),
+        "lineage": lambda: [
+            (b.schema.metadata, b.schema.field(0).metadata, shop.store.history(table), repr(b.schema)) for b in reading().batches(10)
+        ],
         "schema": lambda: (reading().schema, repr(reading()), repr(shop.door.policy())),
         "http": lambda: planted.clients[role].get(
             f"/v1/assets/{table}/rows", params={"where": where or "", "columns": ",".join(columns or [])}
