@@ -93,7 +93,6 @@ def _reports() -> list[dict[str, Any]]:
 
 
 def _report(report: dict[str, Any]) -> None:
-    ui.html("<h2></h2>", sanitize=False).style("display:none")
     ui.label(report["table"]).style("font-size:18px;font-weight:700;margin-top:14px").props(
         "role=heading aria-level=2"
     )
@@ -155,11 +154,11 @@ def _choice(path: Path) -> None:
             ui.label(t("cleaning_choice_none"))
             return
         ui.label(t("cleaning_choice_about")).classes("note")
-        heads = ("column", "together", "next", "missing", "leak", "advice")
+        heads = ("column", "advice", "together", "next", "missing", "leak")
         rows = [
             [
-                row["column"], f"{row['together']:.3f}", f"{row['following']:.3f}", f"{row['missing']:.0%}",
-                "–" if row["leak"] is None else f"{row['leak']:.2f}", t(f"cleaning_{row['advice']}"),
+                row["column"], t(f"cleaning_{row['advice']}"), f"{row['together']:.3f}", f"{row['following']:.3f}", f"{row['missing']:.0%}",
+                "–" if row["leak"] is None else f"{row['leak']:.2f}",
             ]
             for row in read_json(path)["columns"]
         ]  # fmt: skip
