@@ -9,7 +9,18 @@ from fastapi import FastAPI
 from nicegui import app as pages
 from nicegui import ui
 
-from wares.console import access, assets, cleaning, labels, lineage, quality, quarantine, storefront, workshop
+from wares.console import (
+    access,
+    assets,
+    cleaning,
+    fusion,
+    labels,
+    lineage,
+    quality,
+    quarantine,
+    storefront,
+    workshop,
+)
 from wares.console.assets_api import mount_assets
 from wares.console.roles import set_up
 from wares.core.config import FILE, load_config
@@ -37,4 +48,5 @@ def mount(app: FastAPI, workspace: Path) -> None:
     quarantine.register(workspace)
     cleaning.register(workspace)
     access.register()
+    fusion.register(workspace)
     ui.run_with(app, title="wares", storage_secret=secret.read_text(), show_welcome_message=False)

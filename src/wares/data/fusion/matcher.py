@@ -138,11 +138,13 @@ def match_offers(
     def joined(value: float) -> NDArray[np.int64]:
         return average_linkage(n, pairs, probability, value, ABSENT, held, truth.must, truth.cannot)
 
-    cluster = joined(max(threshold, SURE) if settings.second_round else threshold)
+    # Without labels nothing tells how far the words of a whole cluster may be trusted: it joined lamps of all colours.
+    again = settings.second_round and supervised and len(pairs) > 0
+    cluster = joined(max(threshold, SURE) if again else threshold)
     lap("join")
     units: Units | None = None
     judged = probability
-    if settings.second_round and len(pairs):
+    if again:
         units = units_of(evidence, cluster, pairs, probability, held)
         lap("compare")
         unit_truth = _unit_truth(units, truth)
@@ -157,7 +159,7 @@ def match_offers(
                 settings.threads,
             )
         else:
-            judged, _ = _unsupervised(units.features, units.names, units.pairs, len(units.members), settings)
+            judged = units.features[:, units.names.index("between_mean")].astype(np.float64)
         judged = _decided(units.pairs, judged, unit_truth)
         lap("judge")
 

@@ -139,14 +139,22 @@ class Fuser:
         report.seconds = round(time.perf_counter() - begun, 2)
         return report
 
+    def table(self) -> str:
+        """The cleaned products while they are made from the newest products, else the products."""
+        clean = c.clean_name(c.PRODUCTS)
+        if not self.store.exists(clean) or not self.store.exists(c.PRODUCTS):
+            return c.PRODUCTS
+        made = self.state.versions(clean)
+        fresh = made and made[0]["source"] == f"{c.PRODUCTS}@{self.store.version(c.PRODUCTS)}"
+        return clean if fresh else c.PRODUCTS
+
     def products(self) -> tuple[str, int, list[dict[str, Any]]]:
         """The table to fuse (the cleaned one when it is there), its version and rows.
 
         Raises:
             DataError: when there are none.
         """
-        clean = c.clean_name(c.PRODUCTS)
-        table = clean if self.store.exists(clean) else c.PRODUCTS
+        table = self.table()
         if not self.store.exists(table):
             raise DataError("there are no products", mend="wares ingest PATH --as products", table=table)
         version = self.store.version(table)
@@ -188,8 +196,7 @@ class Fuser:
         """Products by their ids, as fusion reads them; those that are gone are left out."""
         if not wanted:
             return []
-        clean = c.clean_name(c.PRODUCTS)
-        table = clean if self.store.exists(clean) else c.PRODUCTS
+        table = self.table()
         with Engine(0.5) as engine:
             rows = engine.parquet(self.store.files(table))
             return engine.arrow(rows.filter(rows[c.PRODUCT_ID].isin(sorted(wanted)))).to_pylist()
