@@ -394,7 +394,8 @@ class _Run:
     def _stale(self) -> None:
         """Remove artefacts that hold the person. Those made from rewritten tables are stale by themselves."""
         root = self.shop.root
-        dirty = any(p["where"].startswith("table ") for p in self.book.places)
+        # A product that came in online is in the memory of servers until they take a new bundle.
+        dirty = any(p["where"].startswith(("table ", "state online_products")) for p in self.book.places)
         if self.book.kind == "erasure":
             for folder in [*_artefacts(root), *_bundles(root)]:
                 name = artefact_holds(folder, self.subject)

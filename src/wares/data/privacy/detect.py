@@ -95,7 +95,7 @@ class _Address(PatternRecognizer):
     def __init__(self) -> None:
         street = r"(?:street|st|avenue|ave|road|rd|lane|ln|drive|dr|boulevard|blvd|way|court|ct|square|sq|terrace|place)"
         patterns = [
-            Pattern("en", rf"{_L}\d{{1,5}}[a-zA-Z]?\s+(?:[NSEW]\.?\s+)?(?:[A-Z][\w'-]+\s+){{1,3}}(?i:{street}){_R}", 0.7),
+            Pattern("en", rf"{_L}\d{{1,5}}[a-zA-Z]?\s+(?:[NSEW]\.?\s+)?(?:[A-Z][a-zà-ÿ][\w'-]*\s+){{1,3}}(?i:{street}){_R}", 0.7),
             Pattern("de", rf"{_L}[A-ZÄÖÜ][\wäöüß-]+(?:straße|strasse|str\.|weg|allee|platz|gasse)\s+\d{{1,4}}[a-z]?{_R}", 0.7),
             Pattern("fr", rf"{_L}\d{{1,4}},?\s+(?:bis\s+)?(?:rue|avenue|boulevard|place|chemin)\s+(?:de\s+|du\s+|des\s+|la\s+|l')*[A-ZÉÈ][\wéèêàç'-]+", 0.7),
             Pattern("zh", r"[\u4e00-\u9fff]{2,8}(?:省|市|自治区|区|县)[\u4e00-\u9fff0-9]{0,20}?(?:路|街|道|巷|弄|村|镇)[\u4e00-\u9fff]{0,6}\d{1,5}(?:号|弄|栋|幢)[\u4e00-\u9fff0-9-]{0,15}", 0.8),
@@ -138,7 +138,7 @@ class _Name(PatternRecognizer):
             Pattern("zh", r"(?<=我叫)[\u4e00-\u9fff]{2,3}(?=[，。,.\s!！]|$)", 0.7),
             Pattern(
                 "zh 2",
-                r"(?<=(?:姓名|收件|收货|联系)[人:：])[:：]?\s?[\u4e00-\u9fff]{2,4}(?=[，。,.\s]|$)",
+                r"(?<=(?:姓名|件人|货人|系人)[:：])\s?[\u4e00-\u9fff]{2,4}(?=[，。,.\s]|$)",
                 0.8,
             ),
         ]
@@ -175,7 +175,8 @@ class _Phone(EntityRecognizer):
                     continue
                 cue = self.CUE.search(text[max(0, match.start - 24) : match.start]) is not None
                 shaped = raw.startswith("+") or len(re.findall(r"[\s().\-/]+", raw.strip("+ "))) >= 2
-                if cue or shaped:
+                # Body measures ("33-25-37") are written like short numbers.
+                if cue or (shaped and sum(map(str.isdigit, raw)) >= 7):
                     place = (match.start, match.end)
                     found[place] = RecognizerResult("phone", *place, 0.8 if cue else 0.65)
         return list(found.values())

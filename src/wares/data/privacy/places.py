@@ -122,17 +122,18 @@ def needles(subject: Subject) -> list[bytes]:
 
 
 def raw_hit(path: Path, wanted: list[bytes]) -> bool:
-    """Whether one of some byte strings stands in a file, as it lies on disk."""
+    """Whether one of some byte strings stands in a file, as it lies on disk, in any case of its Latin letters."""
     if not wanted:
         return False
-    pattern = re.compile(b"|".join(re.escape(w) for w in wanted))
-    longest = max(map(len, wanted))
+    lower = sorted({w.lower() for w in wanted})
+    longest = max(map(len, lower))
     tail = b""
     with path.open("rb") as stream:
         while block := stream.read(_BLOCK):
-            if pattern.search(tail + block):
+            part = tail + block.lower()
+            if any(w in part for w in lower):
                 return True
-            tail = block[-longest:]
+            tail = part[-longest:]
     return False
 
 
@@ -202,18 +203,17 @@ def _clean_rows(text: str, subject: Subject) -> tuple[str, Count]:
     reader = csv.reader(lines, delimiter=delimiter)
     kept: list[str] = []
     names: list[str] = []
-    count, begin = Count(), 0
-    known = frozenset[str]()
+    count, begin, here = Count(), 0, subject
     for cells in reader:
         raw = "".join(lines[begin : reader.line_num])
         begin = reader.line_num
         if not names:
             names = cells
             known = guessed_id_names(names) | {n for n in names if plain(n) in map(plain, subject.names)}
+            here = replace(subject, names=subject.names | known)
             kept.append(raw)
             continue
-        subject_here = replace(subject, names=subject.names | known)
-        if subject_here.owns(dict(zip(names, cells, strict=False))):
+        if here.owns(dict(zip(names, cells, strict=False))):
             count.rows += 1
         elif subject.mentioned(raw):
             count.cells += 1

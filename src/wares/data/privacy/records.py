@@ -17,6 +17,7 @@ from wares.data.privacy.subject import Subject, distinctive
 _OURS = ("erased_people", "column_tags", "api_keys")
 _SHADOWS = ("_data", "_idx", "_content", "_docsize", "_config")
 _PORTION = 400
+_LONG = 40
 _PATIENCE = 30.0
 
 
@@ -134,7 +135,7 @@ def _candidates(
     conditions.append(
         sa.or_(
             *(
-                sa.or_(text.like("{%"), text.like("[%"), sa.func.length(text) > 30)
+                sa.or_(text.like("{%"), text.like("[%"), sa.func.length(text) > _LONG)
                 for text in (sa.cast(col, sa.Text) for col in columns)
             )
         )
@@ -145,7 +146,7 @@ def _candidates(
         )
     for condition in conditions:
         query = sa.select(*(k.label(f"k{i}") for i, k in enumerate(keys)), *(sa.cast(col, sa.Text).label(f"v{i}") for i, col in enumerate(columns))).select_from(table).where(condition)  # fmt: skip
-        for found in connection.execute(query).fetchall():
+        for found in connection.execute(query):
             identity = tuple(found[: len(keys)])
             if identity not in seen:
                 seen.add(identity)
