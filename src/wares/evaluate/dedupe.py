@@ -308,7 +308,7 @@ def evaluate_dedupe(task: DedupeTask, progress: Callable[[str], None] = lambda _
     if task.unsupervised and matching.supervised:
         again = time.perf_counter()
         progress("without labels")
-        plain = match_offers(offers, None, settings, progress)
+        plain = match_offers(offers, None, settings, progress, prepared=matching)
         report["unsupervised"] = {
             "test": _scores(plain, truth, test), "all": _scores(plain, truth, known), "one_per_source": plain.exclusive,
             "seconds": round(time.perf_counter() - again + reading, 1), "learned": plain.learned,

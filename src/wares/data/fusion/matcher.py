@@ -99,8 +99,11 @@ def match_offers(
     settings: Settings | None = None,
     progress: Callable[[str], None] = lambda _: None,
     ask: Pairs | None = None,
+    prepared: Matching | None = None,
 ) -> Matching:
     """Which rows are one thing. `ask` are pairs to judge whether or not blocking proposes them.
+
+    `prepared` is an earlier matching of the same offers; what it read and compared is used again.
 
     With enough labels in `truth` the judge is learned, cross-fitted by group; else it is the Fellegi–Sunter model by
     expectation maximisation. Decided pairs are kept whatever the judge says.
@@ -114,16 +117,20 @@ def match_offers(
         begun = time.perf_counter()
         progress(name)
 
-    evidence = Evidence(offers)
     source = coded(offers.source) if offers.source is not None else None
     exclusive = source is not None and _one_per_source(source, truth, settings)
     held = [{int(s)} if s >= 0 else set[int]() for s in source] if exclusive and source is not None else None
-    lap("read")
-    pairs = candidates(evidence, settings.near, source if exclusive or settings.across else None)
-    pairs = union(pairs, *(p for p in (ask, truth.pairs) if p is not None))
-    lap("block")
-    features, names = compared(evidence, pairs)
-    lap("compare")
+    if prepared is not None and prepared.exclusive == exclusive and ask is None and truth.pairs is None:
+        evidence, pairs = prepared.evidence, prepared.pairs
+        features, names = prepared.features, prepared.names
+    else:
+        evidence = Evidence(offers)
+        lap("read")
+        pairs = candidates(evidence, settings.near, source if exclusive or settings.across else None)
+        pairs = union(pairs, *(p for p in (ask, truth.pairs) if p is not None))
+        lap("block")
+        features, names = compared(evidence, pairs)
+        lap("compare")
     labels = _labels(pairs, truth)
     supervised = labels is not None and labels.enough()
     learned_facts: dict[str, Any] = {}
