@@ -132,6 +132,14 @@ def cards(hits: list[Hit]) -> None:
             card(hit)
 
 
+def _numeric(rows: Sequence[Sequence[Any]], column: int) -> bool:
+    """Whether a column reads as numbers: those stand right, texts left."""
+    cells = [
+        str(row[column]) for row in rows if column < len(row) and str(row[column]) not in ("", "–", "None")
+    ]
+    return bool(cells) and all(cell.strip("+-–≈<> ")[:1].isdigit() and len(cell) < 30 for cell in cells)
+
+
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], link: str = "") -> ui.table:
     """Rows under headings, sortable. With `link`, the first cell leads to that path followed by its value."""
     names = [
@@ -139,7 +147,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], link: str = "")
             "name": str(i),
             "label": label,
             "field": str(i),
-            "align": "left" if i == 0 else "right",
+            "align": "right" if i and _numeric(rows, i) else "left",
             "sortable": True,
         }
         for i, label in enumerate(columns)

@@ -32,7 +32,11 @@ def plan(
     """Decide version by version: one of the newest `keep`, younger than `days`, tagged, or used by what is live."""
     out = Plan(asset)
     oldest = now - timedelta(days=days)
-    for place, version in enumerate(sorted(versions, key=lambda v: -v.version)):
+    place = -1
+    for version in sorted(versions, key=lambda v: -v.version):
+        # Clearing away writes versions of its own, which hold no rows of their own.
+        upkeep = version.action.startswith("vacuum")
+        place += not upkeep
         if version.erased:
             continue
         number = version.version
