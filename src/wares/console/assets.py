@@ -18,6 +18,7 @@ add_words(
     {
         "asset_registry": ("Assets", "资产"),
         "asset_registry_hint": ("Name, description, column, tag or owner", "名称、说明、列、标签或负责人"),
+        "asset_name": ("Asset", "资产"),
         "asset_kind": ("Kind", "类型"),
         "asset_all_kinds": ("All kinds", "全部类型"),
         "asset_what_it_is": ("What it is", "说明"),
@@ -105,7 +106,7 @@ def _search(query: str, kind: str) -> None:
                 return
             table(
                 [
-                    t("asset"),
+                    t("asset_name"),
                     t("asset_kind"),
                     t("asset_what_it_is"),
                     t("version"),

@@ -96,7 +96,7 @@ def _ask(what: str, direction: str, values: bool) -> None:
         ui.html(draw(kinds_of({start, *found}), pairs, start, notes), sanitize=False)
     with ui.element("div").classes("panel").style("margin-top:12px"):
         table(
-            [t("asset"), t("asset_columns")],
+            [t("asset_name"), t("asset_columns")],
             [
                 [name, ", ".join(t("all_columns") if c == "*" else c for c in columns)]
                 for name, columns in found.items()

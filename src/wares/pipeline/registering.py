@@ -73,10 +73,15 @@ def sync_build(root: Path, registry: Registry, config: Config, clock: Clock) -> 
     fresh: list[Version] = []
     path = root / "build" / "latest.json"
     if path.is_file():
-        for step, place in read_json(path)["done"].items():
-            folder = root / place
-            if (folder / MANIFEST).is_file():
-                fresh += _artefact(step, folder, root, registry, config, clock)
+        done = {step: root / place for step, place in read_json(path)["done"].items()}
+        there = {step: folder for step, folder in done.items() if (folder / MANIFEST).is_file()}
+        made = {step: _artefact(step, folder, registry, clock) for step, folder in there.items()}
+        # Edges name the versions of their inputs, so all artefacts have theirs first.
+        for step in [step for step, version in made.items() if version]:
+            _connect(step, there[step], root, registry, config)
+        for step in [step for step in there if made[step] or _waiting(step, registry)]:
+            made[step] += _parts(step, there[step], registry, clock)
+        fresh += [version for versions in made.values() for version in versions]
     for folder in sorted(
         bundles.bundles_folder(root).glob("*/manifest.json"), key=lambda p: p.stat().st_mtime
     ):
@@ -85,34 +90,38 @@ def sync_build(root: Path, registry: Registry, config: Config, clock: Clock) -> 
     return fresh
 
 
-def _artefact(
-    step: str, folder: Path, root: Path, registry: Registry, config: Config, clock: Clock
-) -> list[Version]:
+def _artefact(step: str, folder: Path, registry: Registry, clock: Clock) -> list[Version]:
     manifest = read_json(folder / MANIFEST)
+    return _put(registry, asset_of(step), manifest["hash"], stamp(clock.now()), manifest, folder)
+
+
+def _connect(step: str, folder: Path, root: Path, registry: Registry, config: Config) -> None:
     name = asset_of(step)
-    fresh = _put(registry, name, manifest["hash"], stamp(clock.now()), manifest, folder)
-    if fresh:
-        reads = read_json(folder / READS) if (folder / READS).is_file() else _declared(step, root)
-        registry.put_edges(
-            name, fresh[0].version, _step_edges(name, fresh[0].version, reads, registry, config)
-        )
+    number = registry.newest()[name].version
+    reads = read_json(folder / READS) if (folder / READS).is_file() else _declared(step, root)
+    registry.put_edges(name, number, _step_edges(name, number, reads, registry, config))
+
+
+def _waiting(step: str, registry: Registry) -> bool:
+    return any(whole == step and registry.find(part) is None for part, (whole, _) in PARTS.items())
+
+
+def _parts(step: str, folder: Path, registry: Registry, clock: Clock) -> list[Version]:
+    manifest, fresh = read_json(folder / MANIFEST), []
+    at = registry.newest()[asset_of(step)].version
     for part, (whole, arrays) in PARTS.items():
         if whole != step:
             continue
         content = digest([manifest["files"].get(f"{a}.npy") for a in arrays])
         made = _put(registry, part, content, stamp(clock.now()), manifest, folder, only=arrays)
-        if made:
+        for version in made:
             into = [
                 e
                 for e in registry.edges()
-                if e.to_asset == name
-                and e.to_column in arrays
-                and e.to_version == registry.newest()[name].version
+                if (e.to_asset, e.to_version) == (asset_of(step), at) and e.to_column in arrays
             ]
-            number = made[0].version
-            registry.put_edges(
-                part, number, [Edge(**{**e.__dict__, "to_asset": part, "to_version": number}) for e in into]
-            )
+            here = {"to_asset": part, "to_version": version.version}
+            registry.put_edges(part, version.version, [Edge(**{**e.__dict__, **here}) for e in into])
         fresh += made
     return fresh
 
