@@ -289,7 +289,7 @@ def _side(
     n = len(items)
     vectors, features = {}, {}
     if any(texts):
-        vectors["text"] = _encode(texts + [""] * (n - len(texts)), progress)
+        vectors["text"] = _encode(texts + [""] * (n - len(texts)), task.cache, progress)
     if task.attributes is not None:
         features["attributes"] = read_attributes(task.attributes, items)
     leaky = []
@@ -336,8 +336,11 @@ def _texts(path: Path, items: dict[str, int]) -> tuple[list[str], list[str], dic
     return texts, categories, other
 
 
-def _encode(texts: list[str], progress: Callable[[str], None]) -> NDArray[np.float32]:
-    """Sentence vectors, zeros where there is no text."""
+def _encode(texts: list[str], cache: Path | None, progress: Callable[[str], None]) -> NDArray[np.float32]:
+    """Sentence vectors, zeros where there is no text; kept in `cache` by the texts' hash."""
+    kept = None if cache is None else cache / f"text-{digest(texts)}.npy"
+    if kept is not None and kept.is_file():
+        return np.load(kept, allow_pickle=False)
     from wares.features.encoder import TextEncoder
     from wares.features.encoder_train import export_encoder
 
@@ -351,6 +354,9 @@ def _encode(texts: list[str], progress: Callable[[str], None]) -> NDArray[np.flo
     out = np.zeros((len(texts), vectors.shape[1]), np.float32)
     there = np.array([bool(t) for t in texts])
     out[there] = vectors[[place[t] for t in texts if t]]
+    if kept is not None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        np.save(kept, out, allow_pickle=False)
     return out
 
 

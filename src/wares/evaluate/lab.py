@@ -140,74 +140,86 @@ class Lab:
         return self.plan.cache / f"tuned-{digest([self.plan.data, name, self.plan.seeds[0]])}.json"
 
     def _fit(self, name: str, at: int, seed: int) -> None:
-        quad, tuned = self.quad, dict(self.tuned.get(name, {}))
+        quad = self.quad
+        # Each seed of a sequence model finds its own number of epochs.
+        tuned = dict((self.plan.params if kind_of(name) == "sequence" else self.tuned).get(name, {}))
         phases = ["fit", "whole"] if self.plan.refit and not self._sister(name) else ["fit"]
-        kept = self._kept(name, tuned, seed)
-        if kept is not None and self._load(kept, name, at, phases):
-            return
+        begin = dict(tuned)
+        tuned = self._load(name, at, seed, begin)
+        phases = [phase for phase in phases if (name, phase, at) not in self.drafts]
         histories = [quad.whole[u] for u in self.test]
         begun = time.perf_counter()
-        validate, seconds, begin = None, None, dict(tuned)
-        if kind_of(name) == "sequence":
-            tuned["epochs"] = self.plan.epochs if name not in self.plan.params else tuned["epochs"]
-            validate, seconds = self._stopper(seed), self._sequence_seconds()
-        part = fit_part(
-            name,
-            quad.fit,
-            self.n,
-            self.side,
-            tuned,
-            seed=seed,
-            seconds=seconds,
-            validate=validate,
-            progress=self.progress,
-        )
-        self.seconds.setdefault(f"fit {name}", time.perf_counter() - begun)
-        if kind_of(name) == "sequence":
-            # Trained again on more, for as many epochs as were best.
-            tuned["epochs"] = int(part.config["epochs"])  # type: ignore[attr-defined]
-            self.tuned.setdefault(name, tuned)
-        self.progress(f"draft {name}")
-        self.drafts[name, "valid", at] = self._draft(part, [quad.fit[u] for u in self.valid])
-        self.drafts[name, "fit", at] = self._draft(part, histories)
-        del part
+        if "fit" in phases:
+            validate, seconds = None, None
+            if kind_of(name) == "sequence":
+                tuned.setdefault("epochs", self.plan.epochs)
+                validate, seconds = self._stopper(seed), self._sequence_seconds()
+            part = fit_part(
+                name,
+                quad.fit,
+                self.n,
+                self.side,
+                tuned,
+                seed=seed,
+                seconds=seconds,
+                validate=validate,
+                progress=self.progress,
+            )
+            self.seconds.setdefault(f"fit {name}", time.perf_counter() - begun)
+            if kind_of(name) == "sequence":
+                # Trained again on more, for as many epochs as were best.
+                tuned["epochs"] = int(part.config["epochs"])  # type: ignore[attr-defined]
+                self.tuned.setdefault(name, tuned)
+            self.progress(f"draft {name}")
+            self.drafts[name, "valid", at] = self._draft(part, [quad.fit[u] for u in self.valid])
+            self.drafts[name, "fit", at] = self._draft(part, histories)
+            self._keep(name, at, seed, begin, tuned, ("valid", "fit"))
+            del part
         if "whole" in phases:
             self.progress(f"fit {name} with validation")
             part = fit_part(name, quad.whole, self.n, self.side, tuned, seed=seed, progress=self.progress)
             self.drafts[name, "whole", at] = self._draft(part, histories)
-        if (kept := self._kept(name, begin, seed)) is not None:
-            arrays = {}
-            for phase in ("valid", *phases):
-                draft = self.drafts[name, phase, at]
-                arrays |= {f"{phase}_ids": draft.ids, f"{phase}_scores": draft.scores}
-            with folder_atomic(kept) as work:
-                save_arrays(work, **arrays)
-                seal(work, "drafts", tuned=tuned, seconds=self.seconds.get(f"fit {name}", 0.0))
+            self._keep(name, at, seed, begin, tuned, ("whole",))
 
     def _sister(self, name: str) -> bool:
         """The sequence model without side information is only shown beside the one with it."""
         return name == "sequence" and "sequence+" in self.plan.names
 
-    def _kept(self, name: str, params: Params, seed: int) -> Path | None:
+    def _kept(self, name: str, params: Params, seed: int, phase: str) -> Path | None:
         """Where the drafts of a part lie: named by all that they come from."""
         if self.plan.cache is None:
             return None
         apart = (seed, self.plan.epochs) if kind_of(name) in RANDOM else ()
-        return (
-            self.plan.cache
-            / f"{kind_of(name)}-{digest([self.plan.data, name, params, apart, self.plan.refit])}"
-        )
+        return self.plan.cache / f"{kind_of(name)}-{phase}-{digest([self.plan.data, name, params, apart])}"
 
-    def _load(self, kept: Path, name: str, at: int, phases: list[str]) -> bool:
-        if not (kept / MANIFEST).is_file():
-            return False
-        manifest = open_artifact(kept, "drafts")
-        for phase in ("valid", *phases):
-            ids, scores = load_array(kept, f"{phase}_ids"), load_array(kept, f"{phase}_scores")
-            self.drafts[name, phase, at] = Draft(ids, scores)
-        self.tuned.setdefault(name, manifest["tuned"])
-        self.seconds.setdefault(f"fit {name}", manifest["seconds"])
-        return True
+    def _keep(
+        self, name: str, at: int, seed: int, begin: Params, tuned: Params, phases: tuple[str, ...]
+    ) -> None:
+        kept = self._kept(name, begin, seed, phases[-1])
+        if kept is None:
+            return
+        arrays = {f"{p}_ids": self.drafts[name, p, at].ids for p in phases}
+        arrays |= {f"{p}_scores": self.drafts[name, p, at].scores for p in phases}
+        with folder_atomic(kept) as work:
+            save_arrays(work, **arrays)
+            seal(work, "drafts", tuned=tuned, seconds=self.seconds.get(f"fit {name}", 0.0))
+
+    def _load(self, name: str, at: int, seed: int, params: Params) -> Params:
+        """Take what an earlier run kept; the parameters that it ended with."""
+        found = dict(params)
+        for phase, held in (("fit", ("valid", "fit")), ("whole", ("whole",))):
+            kept = self._kept(name, params, seed, phase)
+            if kept is None or not (kept / MANIFEST).is_file():
+                continue
+            manifest = open_artifact(kept, "drafts")
+            for one in held:
+                self.drafts[name, one, at] = Draft(
+                    load_array(kept, f"{one}_ids"), load_array(kept, f"{one}_scores")
+                )
+            found = dict(manifest["tuned"])
+            self.tuned.setdefault(name, found)
+            self.seconds.setdefault(f"fit {name}", manifest["seconds"])
+        return found
 
     def _draft(self, part: Part, histories: Lists) -> Draft:
         return Draft.of(part, histories, self.n, exclude=self.plan.exclude)

@@ -53,22 +53,13 @@ class Draft:
                     mend="Give one score an item of the catalogue",
                     parameter="parts",
                 )
-            scores[~np.isfinite(scores)] = -np.inf
-            finite = np.isfinite(scores)
-            count = np.maximum(finite.sum(1), 1)
-            mean = np.where(finite, scores, 0).sum(1) / count
-            scores -= mean[:, None].astype(np.float32)
-            centred = np.where(finite, scores, 0)
-            spread = np.sqrt(np.einsum("ij,ij->i", centred, centred, dtype=np.float64) / count)
-            flat = spread <= 1e-9
-            scores /= np.where(flat, 1, spread)[:, None].astype(np.float32)
-            scores[flat] = -np.inf
+            _standardise(scores)
             if exclude:
                 for line, history in enumerate(histories[some]):
                     scores[line, history] = -np.inf
             if allowed is not None:
                 scores[:, ~allowed] = -np.inf
-            top = np.argpartition(-scores, c - 1, axis=1)[:, :c]
+            top = np.argpartition(scores, n_items - c, axis=1)[:, n_items - c :]
             top.sort(axis=1)
             value = np.take_along_axis(scores, top, 1)
             order = np.argsort(-value, axis=1, kind="stable")
@@ -80,6 +71,25 @@ class Draft:
     def take(self, rows: NDArray[Any]) -> Draft:
         """Some histories only."""
         return Draft(self.ids[rows], self.scores[rows])
+
+
+def _standardise(scores: NDArray[np.float32]) -> None:
+    """Bring each row to mean 0 and deviation 1, in place; what is not finite, and rows without any spread, to −∞."""
+    n = scores.shape[1]
+    if np.isfinite(scores.sum()):
+        scores -= scores.mean(1, keepdims=True)
+        spread = np.sqrt(np.einsum("ij,ij->i", scores, scores) / n)
+    else:
+        bad = ~np.isfinite(scores)
+        count = np.maximum(n - bad.sum(1), 1)
+        scores[bad] = 0
+        scores -= (scores.sum(1) / count)[:, None]
+        scores[bad] = 0
+        spread = np.sqrt(np.einsum("ij,ij->i", scores, scores) / count)
+        scores[bad] = -np.inf
+    flat = spread <= 1e-9
+    scores /= np.where(flat, 1, spread)[:, None]
+    scores[flat] = -np.inf
 
 
 @dataclass(slots=True)

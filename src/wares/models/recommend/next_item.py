@@ -24,13 +24,22 @@ DECAY = 0.7
 
 
 def prefixes(
-    sequences: Sequence[NDArray[np.int32]], n_items: int, decay: float, window: int = WINDOW
+    sequences: Sequence[NDArray[np.int32]],
+    n_items: int,
+    decay: float,
+    window: int = WINDOW,
+    known: NDArray[np.int64] | None = None,
 ) -> tuple[sp.csr_matrix, sp.csr_matrix]:
-    """(S, T), both ``(n_prefixes, n_items)``: the fading past of every prefix, at most `window` long, and what came next."""
+    """(S, T), both ``(n_prefixes, n_items)``: the fading past of every prefix, at most `window` long, and what came next.
+
+    `known (n_sequences,)` says how many items of each sequence were counted before: only what came after them is a
+    target.
+    """
     lengths = np.array([len(s) for s in sequences], np.int64)
     flat = np.concatenate([np.zeros(0, np.int64), *sequences]).astype(np.int64)
     place = np.arange(len(flat)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    ends = np.flatnonzero(place > 0)
+    begin = np.ones(len(lengths), np.int64) if known is None else np.maximum(known, 1)
+    ends = np.flatnonzero(place >= np.repeat(begin, lengths))
     rows, columns, values = [], [], []
     for lag in range(1, min(window, int(place.max(initial=0))) + 1):
         there = np.flatnonzero(place[ends] >= lag)
@@ -133,6 +142,11 @@ def sparse_next_item(
     past, target = prefixes(sequences, n_items, decay)
     scale = 1.0 / (np.asarray(past.multiply(past).sum(0)).ravel() + regularisation)
     weights = sp.csr_matrix(sp.diags(scale.astype(np.float32)) @ (past.T.tocsr() @ target))
+    return best_rows(weights, k)
+
+
+def best_rows(weights: sp.csr_matrix, k: int) -> sp.csr_matrix:
+    """Only the `k` largest entries of each row."""
     for row in np.flatnonzero(np.diff(weights.indptr) > k):
         part = slice(weights.indptr[row], weights.indptr[row + 1])
         values = weights.data[part]
