@@ -20,10 +20,11 @@ from wares.core.errors import QueryError
 from wares.models.recommend.parts import Histories, Part, batches
 
 DRAFTED = 150
+DEPTH = 80
 LEVELS = (3, 6, 12)
 PULL = 2.0
-LEARN_USERS = 12_000
-TREE_DEPTH = 100
+LEARN_USERS = 6000
+TREE_DEPTH = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +69,9 @@ class Draft:
             ids[some], out[some] = np.where(good, top, -1), np.where(good, np.clip(value, -6e4, 6e4), 0)
         return cls(ids, out)
 
-    def take(self, rows: NDArray[Any]) -> Draft:
-        """Some histories only."""
-        return Draft(self.ids[rows], self.scores[rows])
+    def take(self, rows: NDArray[Any], depth: int = DEPTH) -> Draft:
+        """Some histories only, and of each the first `depth` items."""
+        return Draft(self.ids[rows, :depth], self.scores[rows, :depth])
 
 
 def _standardise(scores: NDArray[np.float32]) -> None:
@@ -237,7 +238,7 @@ class Trees:
         first: Logit,
         seed: int,
     ) -> Trees:
-        """Fit on each history's first hundred candidates by the logit."""
+        """Fit on each history's first fifty candidates by the logit."""
         import lightgbm
 
         score = first.score(table, level, facts)
@@ -253,12 +254,12 @@ class Trees:
             "lambda_l2": 10.0, "verbose": -1, "seed": seed, "deterministic": True, "force_row_wise": True, "num_threads": 1,
         }  # fmt: skip
         data = lightgbm.Dataset(rows, labels[kept].astype(int), group=sizes[sizes > 0])
-        return cls(lightgbm.train(settings, data, num_boost_round=200), first)
+        return cls(lightgbm.train(settings, data, num_boost_round=150), first)
 
     def score(
         self, table: Table, level: NDArray[np.int64], facts: NDArray[np.float32]
     ) -> NDArray[np.float64]:
-        """Scores of the candidates ``(m,)``; those beyond the first hundred keep the logit's order below them."""
+        """Scores of the candidates ``(m,)``; those beyond the first fifty keep the logit's order below them."""
         first = self.first.score(table, level, facts)
         kept = _first(table, first, TREE_DEPTH)
         rows = _features(table, first, level, facts)[kept]
