@@ -108,3 +108,14 @@ def test_a_column_that_goes_or_changes_its_type(base):
     assert "schema_change:brand" in broken(base, profile_of(gone))
     text = goods().set_column(3, "price", pa.array([str(v) for v in goods()["price"].to_pylist()]))
     assert "schema_change:price" in broken(base, profile_of(text))
+
+
+def test_text_cut_at_a_fixed_width():
+    titles = pa.array(["x" * (8 + i % 26) for i in range(2000)])
+    rows = goods().set_column(1, "title", titles)
+    base = profile_of(rows)
+    cut = pa.array([title[:20] for title in titles.to_pylist()])
+    assert "truncated:title" in broken(base, profile_of(rows.set_column(1, "title", cut)))
+    # The long ones are gone, but nothing lies heaped up where they were cut: other goods, not cut texts.
+    shorter = rows.filter(pa.array([len(title) <= 20 for title in titles.to_pylist()]))
+    assert "truncated:title" not in broken(base, profile_of(shorter))

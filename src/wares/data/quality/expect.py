@@ -185,11 +185,14 @@ def _texts(name: str, was: ColumnProfile, now: ColumnProfile, base: Profile) -> 
                     both=True,
                 )
             )
-    # Cutting at a fixed width heaps texts up at one length beyond which nothing is left.
-    long_before = sum(n for size, n in was.lengths.items() if size > max(now.lengths))
-    cut = max(now.lengths) >= 8 and long_before > max(3, 0.002 * was.present)
-    heap = now.lengths[max(now.lengths)] > 3 * was.lengths.get(max(now.lengths), 0) + 0.002 * now.present
-    checks.append(_one("truncated", name, BROKEN if cut and heap else PASSED, ERROR, f"no text is longer than {max(now.lengths)} characters; {_called(base)} had {long_before:,}"))  # fmt: skip
+    # Cutting at a fixed width leaves nothing beyond it, and what was beyond lies heaped up at that width.
+    longest = max(now.lengths)
+    long_before = sum(n for size, n in was.lengths.items() if size > longest)
+    beyond = long_before / was.present
+    risen = now.lengths[longest] / now.present - was.lengths.get(longest, 0) / was.present
+    # By chance none of m texts is so long with probability exp(-beyond * m); 9.2 makes that one in ten thousand.
+    cut = longest >= 8 and long_before > 3 and beyond * now.present > 9.2 and risen >= 0.5 * beyond
+    checks.append(_one("truncated", name, BROKEN if cut else PASSED, ERROR, f"no text is longer than {longest} characters; {_called(base)} had {long_before:,}"))  # fmt: skip
     return checks
 
 
