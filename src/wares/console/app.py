@@ -8,6 +8,7 @@ from pathlib import Path
 from fastapi import FastAPI
 from nicegui import app as pages
 from nicegui import ui
+from nicegui.storage import Storage
 
 from wares.console import (
     access,
@@ -36,6 +37,8 @@ def mount(app: FastAPI, workspace: Path) -> None:
     if not secret.is_file():
         write_atomic(secret, secrets.token_urlsafe(32))
         secret.chmod(0o600)
+    # What a visitor chose (language, shopper) stays in the workspace, not in whatever folder the server was started from.
+    Storage.path = workspace / "state" / "console"
     shop = open_workspace(workspace)
     set_up(app.state.gate, shop)
     mount_assets(app, shop, app.state.gate)
