@@ -77,7 +77,7 @@ def _lives() -> multiprocessing.context.BaseContext:
             "wares.pipeline.erasure",
             "wares.pipeline.workspace",
             "wares.pipeline.steps",
-            "tests.crash.test_erasure",
+            "tests.crash.test_erasure_kill",
         ]
     )
     return context
