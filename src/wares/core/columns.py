@@ -10,6 +10,9 @@ REVIEWS: Final = "reviews"
 QUERIES: Final = "queries"
 PRICES: Final = "prices"
 QUARANTINE: Final = "quarantine"
+PRODUCT_CLUSTERS: Final = "product_clusters"
+PRODUCTS_FUSED: Final = "products_fused"
+CLUSTER_ID: Final = "cluster_id"
 TABLES: Final = (PRODUCTS, EVENTS, REVIEWS, QUERIES, PRICES)
 
 PRODUCT_ID: Final = "product_id"

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -250,7 +251,7 @@ class Ingester:
                 lower = pc.if_else(pc.equal(lower, theirs), _KINDS[theirs], lower)
             columns[c.KIND] = lower
         if c.QUANTITY not in columns:
-            columns[c.QUANTITY] = pa.repeat(pa.scalar(1), n).cast(pa.decimal128(18, 4))
+            columns[c.QUANTITY] = pa.repeat(pa.scalar(Decimal(1), pa.decimal128(18, 4)), n)
         back = pc.fill_null(
             pc.and_(pc.less(columns[c.QUANTITY], 0), pc.equal(columns[c.KIND], c.PURCHASE)), False
         )

@@ -52,6 +52,10 @@ class Catalogue:
         self.brand_of: NDArray[Any] = load_array(folder, "brand_of")
         self.price_ptr: NDArray[Any] = load_array(folder, "price_ptr")
         self.price_at: NDArray[Any] = load_array(folder, "price_at")
+        # Present since products can be fused; a bundle made before has none.
+        fused = bool(self.manifest.get("aliases"))
+        self._alias = StringTable.load(folder, "alias") if fused else None
+        self.alias_row: NDArray[Any] = load_array(folder, "alias_row") if fused else np.zeros(0, np.int32)
         self._product = lru_cache(KEPT)(self._read)
         self.price_value: NDArray[Any] = load_array(folder, "price_value")
 
@@ -59,8 +63,11 @@ class Catalogue:
         return len(self.ids)
 
     def row(self, product_id: str) -> int:
-        """The row of a product, or -1."""
-        return self.ids.find(product_id)
+        """The row of a product, or of the fused product that it is part of, or -1."""
+        row = self.ids.find(product_id)
+        if row < 0 and self._alias is not None and (at := self._alias.find(product_id)) >= 0:
+            return int(self.alias_row[at])
+        return row
 
     def product(self, row: int) -> Product:
         """The product of a row; those asked for lately are kept."""

@@ -14,7 +14,7 @@ from wares.core.arrays import save_arrays, seal
 from wares.core.config import ColumnsConfig
 from wares.core.strings import StringTable
 from wares.core.text import fill, plain, template_parts
-from wares.data.engine import Engine
+from wares.data.engine import Engine, Table
 from wares.data.store import Store
 from wares.features.catalogue import KIND, NO_PRICE, PRICE_SCALE, TEXTS, codes
 from wares.features.columns import select_columns
@@ -35,13 +35,15 @@ def build_catalogue(
     """
     with Engine(memory_gb, scratch=folder) as engine:
         clean = c.clean_name(c.PRODUCTS)
-        source = clean if clean in versions else c.PRODUCTS
+        # Fused records stand for all their members; otherwise every product stands for itself.
+        source = next((t for t in (c.PRODUCTS_FUSED, clean) if t in versions), c.PRODUCTS)
         products = engine.parquet(store.files(source, versions[source]))
         table = select_columns(
             engine.arrow(products.select(*TEXTS, c.PRICE, c.AVAILABLE).order_by(c.PRODUCT_ID)), chosen
         )
         ids = table[c.PRODUCT_ID].combine_chunks()
         history = _history(engine, store, versions.get(c.PRICES), ids)
+        aliases = _aliases(engine, store, versions, ids)
     columns: dict[str, list[str]] = {}
     for name in TEXTS:
         columns[name] = pc.fill_null(table[name].cast(pa.string()), "").to_pylist()
@@ -72,8 +74,10 @@ def build_catalogue(
         category_of=category_of,
         brand_of=brand_of,
         **history,
+        **aliases,
     )
     facts = {
+        "aliases": len(aliases["alias_row"]),
         "items": len(ids),
         "texts": len(unique),
         "categories": len(categories),
@@ -81,6 +85,30 @@ def build_catalogue(
         "template": template,
     }
     return seal(folder, KIND, **facts)
+
+
+def _aliases(engine: Engine, store: Store, versions: dict[str, int], ids: pa.Array) -> dict[str, Any]:
+    """Other ids of fused products: the string table ``alias`` and ``alias_row``, the product that each stands for."""
+    names, rows = pa.array([], pa.string()), np.zeros(0, np.int32)
+    if c.PRODUCTS_FUSED in versions:
+        renamed = engine.arrow(fused_names(engine, store, versions).order_by("member"))
+        at = pc.index_in(renamed["golden"], value_set=ids)
+        other = pc.and_(pc.is_valid(at), pc.not_equal(renamed["member"], renamed["golden"]))
+        names, rows = renamed["member"].filter(other), at.filter(other).to_numpy().astype(np.int32)
+    table = StringTable.of(names.to_pylist())
+    return {
+        "alias_blob": table.blob, "alias_ends": table.ends, "alias_hashes": table.hashes, "alias_order": table.order,
+        "alias_row": rows,
+    }  # fmt: skip
+
+
+def fused_names(engine: Engine, store: Store, versions: dict[str, int]) -> Table:
+    """Each product (``member``) and the product that stands for its cluster (``golden``)."""
+    clusters = engine.parquet(store.files(c.PRODUCT_CLUSTERS, versions[c.PRODUCT_CLUSTERS]))
+    fused = engine.parquet(store.files(c.PRODUCTS_FUSED, versions[c.PRODUCTS_FUSED]))
+    golden = fused.select(cluster=fused[c.CLUSTER_ID], golden=fused[c.PRODUCT_ID])
+    members = clusters.select(member=clusters[c.PRODUCT_ID], of=clusters[c.CLUSTER_ID])
+    return members.join(golden, [members.of == golden.cluster]).select("member", "golden")
 
 
 def lineage(template: str) -> dict[str, list[str]]:

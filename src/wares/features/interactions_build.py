@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from wares.core.config import Recommend
 from wares.core.strings import StringTable
 from wares.data.engine import Engine, Table, cases, literal
 from wares.data.store import Store
+from wares.features.catalogue_build import fused_names
 from wares.features.interactions import Interactions
 
 DAY = 86_400
@@ -26,7 +27,10 @@ DAY = 86_400
 
 @dataclass(frozen=True, slots=True)
 class EventLog:
-    """The events of a version, ready for questions about time windows."""
+    """The events of a version, ready for questions about time windows.
+
+    With `fused` (versions of the fusion tables), events of a cluster's members count for the product that stands for it.
+    """
 
     store: Store
     version: int
@@ -34,6 +38,7 @@ class EventLog:
     config: Recommend
     memory_gb: float
     scratch: Path
+    fused: Mapping[str, int] | None = None
 
     def _events(self, engine: Engine) -> Table:
         events = engine.parquet(self.store.files(c.EVENTS, self.version))
@@ -49,7 +54,12 @@ class EventLog:
             weight=weight,
             kind=events[c.KIND],
         )
-        return chosen.filter(chosen.user.notnull() & (chosen.weight != 0))
+        chosen = chosen.filter(chosen.user.notnull() & (chosen.weight != 0))
+        if not self.fused:
+            return chosen
+        names = fused_names(engine, self.store, dict(self.fused))
+        joined = chosen.left_join(names, [chosen["item"] == names.member])
+        return joined.mutate(item=joined.golden.coalesce(joined["item"])).drop("member", "golden")
 
     def span(self) -> tuple[int, int]:
         """First and last moment, in Unix seconds; (0, 0) when there are no events."""

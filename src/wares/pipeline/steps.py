@@ -52,6 +52,7 @@ def event_log(context: Context) -> EventLog | None:
         context.config.recommend,
         context.config.build.memory_gb / 2,
         context.scratch,
+        {t: context.versions[t] for t in (c.PRODUCT_CLUSTERS, c.PRODUCTS_FUSED) if t in context.versions},
     )
 
 
@@ -193,7 +194,7 @@ def _search(context: Context, folder: Path, tick: Tick) -> Any:
 _F, _R = "wares.features.", "wares.models.recommend."
 
 STEPS = [
-    Step("catalogue", CATALOGUE, _catalogue, (c.PRODUCTS, c.clean_name(c.PRODUCTS), c.PRICES), (), ("encoder.text", "columns"), (f"{_F}catalogue_build", f"{_F}columns", f"{_F}catalogue", "wares.core.text")),
+    Step("catalogue", CATALOGUE, _catalogue, (c.PRODUCTS, c.clean_name(c.PRODUCTS), c.PRICES, c.PRODUCT_CLUSTERS, c.PRODUCTS_FUSED), (), ("encoder.text", "columns"), (f"{_F}catalogue_build", f"{_F}columns", f"{_F}catalogue", "wares.core.text")),
     Step("encoder", ENCODER, _encoder, (), (), ("encoder.model", "encoder.max_tokens", "encoder.int8", "encoder.min_cosine", "encoder.prefix_query", "encoder.prefix_passage"), (f"{_F}encoder_train",)),
     Step("vectors", VECTORS, _vectors, (), ("catalogue", "encoder"), (), (f"{_F}vectors_build", f"{_F}encoder")),
     Step("text_neighbours", NEIGHBOURS, _text_neighbours, (), ("vectors",), (), (f"{_F}text_neighbours_build",)),

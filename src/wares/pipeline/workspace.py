@@ -340,6 +340,8 @@ class Workspace:
                 "there are no products yet", mend="Load some with `wares ingest PATH --as products`"
             )
         tables = [c.PRODUCTS, c.EVENTS, c.PRICES, *cleaned_tables(self.root, self.store)]
+        if self.config.fusion.enabled:
+            tables += [c.PRODUCT_CLUSTERS, c.PRODUCTS_FUSED]
         return Context(
             self.root,
             self.config,
@@ -366,6 +368,10 @@ class Workspace:
             try:
                 self.absorb()
                 self.cleaner.all(lambda table, done, total: progress(f"clean {table}", done, total))
+                if self.config.fusion.enabled:
+                    from wares.pipeline.fusing import refresh
+
+                    refresh(self, lambda stage: progress(f"fuse: {stage}", 0, 1))
                 context = self._context()
                 since = time.perf_counter()
                 for name, stale in execute(STEPS, context, progress):

@@ -28,7 +28,7 @@ from wares.data.fusion.survive import lineage, rules_for, survive
 from wares.data.lineage.origin import from_rules
 from wares.data.store import Store
 
-CLUSTERS, FUSED = "product_clusters", "products_fused"
+CLUSTERS, FUSED = c.PRODUCT_CLUSTERS, c.PRODUCTS_FUSED
 CLUSTER_SCHEMA = pa.schema(
     [
         pa.field(c.PRODUCT_ID, pa.string()), pa.field("cluster_id", pa.string()), pa.field("source", pa.string()),
