@@ -8,9 +8,9 @@ from typing import Any
 from nicegui import run, ui
 
 from wares.console.frame import SECTIONS, frame, t, table
-from wares.console.roles import current, role_picker, workspace
+from wares.console.roles import KEEPERS, current, workspace
 from wares.console.words import add_words
-from wares.core.access import Policy
+from wares.core.access import Policy, default_roles
 from wares.core.errors import WaresError
 
 SHOWN = 200
@@ -41,6 +41,7 @@ add_words(
         "status_live": ("live", "有效"),
         "status_expired": ("expired", "已过期"),
         "status_revoked": ("revoked", "已撤回"),
+        "no_right_audit": ("The audit log is for the roles owner and steward. Choose one of them above.", "审计日志仅限所有者（owner）和管理员（steward）查看，请在上方切换角色。"),
         "no_right": ("Your role may not see this.", "您的角色无权查看。"),
         "verify": ("Verify now", "立即验证"),
         "verifying": ("Verifying…", "验证中…"),
@@ -58,6 +59,21 @@ add_words(
     }
 )  # fmt: skip
 
+STANDARD = {name: role.description for name, role in default_roles().items()}
+add_words(
+    {
+        f"role_{name}": (STANDARD[name], chinese)
+        for name, chinese in (
+            ("owner", "店铺数据的所有者，可查看一切"),
+            ("steward", "维护数据：质量、契约与隔离区"),
+            ("analyst", "研究购物行为，但不知道是谁"),
+            ("marketer", "策划活动；可看商品，人群仅看分组"),
+            ("service", "店铺的引擎与程序"),
+            ("partner", "接收共享数据的公司"),
+            ("public", "任何人：商品目录及价格"),
+        )
+    }
+)
 _STYLE = """
 .matrix{border-collapse:collapse;font-size:13px;min-width:640px}.matrix th,.matrix td{padding:5px 10px;border-bottom:1px solid var(--line);text-align:center;white-space:nowrap}
 .matrix th:first-child,.matrix td:first-child{text-align:left;font-family:monospace;position:sticky;left:0;background:#fff}
@@ -66,7 +82,6 @@ _STYLE = """
 .tag.v{background:none;color:#0b6b49;font-weight:700}.tag.d{background:none;color:#6b7280}.tag.h{background:#e3ecfb;color:#1d4487}.tag.n{background:#fdeede;color:#7a4408}.tag.z{background:#f3e6ee;color:#7b2252}
 """
 _CLASS = {"visible": "v", "deny": "d", "hash": "h", "noise": "n", "partial": "n", "null": "z"}
-AUDITORS = ("owner", "steward")
 
 
 def register() -> None:
@@ -80,7 +95,6 @@ def register() -> None:
         ui.add_head_html(f"<style>{_STYLE}</style>")
         with frame("workshop"):
             _title("access")
-            role_picker()
             policy = workspace().door.policy()
             _, role = current()
             _matrix(policy, role)
@@ -92,10 +106,9 @@ def register() -> None:
         ui.add_head_html(f"<style>{_STYLE}</style>")
         with frame("workshop"):
             _title("audit")
-            role_picker()
             _, role = current()
-            if role not in AUDITORS:
-                ui.label(t("no_right"))
+            if role not in KEEPERS:
+                ui.label(t("no_right_audit"))
                 return
             _verification()
             _log()
@@ -157,7 +170,7 @@ def _roles(policy: Policy) -> None:
     rows = [
         [
             role.name,
-            role.description,
+            t(f"role_{role.name}") if STANDARD.get(role.name) == role.description else role.description,
             ", ".join(role.purposes) or t("any"),
             role.threshold,
             t("rows_clear") if role.is_owner else t("rows_yes") if role.people_rows else t("rows_no"),
@@ -171,7 +184,7 @@ def _roles(policy: Policy) -> None:
 def _shares(role: str) -> None:
     ui.html(f"<h2>{t('shares')}</h2>", sanitize=False)
     with ui.element("div").classes("panel"):
-        if role not in AUDITORS:
+        if role not in KEEPERS:
             ui.label(t("no_right"))
             return
         rows = [

@@ -23,6 +23,7 @@ from wares.console import (
     workshop,
 )
 from wares.console.assets_api import mount_assets
+from wares.console.frame import arrange
 from wares.console.roles import set_up
 from wares.core.config import FILE, load_config
 from wares.core.files import write_atomic
@@ -52,4 +53,5 @@ def mount(app: FastAPI, workspace: Path) -> None:
     cleaning.register(workspace)
     access.register()
     fusion.register(workspace)
+    arrange()
     ui.run_with(app, title="wares", storage_secret=secret.read_text(), show_welcome_message=False)

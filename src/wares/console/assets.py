@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from nicegui import run, ui
 
 from wares.console.frame import SECTIONS, frame, t, table
-from wares.console.lineage import kinds_of, near
-from wares.console.roles import current, role_picker, sample, workspace
+from wares.console.lineage import kind_word, kinds_of, near, words_of
+from wares.console.quality import STYLE as QUALITY_STYLE
+from wares.console.quality import mark
+from wares.console.roles import current, plain_columns, readable, sample, workspace
 from wares.console.words import add_words
+from wares.core import columns as c
 from wares.core.errors import WaresError
 from wares.core.registry import Asset, Version
 
@@ -40,6 +44,13 @@ add_words(
         "asset_older": ("Older", "旧版本"),
         "asset_newer": ("Newer", "新版本"),
         "asset_one_version": ("There is only one version yet.", "目前只有一个版本。"),
+        "asset_as_role": ("For your role", "当前角色"),
+        "asset_all_good": ("No row of the last load broke a rule.", "最近一次载入没有违反规则的行。"),
+        "asset_quality_all": ("All checks and their history", "全部检查与历史"),
+        "asset_clean_of": (
+            "{name} after the cleaning rules of its contract; raw values beside.",
+            "{name} 按契约清洗后的表，附原始值。",
+        ),
         "asset_added": ("added", "新增"),
         "asset_removed": ("removed", "删除"),
         "asset_cells": ("Changed cells", "变更单元格"),
@@ -70,6 +81,7 @@ def register() -> None:
 
     @ui.page("/workshop/asset/{name}")
     def asset(name: str) -> None:
+        ui.add_head_html(f"<style>{QUALITY_STYLE}</style>")
         with frame("workshop"):
             _asset(name)
 
@@ -89,7 +101,8 @@ def _search(query: str, kind: str) -> None:
             .style("flex:1 1 260px")
         )
         chosen = ui.select(
-            {"": t("asset_all_kinds"), **{k: k for k in kinds}}, value=kind if kind in kinds else ""
+            {"": t("asset_all_kinds"), **{k: kind_word(k) for k in kinds}},
+            value=kind if kind in kinds else "",
         ).props("dense outlined")
     place = ui.element("div").classes("panel")
 
@@ -123,14 +136,28 @@ def _search(query: str, kind: str) -> None:
     show()
 
 
+def _description(asset: Asset) -> str:
+    if not asset.description and asset.name.endswith(c.clean_name("")):
+        return t("asset_clean_of", name=asset.name.removesuffix(c.clean_name("")))
+    return asset.description
+
+
 def _row(asset: Asset, version: Version | None, tags: list[str]) -> list[Any]:
     if version is None:
-        return [asset.name, asset.kind, asset.description, "–", "–", "–", ", ".join(sorted(set(tags)))]
+        return [
+            asset.name,
+            kind_word(asset.kind),
+            _description(asset),
+            "–",
+            "–",
+            "–",
+            ", ".join(sorted(set(tags))),
+        ]
     rows = "–" if version.rows is None else f"{version.rows:,}"
     return [
         asset.name,
-        asset.kind,
-        asset.description,
+        kind_word(asset.kind),
+        _description(asset),
         version.version,
         rows,
         _age(version.at),
@@ -144,7 +171,10 @@ def _asset(name: str) -> None:
     try:
         asset = registry.get(name)
     except WaresError as error:
-        ui.label(t("asset_unknown_asset"))
+        ui.label(t("asset_unknown_asset")).props("role=heading aria-level=1").style(
+            "font-size:24px;font-weight:700"
+        )
+        ui.link(f"← {t('asset_registry')}", "/workshop/assets").style("color:#0b6b49")
         close = [n for n in str(error.fields.get("near", "")).split(", ") if n]
         if close:
             with ui.row():
@@ -153,17 +183,12 @@ def _asset(name: str) -> None:
                     ui.link(other, f"/workshop/asset/{other}")
         return
     versions = registry.versions(name)
-    with ui.element("div").style(
-        "display:flex;gap:8px 20px;flex-wrap:wrap;align-items:flex-end;justify-content:space-between;width:100%"
-    ):
-        with ui.element("div"):
-            ui.label(name).style("font-size:24px;font-weight:700;overflow-wrap:anywhere").props(
-                "role=heading aria-level=1"
-            )
-            said = [asset.kind, f"{t('asset_owner')}: {asset.owner}" if asset.owner else ""]
-            ui.label(" · ".join(part for part in said if part)).classes("note")
-        role_picker()
-    ui.label(asset.description)
+    ui.label(name).style("font-size:24px;font-weight:700;overflow-wrap:anywhere").props(
+        "role=heading aria-level=1"
+    )
+    said = [kind_word(asset.kind), f"{t('asset_owner')}: {asset.owner}" if asset.owner else ""]
+    ui.label(" · ".join(part for part in said if part)).classes("note")
+    ui.label(_description(asset))
     _tags(name)
     _lineage(name)
     if shop.store.exists(name):
@@ -175,7 +200,7 @@ def _asset(name: str) -> None:
             table([t("asset_fact"), t("asset_value")], [[k, _short(v)] for k, v in asset.facts.items()])
     _quality(name)
     _versions(name, versions)
-    if shop.store.exists(name):
+    if shop.store.exists(name) and readable(name):
         _drift(name, versions)
 
 
@@ -213,7 +238,7 @@ def _lineage(name: str) -> None:
             ui.label("–")
             return
         kinds = kinds_of({n for pair in pairs for n in pair} | {name})
-        ui.html(draw(kinds, pairs, name), sanitize=False)
+        ui.html(draw(kinds, pairs, name, words_of(kinds)), sanitize=False)
         consumers = [n for n in graph.down(name).assets if n != name]
         ui.label(f"{t('asset_used_by')}: {', '.join(consumers) or '–'}").classes("note").style(
             "overflow-wrap:anywhere"
@@ -235,30 +260,59 @@ def _sample(name: str) -> None:
             ui.label("–")
             return
         names = list(rows[0])
-        table(names, [["" if row[n] is None else str(row[n])[:60] for n in names] for row in rows])
+        table(names, [[_cell(row[n]) for n in names] for row in rows])
+
+
+def _cell(value: Any) -> str:
+    """A cell as a person writes it: no needless zeros, times to the second."""
+    if value is None:
+        return ""
+    if isinstance(value, Decimal):
+        return f"{value.normalize():f}"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    if isinstance(value, bool):
+        return "✓" if value else "✗"
+    return str(value)[:60]
 
 
 def _columns(asset: Asset) -> None:
-    if not asset.columns:
+    if not asset.columns or not readable(asset.name):
         return
+    seen = plain_columns(asset.name)
+    columns = [col for col in asset.columns if seen is None or col["name"] in seen]
     marks: dict[str, list[str]] = {}
-    for mark in workspace().assets.registry.tags(asset.name):
-        if mark["column"]:
-            marks.setdefault(mark["column"], []).append(mark["tag"])
+    for tag in workspace().assets.registry.tags(asset.name):
+        if tag["column"]:
+            marks.setdefault(tag["column"], []).append(tag["tag"])
     ui.html(f"<h2>{t('asset_columns')}</h2>", sanitize=False)
     with ui.element("div").classes("panel"):
         table(
-            [t("asset_column"), t("asset_type"), t("asset_meaning"), t("asset_tags")],
+            [t("asset_column"), t("asset_type"), t("asset_meaning"), t("asset_as_role"), t("asset_tags")],
             [
-                [c["name"], c["type"], c["description"], ", ".join(marks.get(c["name"], []))]
-                for c in asset.columns
+                [
+                    col["name"],
+                    col["type"],
+                    col["description"],
+                    _how(seen, col["name"]),
+                    ", ".join(marks.get(col["name"], [])),
+                ]
+                for col in columns
             ],
         )
 
 
+def _how(seen: dict[str, str] | None, column: str) -> str:
+    mask = "visible" if seen is None else seen.get(column, "")
+    return "✓" if mask == "visible" else mask
+
+
 def _quality(name: str) -> None:
+    if not readable(name):
+        return
+    _score(name)
     recorded = workspace().state.versions(name)
-    if not recorded:
+    if not recorded or not recorded[0]["quality"].get("read"):
         return
     ui.html(f"<h2>{t('rules')}</h2>", sanitize=False)
     with ui.element("div").classes("panel"):
@@ -266,7 +320,27 @@ def _quality(name: str) -> None:
         if rules:
             table([t("rules"), t("rows")], [[rule, f"{count:,}"] for rule, count in rules.items()])
         else:
-            ui.label("–")
+            ui.label(t("asset_all_good"))
+
+
+def _score(name: str) -> None:
+    """The newest check of a table, with the way to all of them."""
+    from wares.data.quality.history import History
+
+    last = History(workspace().state).latest().get(name)
+    if name not in c.TABLES:
+        return
+    ui.html(f"<h2>{t('dq')}</h2>", sanitize=False)
+    with ui.element("div").classes("panel"):
+        if last is None:
+            ui.label(t("dq_none"))
+        else:
+            ui.html(
+                f'{mark(last["state"])} <b style="font-size:20px;margin-left:6px">{last["score"]:g}</b>',
+                sanitize=False,
+            )
+            ui.label(f"v{last['version']} · {last['at'][:16].replace('T', ' ')} UTC").classes("note")
+        ui.link(t("asset_quality_all"), f"/workshop/quality/{name}").style("color:#0b6b49;font-weight:600")
 
 
 def _versions(name: str, versions: list[Version]) -> None:
@@ -283,7 +357,7 @@ def _versions(name: str, versions: list[Version]) -> None:
             [t("version"), t("loaded"), t("asset_by"), t("rows"), t("new_rows"), t("changed"), t("source"), t("asset_tags"), t("asset_state")],
             [
                 [
-                    v.version, v.at[:19].replace("T", " "), v.action, number(v.rows), number(v.facts.get("asset_added")), number(v.facts.get("changed")),
+                    v.version, v.at[:19].replace("T", " "), v.action, number(v.rows), number(v.facts.get("added")), number(v.facts.get("changed")),
                     str(v.facts.get("source", v.hash)), marks.get(v.version, ""), t("asset_erased") if v.erased else "",
                 ]
                 for v in versions[:50]
@@ -331,6 +405,9 @@ def _drift(name: str, versions: list[Version]) -> None:
 
 
 def _difference(found: Any) -> None:
+    # Statistics of a masked column are values of it.
+    seen = plain_columns(found.asset)
+    shifts = [s for s in found.shifts if seen is None or seen.get(s.column) == "visible"]
     if found.added is not None:
         ui.label(
             f"{found.added:,} {t('asset_added')} · {found.removed:,} {t('asset_removed')} · {found.changed:,} {t('changed')}"
@@ -342,6 +419,6 @@ def _difference(found: Any) -> None:
                 s.column, f"{found.changed_cells.get(s.column, 0):,}", "–" if s.psi is None else f"{s.psi:.3f}", "–" if s.ks is None else f"{s.ks:.3f}",
                 f"{s.nulls[0]:.1%} → {s.nulls[1]:.1%}", f"{s.distinct[0]:,} → {s.distinct[1]:,}",
             ]
-            for s in found.shifts
+            for s in shifts
         ],
     )  # fmt: skip

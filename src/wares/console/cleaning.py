@@ -8,8 +8,10 @@ from typing import Any
 from nicegui import ui
 
 from wares.console.frame import SECTIONS, frame, shelf, t, table
+from wares.console.roles import plain_columns
 from wares.console.words import add_words
 from wares.core import columns as c
+from wares.core.errors import AccessDenied
 from wares.core.files import read_json
 
 PATH = "/workshop/cleaning"
@@ -37,6 +39,10 @@ add_words(
         "cleaning_filled": ("filled", "新增"),
         "cleaning_flagged": ("flagged", "已标记"),
         "cleaning_example": ("For example", "示例"),
+        "cleaning_denied": (
+            "Your role may not see the cleaned tables. Choose another above.",
+            "当前角色无权查看清洗表，请在上方切换角色。",
+        ),
         "cleaning_personal": ("personal: not shown", "个人信息，不显示"),
         "cleaning_quiet": ("Rules that found nothing to do: {names}", "无需改动的规则：{names}"),
         "cleaning_waiting": ("Categories that wait for a person", "等待人工确认的类目"),
@@ -79,6 +85,8 @@ def register(workspace: Path) -> None:
                     ui.label(t("cleaning_none"))
             for report in found:
                 _report(report)
+            if found and not any(_columns(report["table"]) is not None for report in found):
+                ui.label(t("cleaning_denied")).classes("note")
             _choice(workspace / "evaluations" / f"columns-{c.PRODUCTS}.json")
 
 
@@ -92,7 +100,18 @@ def _reports() -> list[dict[str, Any]]:
     return found
 
 
+def _columns(table_name: str) -> dict[str, str] | None:
+    """Columns that exist for the visitor's role, with their masks; None when it has no such table."""
+    try:
+        return plain_columns(table_name) or {}
+    except AccessDenied:
+        return None
+
+
 def _report(report: dict[str, Any]) -> None:
+    seen = _columns(report["table"])
+    if seen is None:
+        return
     ui.label(report["table"]).style("font-size:18px;font-weight:700;margin-top:14px").props(
         "role=heading aria-level=2"
     )
@@ -103,7 +122,13 @@ def _report(report: dict[str, Any]) -> None:
             "seconds": f"{report['seconds']:.1f}",
         }
         ui.label(t("cleaning_facts", rows=f"{report['rows']:,}", **facts)).classes("note")
-        busy = [change for change in report["changes"] if change["cells"]]
+        # An example is a value, so a masked column shows none, and a denied one does not exist.
+        changes = [
+            change if seen[change["column"]] == "visible" else {**change, "withheld": True}
+            for change in report["changes"]
+            if change["column"] in seen
+        ]
+        busy = [change for change in changes if change["cells"]]
         rows = [
             [
                 change["column"],
@@ -119,14 +144,13 @@ def _report(report: dict[str, Any]) -> None:
             grid = table([t(f"cleaning_{head}") for head in heads], rows)
             grid.columns[4]["align"] = "left"
             grid.update()
-        quiet = [
-            f"{change['column']}: {change['rule']}" for change in report["changes"] if not change["cells"]
-        ]
+        quiet = [f"{change['column']}: {change['rule']}" for change in changes if not change["cells"]]
         if quiet:
             ui.label(t("cleaning_quiet", names=", ".join(quiet))).classes("note")
         for warning in report["warnings"]:
             ui.label(f"⚠ {warning}").style("color:#8a4b00")
-        waiting = [p for p in report["proposals"] if not p["applied"]][:30]
+        shown = seen.get(c.CATEGORY) == "visible"
+        waiting = [p for p in report["proposals"] if shown and not p["applied"]][:30]
         if waiting:
             ui.label(t("cleaning_waiting")).style("font-weight:700;margin-top:10px")
             rows = [[p["from"], p["to"], f"{p['score']:.2f}", f"{p['rows']:,}"] for p in waiting]

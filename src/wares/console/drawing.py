@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from urllib.parse import quote
 
-WIDTH, HEIGHT, GAP_X, GAP_Y = 156, 44, 40, 16
+WIDTH, HEIGHT, GAP_X, GAP_Y = 138, 44, 28, 16
+READABLE = 0.84
+"""A drawing is not made smaller than this share of its size; it scrolls instead."""
 COLOURS = {
     "source": "#8a6d3b", "table": "#1f6feb", "derived table": "#3b82c4", "training set": "#3b82c4", "quarantine": "#b35900",
     "feature": "#0b6b49", "model": "#7a3e9d", "bundle": "#b42318",
@@ -65,7 +67,7 @@ def draw(
             at[name] = (10 + i * (WIDTH + GAP_X), top + j * (HEIGHT + GAP_Y))
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img" '
-        f'aria-label="lineage" style="max-width:max(100%,{min(width, 820)}px);height:auto;font-family:inherit">'
+        f'aria-label="lineage" style="max-width:100%;min-width:{width * READABLE:.0f}px;height:auto;font-family:inherit">'
     ]  # fmt: skip
     for a, b in pairs:
         (x1, y1), (x2, y2) = at[a], at[b]
@@ -86,8 +88,8 @@ def _box(name: str, kind: str, x: int, y: int, chosen: bool, note: str) -> str:
     box = (
         f'<rect x="{x}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="7" fill="#fff" stroke="{colour}" stroke-width="{3 if chosen else 1.5}"/>'
         f'<rect x="{x}" y="{y}" width="6" height="{HEIGHT}" rx="3" fill="{colour}"/>'
-        f'<text x="{x + 14}" y="{y + 18}" font-size="13" font-weight="600" fill="#1d2733">{escape(_cut(label, 19))}</text>'
-        f'<text x="{x + 14}" y="{y + 34}" font-size="11" fill="#5b6675">{escape(_cut(note, 23))}</text>'
+        f'<text x="{x + 14}" y="{y + 18}" font-size="13" font-weight="600" fill="#1d2733">{escape(_cut(label, 17))}</text>'
+        f'<text x="{x + 14}" y="{y + 34}" font-size="11" fill="#5b6675">{escape(_cut(note, 20))}</text>'
     )
     title = f"<title>{escape(name)}: {escape(note)}</title>"
     if kind == "source":

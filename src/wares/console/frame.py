@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -9,26 +10,38 @@ from urllib.parse import quote
 
 from nicegui import app, ui
 
-from wares.console.words import word
+from wares.console.words import sentence, word
 from wares.core.nouns import Hit, Product
 from wares.serve.app import Shelf
 
 SECTIONS: list[tuple[str, str]] = [("overview", "/workshop")]
-"""The workshop's pages as (word, path), in the order of their links; a page that joins puts itself here."""
+"""The workshop's pages as (word, path); a page that joins puts itself here. `arrange` puts them in their order."""
+ORDER = (
+    "overview",
+    "asset_registry",
+    "lineage",
+    "dq",
+    "qt",
+    "cleaning",
+    "fusion",
+    "labels",
+    "access",
+    "audit",
+)
 
 STYLE = """
 :root{--ink:#1d2733;--soft:#5b6675;--line:#e4e7ec;--good:#0b6b49;--paper:#f7f8f7}
 body{background:var(--paper);color:var(--ink)}
-.nicegui-content{padding:0;max-width:100%}
+.nicegui-content{padding:0;gap:0;max-width:100%}
 .page{max-width:1180px;width:100%;margin:0 auto;padding:20px 16px 60px}
 .top{background:#fff;border-bottom:1px solid var(--line);position:sticky;top:0;z-index:20;width:100%}
 .top .in{max-width:1180px;margin:0 auto;padding:8px 16px;display:flex;gap:6px 18px;align-items:center;flex-wrap:wrap}
 .brand{font-weight:700;font-size:18px;color:var(--ink);text-decoration:none}
-.nav{color:var(--soft);text-decoration:none;padding:6px 2px;border-bottom:2px solid transparent}
+.nav{color:var(--soft);text-decoration:none;padding:8px 2px;white-space:nowrap;border-bottom:2px solid transparent}
 .nav.on{color:var(--ink);border-color:var(--good)}
-a:focus-visible,button:focus-visible,[tabindex]:focus-visible{outline:3px solid #7cc4a5;outline-offset:2px;border-radius:4px}
+a:focus-visible,button:focus-visible,[tabindex]:focus-visible{outline:3px solid #2f8f68;outline-offset:2px;border-radius:4px}
 .sections{background:#fff;border-bottom:1px solid var(--line);width:100%}
-.sections .in{max-width:1180px;margin:0 auto;padding:0 16px;display:flex;gap:2px 18px;flex-wrap:wrap;font-size:14px}
+.sections .in{max-width:1180px;margin:0 auto;padding:0 16px;display:flex;gap:2px 18px;overflow-x:auto;scrollbar-width:none;font-size:14px}.sections .nav{padding:10px 2px;outline-offset:-3px}
 .grid-cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(210px,1fr));gap:12px;width:100%}
 .card{background:#fff;border:1px solid var(--line);border-radius:10px;padding:12px 14px;text-decoration:none;color:var(--ink);display:flex;flex-direction:column;gap:3px;min-height:150px}
 .card:hover{border-color:#9db8ac;box-shadow:0 2px 10px rgba(16,40,30,.07)}
@@ -44,8 +57,27 @@ h1{font-size:24px;font-weight:700;line-height:1.25;margin:0}h2{font-size:18px;fo
 .note{color:var(--soft);font-size:14px}.plots{display:flex;flex-wrap:wrap;gap:12px}.plots svg{width:100%;max-width:420px;height:auto}
 .plots>*{flex:1 1 300px;max-width:430px}
 .skip{position:absolute;left:-999px}.skip:focus{left:8px;top:8px;background:#fff;padding:8px;z-index:50}
-@media(max-width:760px){.split{grid-template-columns:1fr}.grid-cards{grid-template-columns:1fr 1fr;gap:8px}.card{padding:10px;min-height:0}.page{padding:14px 10px 50px}}
+.q-table th{vertical-align:bottom;white-space:nowrap}
+/* A shadow stands at the side to which a table goes on. */
+.q-table__middle,.panel,.sections .in{background:linear-gradient(90deg,#fff 30%,#fff0) 0/36px 100% no-repeat local,linear-gradient(-90deg,#fff 30%,#fff0) 100%/36px 100% no-repeat local,radial-gradient(farthest-side at 0 50%,#1d273326,#0000) 0/9px 100% no-repeat,radial-gradient(farthest-side at 100% 50%,#1d273326,#0000) 100%/9px 100% no-repeat #fff}
+.q-table__card{background:none!important}
+@media(max-width:760px){.top .in{gap:0 14px}.top .brand{flex:1 1 64%;min-width:0;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}.top .lang{order:1}.top .q-space{display:none}.top nav{order:2}.top .who{order:3;flex:1 1 120px;max-width:190px;margin:2px 0 4px auto}
+.split{grid-template-columns:1fr}.grid-cards{grid-template-columns:1fr 1fr;gap:8px}.card{padding:10px;min-height:0}.page{padding:14px 10px 50px}}
 """
+
+
+def arrange() -> None:
+    """Put the workshop's pages into the order of the work: what is there, is it good, mend it, who may see it."""
+    known = dict.fromkeys(SECTIONS)
+    SECTIONS[:] = sorted(known, key=lambda s: ORDER.index(s[0]) if s[0] in ORDER else len(ORDER))
+
+
+def _section(path: str) -> str:
+    """The section that a path belongs to: the longest that it begins with; an asset's page to the registry."""
+    if path.startswith("/workshop/asset/"):
+        return "/workshop/assets"
+    fits = [target for _, target in SECTIONS if path == target or path.startswith(f"{target}/")]
+    return max(fits, key=len, default="")
 
 
 def shelf() -> Shelf:
@@ -68,11 +100,22 @@ def t(key: str, **facts: object) -> str:
     return word(key, language(), **facts)
 
 
+def said(text: str) -> str:
+    """A sentence that another room wrote, in the visitor's language."""
+    return sentence(text, language())
+
+
+def _wide(text: str) -> bool:
+    """Whether a text needs room: a Chinese character takes twice the width of a Latin letter."""
+    return (" " in text.strip() and len(text) > 34) or sum("\u2e80" <= ch <= "\uffef" for ch in text) > 12
+
+
 @contextmanager
 def frame(here: str) -> Iterator[None]:
     """The page around its content."""
     ui.add_head_html(f"<style>{STYLE}</style>")
     ui.query("html").props(f"lang={language()}")
+    ui.colors(primary="#0b6b49")
     ui.page_title(str(shelf().ranker.manifest["shop"]["name"]))
     with ui.element("header").classes("top"), ui.element("div").classes("in"):
         ui.link(t("skip"), "#main").classes("skip")
@@ -81,22 +124,47 @@ def frame(here: str) -> Iterator[None]:
             for name, path in (("shop", "/"), ("for_you", "/for-you"), ("workshop", "/workshop")):
                 ui.link(t(name), path).classes("nav" + (" on" if name == here else ""))
         ui.space()
-        example = str(shelf().ranker.users[0]) if len(shelf().ranker.users) else "u1"
-        who = (
-            ui.input(t("shopper"), value=shopper(), placeholder=t("shopper_hint", user=example))
-            .props("dense outlined clearable")
-            .classes("w-40")
-        )
-        who.on("change", lambda: _choose(who.value or ""))
-        who.on("clear", lambda: _choose(""))
-        ui.button("中文" if language() == "en" else "English", on_click=_switch).props("flat dense no-caps")
-    if here == "workshop" and len(SECTIONS) > 1:
-        with ui.element("nav").classes("sections"), ui.element("div").classes("in"):
-            path = str(ui.context.client.request.url.path)
-            for name, target in SECTIONS:
-                ui.link(t(name), target).classes("nav" + (" on" if path == target else ""))
-    with ui.element("main").classes("page").props("id=main"):
+        if here == "workshop":
+            from wares.console.roles import role_picker
+
+            role_picker()
+        else:
+            _shopper()
+        ui.button("中文" if language() == "en" else "English", on_click=_switch).props(
+            "flat dense no-caps padding='6px 10px'"
+        ).classes("lang")
+    if here == "workshop":
+        _sections()
+    with ui.element("div").classes("page").props("id=main"):
         yield
+
+
+def _shopper() -> None:
+    example = str(shelf().ranker.users[0]) if len(shelf().ranker.users) else "u1"
+    who = (
+        ui.input(t("shopper"), value=shopper(), placeholder=t("shopper_hint", user=example))
+        .props("dense outlined clearable")
+        .classes("w-40 who")
+    )
+    who.on("change", lambda: _choose(who.value or ""))
+    who.on("clear", lambda: _choose(""))
+
+
+def _sections() -> None:
+    here = _section(str(ui.context.client.request.url.path))
+    with (
+        ui.element("nav").classes("sections").props(f'aria-label="{t("workshop")}"'),
+        ui.element("div").classes("in"),
+    ):
+        for name, target in SECTIONS:
+            link = ui.link(t(name), target).classes("nav" + (" on" if here == target else ""))
+            if here == target:
+                link.props("aria-current=page")
+    # Where the links do not fit, they scroll; the visitor's own is to be seen.
+    ui.run_javascript(
+        "const on=document.querySelector('.sections .on'),row=on&&on.parentElement;"
+        "if(row)row.scrollLeft=on.offsetLeft-row.offsetLeft-(row.clientWidth-on.clientWidth)/2"
+    )
 
 
 def _choose(user: str) -> None:
@@ -152,6 +220,13 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], link: str = "")
         }
         for i, label in enumerate(columns)
     ]
+    for i, column in enumerate(names):
+        # Sentences keep a width at which they can be read; narrow windows scroll the table instead.
+        cells = [str(row[i]) for row in rows if i < len(row)]
+        if any(map(_wide, cells)):
+            column["style"] = "min-width:230px"
+        elif any(re.match(r"\d{4}-\d\d-\d\d \d\d:", cell) for cell in cells):
+            column["style"] = "white-space:nowrap"
     data = [{**{str(i): value for i, value in enumerate(row)}, "key": n} for n, row in enumerate(rows)]
     grid = (
         ui.table(columns=names, rows=data, row_key="key")

@@ -11,7 +11,7 @@ from typing import Any
 from nicegui import events, ui
 
 from wares.console.frame import SECTIONS, frame, t, table
-from wares.console.roles import current, role_picker, workspace
+from wares.console.roles import current, may_change, workspace
 from wares.console.words import add_words
 from wares.core import columns as c
 from wares.core.errors import WaresError
@@ -53,6 +53,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "fusion_at": ("When (UTC)", "时间 (UTC)"),
     "fusion_who": ("Who", "操作者"),
     "fusion_denied": ("Your role may not review products: {why}", "当前角色无权审核：{why}"),
+    "fusion_keepers": ("Pairs are decided by the roles owner and steward; choose one of them above.", "待确认对由所有者（owner）或管理员（steward）处理，请在上方切换角色。"),
     "fusion_gone": ("no longer in the catalogue", "已不在目录中"),
 }  # fmt: skip
 HIDDEN = ("attributes",)
@@ -91,9 +92,12 @@ def register(_workspace: Path) -> None:
             if not shop.store.exists(CLUSTERS):
                 ui.label(t("fusion_off")).classes("note")
                 return
-            role_picker()
             try:
-                _review()
+                _facts()
+                if may_change(current()[1]):
+                    _review()
+                else:
+                    ui.label(t("fusion_keepers")).classes("note")
                 _clusters()
             except WaresError as error:
                 ui.label(t("fusion_denied", why=str(error))).classes("note")
@@ -231,13 +235,13 @@ def _marked(left: str, right: str) -> tuple[str, str]:
 def _shown(value: Any) -> str:
     if value is None:
         return ""
+    if isinstance(value, bool):
+        return "✓" if value else "✗"
     return f"{value:.2f}" if isinstance(value, Decimal | float) else str(value)[:SHOWN]
 
 
-def _clusters() -> None:
-    who, role = current()
+def _facts() -> None:
     shop = workspace()
-    fuser = shop.fuser
     newest = shop.state.versions(FUSED)
     if newest:
         facts = newest[0]["quality"]["fusion"]
@@ -246,9 +250,15 @@ def _clusters() -> None:
                 "fusion_facts",
                 products=f"{facts['products']:,}",
                 clusters=f"{newest[0]['rows']:,}",
-                waiting=f"{fuser.book.left():,}",
+                waiting=f"{shop.fuser.book.left():,}",
             )
-        ).classes("note")
+        ).classes("note").style("margin-bottom:14px")
+
+
+def _clusters() -> None:
+    who, role = current()
+    shop = workspace()
+    fuser = shop.fuser
     ui.html(f"<h2>{escape(t('fusion_clusters'))}</h2>", sanitize=False)
     seen = shop.asset(FUSED, role, who=who).to_arrow().to_pylist()
     rows = [row for row in seen if len(row.get("members") or ()) > 1]

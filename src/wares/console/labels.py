@@ -11,7 +11,9 @@ from urllib.parse import quote
 
 from nicegui import app, events, ui
 
-from wares.console.frame import SECTIONS, frame, shelf, t, table
+from wares.console.frame import SECTIONS, frame, said, shelf, t, table
+from wares.console.roles import as_seen
+from wares.console.roles import current as visitor
 from wares.console.words import add_words
 from wares.core.errors import WaresError
 from wares.data.labels import LabelBook, Project, Queue, adjudicate, disputes, measure
@@ -66,6 +68,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "label_show_all": ("Show all {n} characters", "显示全部 {n} 个字符"),
     "label_evidence": ("What is known besides", "其他信息"),
     "label_settled": ("No open disputes.", "没有待裁决的分歧。"),
+    "label_denied": (
+        "Your role ({role}) may not read these texts. Choose another above, or show it the column: docs/labels.md.",
+        "当前角色（{role}）不能阅读这些文本。请在上方切换角色，或为其开放该列：docs/labels.md。",
+    ),
     "label_left": ("{n} open", "剩余 {n} 条"),
     "label_settle_keys": ("1–{n} decide · ← → other disputes", "1–{n} 裁决 · ← → 其他分歧"),
 }
@@ -173,7 +179,7 @@ def _project(book: LabelBook, project: Project) -> None:
     home = f"/workshop/labels/{quote(project.name, safe='')}"
     ui.link("← " + t("label_all"), "/workshop/labels").classes("nav")
     _heading(project.name)
-    ui.label(project.question).classes("note")
+    ui.label(said(project.question)).classes("note")
     _bar(counts)
     with ui.row().classes("q-my-md"):
         ui.link(t("label_start"), f"{home}/desk").classes("button")
@@ -222,7 +228,19 @@ def _option_of(key: str, project: Project) -> str | None:
     return project.options[place] if 0 <= place < len(project.options) else None
 
 
-def _judged(project: Project, payload: dict[str, Any]) -> None:
+def _hidden(project: Project, item: dict[str, Any]) -> bool:
+    """Whether the visitor's role may not read what is judged. Who cannot read it cannot judge it."""
+    seen = as_seen(str(item.get("asset") or ""), {k: v for k, v in item["payload"].items() if v is not None})
+    judged = [name for name in project.fields if item["payload"].get(name)]
+    return seen is None or any(seen.get(name) != item["payload"][name] for name in judged)
+
+
+def _judged(project: Project, item: dict[str, Any]) -> bool:
+    """Show what is judged and what is known besides; False, with the reason, when the role may not read it."""
+    if _hidden(project, item):
+        ui.label(t("label_denied", role=visitor()[1])).classes("said")
+        return False
+    payload = as_seen(str(item.get("asset") or ""), item["payload"]) or {}
     with ui.element("div").classes("pair" if len(project.fields) > 1 else ""):
         for name in project.fields:
             with ui.element("div").classes("panel"):
@@ -237,6 +255,7 @@ def _judged(project: Project, payload: dict[str, Any]) -> None:
             for name, value in list(rest.items())[:12]:
                 ui.label(name)
                 ui.label(str(value)[:300])
+    return True
 
 
 def _text(text: str) -> None:
@@ -292,7 +311,7 @@ def _desk(book: LabelBook, project: Project) -> None:
 
     def answer(value: str) -> None:
         item, _ = shown()
-        if item is None:
+        if item is None or _hidden(project, item):
             return
         seconds = None if sitting.back else round(monotonic() - sitting.since, 1)
         queue.put(sitting.annotator, item["key"], value, seconds=seconds, source="console")
@@ -356,14 +375,15 @@ def _desk(book: LabelBook, project: Project) -> None:
                 ui.label(t("label_empty")).classes("ask")
                 _small(t("label_undo"), "u", lambda: act(undo))
                 return
-            ui.label(project.question).classes("ask").props("role=heading aria-level=1")
-            _judged(project, item["payload"])
+            ui.label(said(project.question)).classes("ask").props("role=heading aria-level=1")
+            if not _judged(project, item):
+                return
             _choices(project, lambda value: act(lambda: answer(value)), given)
             with ui.element("div").classes("choices"):
                 _small(t("label_skip"), "s", lambda: act(skip))
                 _small(t("label_undo"), "u", lambda: act(undo))
             if given:
-                ui.label(t("label_yours", value=given)).classes("said")
+                ui.label(t("label_yours", value=said(given))).classes("said")
             if item["reason"]:
                 ui.label(t("label_why", reason=item["reason"])).classes("said")
             _source(item)
@@ -399,7 +419,7 @@ def _choices(project: Project, chosen: Callable[[str], None], given: str = "") -
                 .on("click", lambda _, value=option: chosen(value))
             ):
                 ui.label(_key_of(n)).classes("key")
-                ui.label(option)
+                ui.label(said(option))
 
 
 def _small(text: str, key: str, do: Callable[[], None]) -> None:
@@ -438,7 +458,7 @@ def _settle(book: LabelBook, project: Project) -> None:
     open_ = disputes(book, project)
 
     def decide(value: str) -> None:
-        if not open_:
+        if not open_ or _hidden(project, open_[place["at"]]):
             return
         try:
             adjudicate(book, project, open_[place["at"]]["key"], value, by=name)
@@ -471,12 +491,13 @@ def _settle(book: LabelBook, project: Project) -> None:
                 ui.label(t("label_settled")).classes("ask")
                 return
             dispute = open_[place["at"]]
-            ui.label(project.question).classes("ask").props("role=heading aria-level=1")
-            _judged(project, dispute["payload"])
+            ui.label(said(project.question)).classes("ask").props("role=heading aria-level=1")
+            if not _judged(project, dispute):
+                return
             with ui.element("div").classes("evidence"):
                 for row in dispute["answers"]:
                     ui.label(row["annotator"])
-                    ui.label(row["value"] + (f" — {row['comment']}" if row["comment"] else ""))
+                    ui.label(said(row["value"]) + (f" — {row['comment']}" if row["comment"] else ""))
             _choices(project, decide)
             ui.label(
                 f"{t('label_settle_keys', n=min(9, len(project.options)))} · {t('label_left', n=len(open_))}"

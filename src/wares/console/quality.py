@@ -32,8 +32,9 @@ WORDS: dict[str, tuple[str, str]] = {
     "dq_all": ("All checks", "全部检查"),
     "dq_trend": ("Score over the last checks", "最近检查的得分"),
     "dq_rows_trend": ("Rows", "行数"),
+    "dq_n_rows": ("{n} rows", "{n} 行"),
     "dq_alerts": ("Alerts", "告警"),
-    "dq_no_alerts": ("None was sent.", "没有告警。"),
+    "dq_no_alerts": ("None was sent. Where alerts go is set under [quality] in wares.toml: docs/quality.md.", "没有告警。告警方式在 wares.toml 的 [quality] 中设置：docs/quality.md。"),
     "dq_check": ("Check", "检查"),
     "dq_severity": ("Severity", "级别"),
     "dq_measured": ("Measured", "测量值"),
@@ -52,7 +53,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "dq_invalid": ("cannot run", "无法运行"),
     "dq_broken_word": ("broken", "未通过"),
     "dq_mended": ("mended", "已恢复"),
-    "dq_denied": ("Your role may not see this table.", "您的角色无权查看此表。"),
+    "dq_denied": ("Your role may not see this table. Choose another role above.", "您的角色无权查看此表，请在上方切换角色。"),
     "dq_contract": ("Contract", "数据契约"),
     "dq_purpose": ("Purpose", "用途"),
     "dq_owner": ("Owner", "负责人"),
@@ -65,6 +66,7 @@ COLOURS = {
     "critical": "#7a1020",
     "invalid": "#5b6675",
 }
+_BLANK: dict[str, Any] = {"value": None, "expected": "", "broken": 0, "message": "", "mend": "", "sample": []}
 STYLE = """
 .mark{display:inline-block;border-radius:999px;padding:2px 10px;font-size:12.5px;font-weight:700;color:#fff;white-space:nowrap}
 .fault{border-left:4px solid var(--line);padding:6px 0 6px 12px;margin:10px 0}
@@ -80,7 +82,9 @@ def trend(values: Sequence[float], labels: Sequence[str], *, low: float | None =
     bottom = min(values) if low is None else low
     top = max(values) if high is None else high
     if top - bottom < 1e-9:
-        bottom, top = bottom - 0.5 * (abs(bottom) or 1), top + 0.5 * (abs(top) or 1)
+        # A flat line: a tenth of room below, and above unless the scale ends there.
+        room = 0.1 * (abs(bottom) or 1)
+        bottom, top = bottom - room, top if high is not None else top + room
     left, right, above, below = 46, 10, 10, 22
     step = (width - left - right) / max(len(values) - 1, 1)
     points = [(left + i * step, above + (height - above - below) * (1 - (v - bottom) / (top - bottom))) for i, v in enumerate(values)]  # fmt: skip
@@ -152,7 +156,13 @@ def _button(workspace: Path, names: Sequence[str]) -> None:
         said.dismiss()
         ui.navigate.reload()
 
+    if not _may_check():
+        return
     button = ui.button(t("dq_now"), on_click=press).props("no-caps color=teal-9")
+
+
+def _may_check() -> bool:
+    return not hasattr(app.state, "wares_gate") or roles.may_change(roles.current()[1])
 
 
 def _loaded(workspace: Path) -> list[str]:
@@ -176,10 +186,12 @@ def _overview(workspace: Path) -> None:
             with ui.link(target=f"/workshop/quality/{quote(name, safe='')}"):
                 ui.html(f"<b>{html.escape(name)}</b> {mark(last['state'])}", sanitize=False)
                 ui.html(f'<div class="big">{last["score"]:g}</div>', sanitize=False)
-                ui.label(f"v{last['version']} · {last['rows']:,} {t('rows').lower()} · {last['at'][:16].replace('T', ' ')}").classes("note")  # fmt: skip
+                ui.label(f"v{last['version']} · {t('dq_n_rows', n=format(last['rows'], ','))} · {last['at'][:16].replace('T', ' ')}").classes("note")  # fmt: skip
                 if len(runs) > 1:
-                    ui.html(trend([r["score"] for r in runs], [r["at"][:10] for r in runs], low=min(*(r["score"] for r in runs), 90), high=100, states=[r["state"] for r in runs]), sanitize=False)  # fmt: skip
-    broken = [(name, check) for name, last in latest.items() for check in history.checks(last["id"]) if check["status"] != "passed"]  # fmt: skip
+                    ui.html(trend([r["score"] for r in runs], [r["at"][:10] for r in runs], low=min(*(r["score"] for r in runs), 90), high=100, states=[r["state"] for r in runs], width=250, height=90), sanitize=False)  # fmt: skip
+                else:
+                    ui.label(t("dq_one_more")).classes("note")
+    broken = [(name, check) for name, last in latest.items() for check in _seen(name, history.checks(last["id"])) or [] if check["status"] != "passed"]  # fmt: skip
     broken.sort(key=lambda pair: _rank(pair[1]))
     ui.html(f"<h2>{t('dq_is_broken')}</h2>", sanitize=False)
     with ui.element("div").classes("panel"):
@@ -200,6 +212,11 @@ def _seen(name: str, checks: list[dict[str, Any]]) -> list[dict[str, Any]] | Non
         return None
 
 
+def _alert_seen(row: dict[str, Any]) -> bool:
+    # An alert names a check, so it is for those who may see its column.
+    return bool(_seen(row["asset"], [{**_BLANK, "label": row["label"]}]))
+
+
 def _rank(check: dict[str, Any]) -> tuple[int, str]:
     return ("critical", "error", "warning").index(check["severity"]), str(check["label"])
 
@@ -211,7 +228,8 @@ def _fault(name: str, check: dict[str, Any], *, with_table: bool) -> None:
     keys = ", ".join("/".join(map(str, key.values())) for key in check["sample"])
     with ui.element("div").classes("fault").style(f"border-color:{COLOURS.get(state, COLOURS['error'])}"):
         ui.html(f'{mark(state)} <a href="{html.escape(target)}" style="color:#0b6b49;font-weight:600;overflow-wrap:anywhere">{html.escape(label)}</a>', sanitize=False)  # fmt: skip
-        ui.label(check["message"]).classes("what")
+        if check["message"]:
+            ui.label(check["message"]).classes("what")
         if keys:
             ui.label(t("dq_keys", keys=keys)).classes("keys")
         if check["mend"]:
@@ -230,15 +248,15 @@ def _one(workspace: Path, name: str, chosen: str) -> None:
         ui.label(t("dq_none")).classes("note")
         return
     last = runs[0]
-    facts = f"v{last['version']} · {last['rows']:,} {t('rows').lower()} · {last['at'][:16].replace('T', ' ')} UTC · {last['seconds']:g} s"
-    if last["against"] is not None:
-        facts += f" · {t('dq_against', n=last['against'])}"
-    ui.html(f"{mark(last['state'])} <b>{last['score']:g}</b>", sanitize=False)
-    ui.label(facts).classes("note")
     checks = _seen(name, history.checks(last["id"]))
     if checks is None:
         ui.label(t("dq_denied"))
         return
+    facts = f"v{last['version']} · {t('dq_n_rows', n=format(last['rows'], ','))} · {last['at'][:16].replace('T', ' ')} UTC · {last['seconds']:g} s"
+    if last["against"] is not None:
+        facts += f" · {t('dq_against', n=last['against'])}"
+    ui.html(f"{mark(last['state'])} <b>{last['score']:g}</b>", sanitize=False)
+    ui.label(facts).classes("note")
     if chosen and any(check["label"] == chosen for check in checks):
         _history(history, name, chosen)
     with ui.element("div").classes("plots").style("margin-top:12px"):
@@ -295,7 +313,7 @@ def _contract(workspace: Path, name: str) -> None:
 
 
 def _alerts(history: History, name: str | None) -> None:
-    rows = history.alerts(name, 20)
+    rows = [row for row in history.alerts(name, 20) if _alert_seen(row)]
     ui.html(f"<h2>{t('dq_alerts')}</h2>", sanitize=False)
     with ui.element("div").classes("panel"):
         if not rows:

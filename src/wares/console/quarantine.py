@@ -9,7 +9,7 @@ from typing import Any
 from nicegui import app, run, ui
 
 from wares.console import roles
-from wares.console.frame import SECTIONS, frame, t, table
+from wares.console.frame import SECTIONS, frame, said, t, table
 from wares.console.words import add_words
 from wares.core.errors import WaresError
 from wares.data.contract import contract_for
@@ -19,7 +19,7 @@ from wares.data.quality.release import discard, entries, open_counts, release
 PAGE = 40
 WORDS: dict[str, tuple[str, str]] = {
     "qt": ("Quarantine", "隔离区"),
-    "qt_empty": ("Nothing is in quarantine.", "隔离区为空。"),
+    "qt_empty": ("Nothing is in quarantine. Rows that break a rule at the next load come here.", "隔离区为空。下次载入时违反规则的行会出现在这里。"),
     "qt_lead": ("Rows that broke a rule. Mend a row and release it, or discard it; good rows landed long ago.", "违反规则的行。可修正后放行，或丢弃；合格的行早已入库。"),
     "qt_all_tables": ("All tables", "全部表"),
     "qt_all_rules": ("All rules", "全部规则"),
@@ -39,15 +39,16 @@ WORDS: dict[str, tuple[str, str]] = {
     "qt_discarded": ("Discarded; it stays on record", "已丢弃；记录保留"),
     "qt_sure": ("Discard this row?", "丢弃此行？"),
     "qt_changed_only": ("Only what you change is written. Personal cells are not shown; leave them empty to keep them.", "只写入您修改的内容。个人数据不显示；留空则保持不变。"),
-    "qt_denied": ("Whole rows are for the owner's role; here are their numbers.", "完整数据行仅限所有者角色查看；以下为数量。"),
+    "qt_denied": ("Whole rows are for the owner's role (choose it above); here are their numbers.", "完整数据行仅限所有者（owner）角色查看，可在上方切换；以下为数量。"),
     "qt_done": ("Released or discarded", "已放行或已丢弃"),
     "qt_released_word": ("released", "已放行"),
     "qt_discarded_word": ("discarded", "已丢弃"),
 }  # fmt: skip
 STYLE = """
-.set-aside{border:1px solid var(--line);border-radius:10px;background:#fff;padding:12px 14px;margin-bottom:10px;width:100%}
+.aside{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(330px,100%),1fr));gap:10px;width:100%;margin:6px 0 12px}
+.set-aside{border:1px solid var(--line);border-radius:10px;background:#fff;padding:12px 14px;display:flex;flex-direction:column}
 .set-aside .why{font-weight:600;overflow-wrap:anywhere}.set-aside .note{overflow-wrap:anywhere}
-.set-aside .acts{display:flex;gap:8px;flex-wrap:wrap;margin-top:6px}
+.set-aside .acts{display:flex;gap:8px;flex-wrap:wrap;margin-top:auto;padding-top:8px}.set-aside .q-btn{min-height:36px}
 """
 
 
@@ -85,7 +86,12 @@ class _Page:
             _, role = roles.current()
             if not roles.workspace().door.policy().role(role).is_owner:
                 ui.label(t("qt_denied")).classes("note")
-                table([t("qt_table"), t("qt_rule"), t("rows")], [[r["table"], r["rule"], r["rows"]] for r in self.counts])  # fmt: skip
+                shown = [r for r in self.counts if roles.readable(r["table"])]
+                with ui.element("div").classes("panel"):
+                    if not shown:
+                        ui.label(t("qt_empty"))
+                    else:
+                        table([t("qt_table"), t("qt_rule"), t("rows")], [[r["table"], r["rule"], f"{r['rows']:,}"] for r in shown])  # fmt: skip
                 return
         ui.label(t("qt_lead")).classes("note")
         with ui.row().style("gap:12px;margin:10px 0"):
@@ -115,8 +121,9 @@ class _Page:
                 ui.label(t("qt_empty"))
             else:
                 ui.label(t("qt_shown", n=f"{len(rows):,}", all=f"{total:,}")).classes("note")
-            for row in rows:
-                self._entry(row)
+            with ui.element("div").classes("aside"):
+                for row in rows:
+                    self._entry(row)
             if total > len(rows):
                 ui.button(t("more"), on_click=self._more).props("outline no-caps color=teal-9")
             if done:
@@ -141,7 +148,7 @@ class _Page:
             ui.label(t("qt_line", source=row["source"], line=row["line"])).classes("note")
             if row["column"]:
                 ui.label(t("qt_value", value=t("qt_hidden") if hidden else _shown(row["value"]))).classes("note")  # fmt: skip
-            ui.label(f"→ {row['mend']}").classes("note")
+            ui.label(f"→ {said(row['mend'])}").classes("note")
             with ui.element("div").classes("acts"):
                 ui.button(t("qt_mend"), on_click=lambda r=row: self._mend(r)).props("dense no-caps outline color=teal-9 padding='4px 12px'")  # fmt: skip
                 ui.button(t("qt_discard"), on_click=lambda r=row: self._discard(r)).props("dense no-caps flat color=grey-8")  # fmt: skip
@@ -163,7 +170,7 @@ class _Page:
         boxes: dict[str, tuple[ui.input, str]] = {}
         with ui.dialog() as dialog, ui.card().style("width:min(560px,94vw)"):
             ui.label(f"{row['table']} · {row['rule']} {row['column']}").style("font-weight:700")
-            ui.label(f"→ {row['mend']}").classes("note")
+            ui.label(f"→ {said(row['mend'])}").classes("note")
             ui.label(t("qt_changed_only")).classes("note")
             for name in names:
                 old = "" if name in hidden or cells.get(name) is None else str(cells[name])
@@ -186,7 +193,7 @@ class _Page:
                     return
                 if report.broken:
                     still = report.broken[0]
-                    ui.notify(t("qt_still", rule=still["rule"], mend=still["mend"]), type="warning", multi_line=True)  # fmt: skip
+                    ui.notify(t("qt_still", rule=still["rule"], mend=said(still["mend"])), type="warning", multi_line=True)  # fmt: skip
                     return
                 dialog.close()
                 ui.notify(t("qt_released", table=row["table"], version=report.versions.get(row["table"])), type="positive")  # fmt: skip

@@ -14,11 +14,13 @@ from wares.console.frame import t
 from wares.console.words import add_words
 from wares.core.access import Policy
 from wares.core.config import Access
-from wares.core.errors import WaresError
+from wares.core.errors import AccessDenied, WaresError
 from wares.pipeline.workspace import Workspace
 from wares.serve.auth import Gate
 
 SAMPLE = 20
+KEEPERS = ("owner", "steward")
+"""Roles that may change things from the console."""
 
 add_words(
     {
@@ -74,6 +76,51 @@ def sample(
     return shop.asset(name, role, who=who, version=version).to_arrow(limit).to_pylist()
 
 
+def may_change(role: str) -> bool:
+    """Whether a role may change the shop's data from the console: decide pairs, run checks."""
+    return role in KEEPERS
+
+
+def readable(name: str) -> bool:
+    """Whether the visitor's role may read anything of a table; what is no table has no rows to read."""
+    policy = workspace().door.policy()
+    return name not in policy.tables or policy.may_read(current()[1], name)
+
+
+def as_seen(asset: str, row: dict[str, Any]) -> dict[str, Any] | None:
+    """Cells that were copied out of a table, as the visitor's role may see them; None when it may see no rows.
+
+    Cells from elsewhere (a file) have no contract: they are for roles that read all tables row by row.
+    """
+    policy, (_, role) = workspace().door.policy(), current()
+    found = policy.role(role)
+    if found.is_owner:
+        return row
+    if asset not in policy.tables:
+        return row if "*" in found.tables and found.people_rows else None
+    try:
+        seen = policy.redact(role, asset, [row])
+        shown = policy.columns_shown(role, asset)
+    except AccessDenied:
+        return None
+    if not seen:
+        return None
+    columns = {column.name for column in policy.tables[asset].columns}
+    # A cell that is no column was made of columns: it is for roles that see all of them.
+    whole = all(shown.get(name) == "visible" for name in columns)
+    return seen[0] | {name: value for name, value in row.items() if whole and name not in columns}
+
+
+def plain_columns(asset: str) -> dict[str, str] | None:
+    """For each column that exists for the visitor's role, ``visible`` or its mask; None for what is no table.
+
+    Raises:
+        AccessDenied: when the role may not read the table.
+    """
+    policy = workspace().door.policy()
+    return policy.columns_shown(current()[1], asset) if asset in policy.tables else None
+
+
 def role_picker() -> None:
     """Where a visitor chooses the role, or gives the key that has one."""
     _, role = current()
@@ -81,7 +128,7 @@ def role_picker() -> None:
         field = (
             ui.input(f"{t('api_key')} · {t('role')}: {role}", password=True)
             .props("dense outlined")
-            .classes("w-64")
+            .classes("w-56 who")
         )
         field.tooltip(t("api_key_hint"))
         field.on("change", lambda: _remember("api_key", field.value or ""))
@@ -89,7 +136,7 @@ def role_picker() -> None:
     names = list(workspace().door.policy().roles)
     ui.select(names, value=role, label=t("looks_as"), on_change=lambda e: _remember("role", e.value)).props(
         "dense outlined"
-    ).classes("w-48")
+    ).classes("w-40 who")
 
 
 def _remember(key: str, value: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 WORDS: dict[str, tuple[str, str]] = {
     "shop": ("Shop", "商店"),
     "for_you": ("For you", "为您推荐"),
@@ -82,3 +84,44 @@ def word(key: str, language: str, **facts: object) -> str:
     """A text in a language, with its facts filled in."""
     text = WORDS[key][1 if language == "zh" else 0]
     return text.format(**facts) if facts else text
+
+
+SENTENCES: tuple[tuple[str, str], ...] = (
+    (r"Give a shopper, or a session for anonymous ones", "请填写顾客；匿名访问请填写会话"),
+    (r"Fill this cell", "请填写此单元格"),
+    (r"Use one of (.+)", r"请使用以下之一：\1"),
+    (r"At least (.+)", r"不得小于 \1"),
+    (r"At most (.+) characters", r"不得超过 \1 个字符"),
+    (r"At most (.+)", r"不得大于 \1"),
+    (r"Load it into (\w+) first, then ingest this source again", r"请先将其载入 \1，再重新载入此来源"),
+    (r"Write a finite number such as (.+)", r"请填写有限数值，例如 \1"),
+    (r"Write a date such as (.+?)( or .+)?; set `date_order` for (.+)", r"请填写日期，例如 \1；\3 之类的写法请设置 `date_order`"),
+    (r"the last (\d+) days", r"最近 \1 天"),
+    (r"How does the writer feel about it\?", "作者的态度如何？"),
+    (r"What does the text say about this aspect\?", "文本对这一方面的评价如何？"),
+    (r"Are these two offers the same product\?", "这两条是同一件商品吗？"),
+    (r"How well does the product answer the query\?", "商品与查询有多相关？"),
+    (r"Which category does it belong to\?", "属于哪个类目？"),
+    (r"Which answer fits\?", "哪个答案合适？"),
+    (r"negative", "消极"),
+    (r"neutral", "中性"),
+    (r"positive", "积极"),
+    (r"not mentioned", "未提及"),
+    (r"same", "相同"),
+    (r"different", "不同"),
+    (r"unsure", "不确定"),
+    (r"irrelevant", "不相关"),
+    (r"complement", "互补"),
+    (r"substitute", "可替代"),
+    (r"exact", "完全相符"),
+)  # fmt: skip
+"""English sentences that the other rooms write, as patterns, with what they are in Chinese."""
+
+
+def sentence(text: str, language: str) -> str:
+    """A sentence of another room in a language; as it is where there is no translation."""
+    if language == "zh":
+        for pattern, chinese in SENTENCES:
+            if found := re.fullmatch(pattern, text):
+                return found.expand(chinese)
+    return text

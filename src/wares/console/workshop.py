@@ -9,7 +9,9 @@ from typing import Any
 from nicegui import ui
 from starlette.responses import FileResponse, PlainTextResponse, Response
 
-from wares.console.frame import frame, shelf, t, table
+from wares.console import roles
+from wares.console.frame import frame, said, shelf, t, table
+from wares.console.words import add_words
 from wares.core.files import read_json
 
 METRICS = (
@@ -25,6 +27,7 @@ def register(workspace: Path) -> None:
     def workshop() -> None:
         with frame("workshop"):
             ui.html(f"<h1>{t('workshop')}</h1>", sanitize=False)
+            _waiting()
             _assets()
             _evaluation(workspace)
             _bundle()
@@ -46,6 +49,61 @@ def _age(at: str) -> str:
     return t("hours", n=int(hours)) if hours < 48 else t("days", n=int(hours / 24))
 
 
+add_words(
+    {
+        "waiting": ("Waiting for you", "待办事项"),
+        "waiting_broken": ("{n} broken checks", "{n} 项检查未通过"),
+        "waiting_quarantine": ("{n} rows in quarantine", "{n} 行在隔离区"),
+        "waiting_pairs": ("{n} doubtful pairs of products", "{n} 对疑似相同商品"),
+        "waiting_labels": ("{n} texts to label", "{n} 条待标注"),
+        "waiting_disputes": ("{n} disputes between annotators", "{n} 条标注分歧"),
+        "waiting_nothing": ("Nothing waits. All checks passed and the queues are empty.", "没有待办：检查均通过，队列为空。"),
+    }
+)  # fmt: skip
+
+
+def waiting() -> list[tuple[str, int, str]]:
+    """What a person could do next, as (word, how many, path); nothing of tables that the visitor's role may not read."""
+    from wares.data.fusion.run import CLUSTERS
+    from wares.data.labels import LabelBook, disputes
+    from wares.data.quality.history import History
+    from wares.data.quality.release import open_counts
+
+    shop = roles.workspace()
+    checks = History(shop.state)
+    broken = sum(
+        check["status"] != "passed"
+        for name, last in checks.latest().items()
+        if roles.readable(name)
+        for check in checks.checks(last["id"])
+    )
+    aside = sum(row["rows"] for row in open_counts(shop.store, shop.state) if roles.readable(row["table"]))
+    pairs = (
+        shop.fuser.book.left() if shop.store.exists(CLUSTERS) and roles.may_change(roles.current()[1]) else 0
+    )
+    book = LabelBook.of(shop)
+    projects = book.projects()
+    counts = [book.progress(project) for project in projects]
+    found = [
+        ("waiting_broken", broken, "/workshop/quality"),
+        ("waiting_quarantine", aside, "/workshop/quarantine"),
+        ("waiting_pairs", pairs, "/workshop/fusion"),
+        ("waiting_labels", sum(n["items"] - n["done"] for n in counts), "/workshop/labels"),
+        ("waiting_disputes", sum(len(disputes(book, p)) for p in projects), "/workshop/labels"),
+    ]
+    return [row for row in found if row[1]]
+
+
+def _waiting() -> None:
+    rows = waiting()
+    ui.html(f"<h2>{t('waiting')}</h2>", sanitize=False)
+    with ui.element("div").classes("panel").style("display:flex;flex-wrap:wrap;gap:6px 26px"):
+        if not rows:
+            ui.label(t("waiting_nothing")).classes("note")
+        for word, n, path in rows:
+            ui.link(t(word, n=f"{n:,}"), path).style("color:#0b6b49;font-weight:600;padding:4px 0")
+
+
 def _assets() -> None:
     ui.html(f"<h2>{t('assets')}</h2>", sanitize=False)
     newest: dict[str, dict[str, Any]] = {}
@@ -53,7 +111,7 @@ def _assets() -> None:
         if row["asset"] not in newest or row["version"] > newest[row["asset"]]["version"]:
             newest[row["asset"]] = row
     rows = []
-    for row in newest.values():
+    for _, row in sorted(newest.items()):
         read = max(int(row["quality"]["read"]), 1)
         rows.append(
             [
@@ -87,7 +145,7 @@ def _evaluation(workspace: Path) -> None:
                 "facts",
                 users=f"{facts['users']:,}",
                 items=f"{facts['items']:,}",
-                split=facts["split"],
+                split=said(str(facts["split"])),
                 seed=report["seed"],
             )
         ).classes("note")

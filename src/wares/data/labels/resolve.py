@@ -108,11 +108,16 @@ def adjudications(book: LabelBook, project: Project, *, live: bool = True) -> li
 
 
 def disputes(book: LabelBook, project: Project) -> list[dict[str, Any]]:
-    """Items on which people's answers differ and nobody has decided: key, payload and the answers, in item order."""
+    """Items on which people's answers differ and nobody has decided: key, asset, payload and the answers, in item order."""
     settled = {row["key"] for row in adjudications(book, project)}
     by_key = _by_key([row for row in book.answers(project) if not row["machine"]])
     return [
-        {"key": item["key"], "payload": item["payload"], "answers": by_key[item["key"]]}
+        {
+            "key": item["key"],
+            "asset": item["asset"],
+            "payload": item["payload"],
+            "answers": by_key[item["key"]],
+        }
         for item in book.items(project)
         if item["key"] not in settled and len({row["value"] for row in by_key.get(item["key"], [])}) > 1
     ]
