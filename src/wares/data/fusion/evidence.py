@@ -5,6 +5,8 @@ Symmetric by construction: every one-sided quantity enters as its smaller and it
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +18,12 @@ from wares.data.fusion.offers import Offers, coded
 from wares.data.fusion.words import Reading, read_texts
 
 CHUNK = 100_000
+COMMON_KIND = 0.01
+"""A kind of quantity that this share of rows names is compared on its own."""
+HEADS = 10
+"""A word that opens so many texts, and mostly stands first, is taken for a brand."""
+_RUN = re.compile(r"[0-9]+")
+_PIECE = re.compile(r"[^\W\d_]+|[0-9]+")
 Features = NDArray[np.float32]
 """Shape (pairs, features); NaN where one of the two says nothing."""
 
@@ -81,9 +89,19 @@ class Evidence:
         self._bags["digit"].weighted.eliminate_zeros()
         codes, _ = word_matrix((r.codes for r in self.readings), n)
         self._codes = _Bag.of(codes, weights(codes))
+        for name, things in (
+            ("run", map(_runs, self.readings)),
+            ("next", (r.nexts for r in self.readings)),
+            ("piece", map(_pieces, self.readings)),
+        ):
+            matrix, _ = word_matrix(things, n)
+            self._bags[name] = _Bag.of(matrix, weights(matrix))
+        heads = _heads(self.readings)
+        self._heads, _ = word_matrix(([w for w in r.words if w in heads] for r in self.readings), n)
         values, _ = word_matrix(([f"{d}:{v:g}" for d, v in r.measures] for r in self.readings), n)
         kinds, _ = word_matrix(([d for d, _ in r.measures] for r in self.readings), n)
         self._measures, self._kinds = values, kinds
+        self._by_kind = _quantities(self.readings)
         self.main_code = [max(r.codes, key=lambda c: (len(c), c), default="") for r in self.readings]
         self._squeezed = [r.text.replace(" ", "") for r in self.readings]
         self._labels = {name: coded(column) for name, column in offers.labels.items()}
@@ -106,6 +124,15 @@ class Evidence:
             parts.append(np.column_stack([np.asarray(c, np.float32) for c in columns.values()]))
         return np.concatenate(parts), names
 
+    def _code_in(self, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float32]:
+        """How much of the left text's longest code stands in one piece in the right text; NaN without a code."""
+        from rapidfuzz import fuzz, process
+
+        codes, texts = [self.main_code[i] for i in left], [self._squeezed[i] for i in right]
+        found = process.cpdist(codes, texts, scorer=fuzz.partial_ratio, dtype=np.float32) / 100
+        found[np.fromiter((not code for code in codes), bool, len(codes))] = np.nan
+        return found
+
     def _compare(self, pairs: Pairs) -> dict[str, NDArray[np.float32]]:
         from rapidfuzz import fuzz, process
         from rapidfuzz.distance import JaroWinkler, Prefix
@@ -121,6 +148,13 @@ class Evidence:
         agree = np.asarray(self._measures[left].multiply(self._measures[right]).sum(axis=1)).ravel()
         both = np.asarray(self._kinds[left].multiply(self._kinds[right]).sum(axis=1)).ravel()
         out["measures_agree"], out["measures_conflict"] = agree, np.maximum(both - agree, 0)
+        for kind, (has, exact) in self._by_kind.items():
+            equal = np.asarray(exact[left].multiply(exact[right]).sum(axis=1)).ravel() > 0
+            out[f"kind_{kind}"] = np.where(has[left] & has[right], equal, np.nan)
+        headed = np.diff(self._heads.indptr) > 0
+        equal = np.asarray(self._heads[left].multiply(self._heads[right]).sum(axis=1)).ravel() > 0
+        out["heads_agree"] = np.where(headed[left] & headed[right], equal, np.nan)
+        out["heads_there"] = headed[left].astype(np.float32) + headed[right]
 
         def paired(column: list[str], scorer: object, scale: float = 1.0) -> NDArray[np.float32]:
             a, b = [column[i] for i in left], [column[i] for i in right]
@@ -134,6 +168,9 @@ class Evidence:
         void = missing[left] | missing[right]
         out["code_head"] = np.where(void, np.nan, paired(self.main_code, Prefix.normalized_similarity))
         out["code_like"] = np.where(void, np.nan, paired(self.main_code, JaroWinkler.similarity))
+        found = np.stack([self._code_in(left, right), self._code_in(right, left)])
+        with np.errstate(invalid="ignore"):
+            out["code_in_min"], out["code_in_max"] = np.fmin(*found), np.fmax(*found)
         out["codes_missing"] = missing[left].astype(np.float32) + missing[right]
         total = self.idf_sum
         out["said_min"], out["said_max"] = (
@@ -161,6 +198,38 @@ class Evidence:
                 "ij,ij->i", self.offers.vectors[left], self.offers.vectors[right]
             )
         return out
+
+
+def _runs(reading: Reading) -> set[str]:
+    """The numbers of a text wherever they stand, also inside codes: "55" in "ue55nu7400"."""
+    return {run.lstrip("0") or "0" for word in reading.words for run in _RUN.findall(word)}
+
+
+def _pieces(reading: Reading) -> set[str]:
+    """Letters and digits apart, and codes without their beginnings and ends: a region or colour is often hung on."""
+    out = {piece for word in reading.words for piece in _PIECE.findall(word)} | set(reading.codes)
+    for code in reading.codes:
+        out.update(code[cut:] for cut in (1, 2, 3) if len(code) - cut >= 4)
+        out.update(code[:-cut] for cut in (1, 2, 3, 4) if len(code) - cut >= 4)
+    return out
+
+
+def _heads(readings: list[Reading]) -> set[str]:
+    first = Counter(r.words[0] for r in readings if r.words)
+    ever = Counter(word for r in readings for word in r.words)
+    return {w for w, count in first.items() if count >= HEADS and count > ever[w] / 2 and w.isalpha()}
+
+
+def _quantities(readings: list[Reading]) -> dict[str, tuple[NDArray[np.bool_], sp.csr_matrix]]:
+    """For each common kind of quantity: which rows name it, and rows × values."""
+    named = Counter(kind for r in readings for kind in {kind for kind, _ in r.measures})
+    out: dict[str, tuple[NDArray[np.bool_], sp.csr_matrix]] = {}
+    for kind in sorted(kind for kind, count in named.items() if count >= max(2, COMMON_KIND * len(readings))):
+        matrix, _ = word_matrix(
+            ([f"{value:g}" for name, value in r.measures if name == kind] for r in readings), len(readings)
+        )
+        out[kind] = (np.diff(matrix.indptr) > 0, matrix)
+    return out
 
 
 def _dots(unit: sp.csr_matrix, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -18,6 +18,7 @@ from wares.data.fusion.fellegi import fellegi_sunter, levels
 from wares.data.fusion.learn import FOLDS, Labels, learned
 from wares.data.fusion.offers import Offers, coded
 from wares.data.fusion.rounds import Units, units_of
+from wares.data.fusion.standing import habits, source_lead
 
 NEAR = 25
 SURE = 0.5
@@ -219,6 +220,13 @@ def compared(evidence: Evidence, pairs: Pairs) -> tuple[Features, list[str]]:
     for name in ("word_cosine", "gram_cosine"):
         found = rivals(pairs, features[:, names.index(name)], len(evidence.offers))
         extra |= {f"{name.split('_')[0]}_{key}": values for key, values in found.items()}
+    if evidence.offers.source is not None:
+        source = coded(evidence.offers.source)
+        for name in ("word_cosine", "gram_cosine", "word_inside"):
+            found = source_lead(pairs, features[:, names.index(name)], source)
+            extra |= {f"{name}_{key}": values for key, values in found.items()}
+        codes = np.fromiter((bool(code) for code in evidence.main_code), bool, len(evidence.main_code))
+        extra |= habits(pairs, source, evidence.idf_sum, codes)
     return np.column_stack([features, *extra.values()]), [*names, *extra]
 
 

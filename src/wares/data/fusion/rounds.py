@@ -84,6 +84,7 @@ def _joined(readings: list[Reading]) -> Reading:
         frozenset().union(*(r.codes for r in readings)),
         frozenset().union(*(r.numbers for r in readings)),
         frozenset().union(*(r.measures for r in readings)),
+        frozenset().union(*(r.nexts for r in readings)),
     )
 
 

@@ -11,6 +11,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from wares.core.text import plain
 
@@ -53,6 +54,8 @@ class Reading:
     codes: frozenset[str]
     numbers: frozenset[str]
     measures: frozenset[tuple[str, float]]
+    nexts: frozenset[str] = frozenset()
+    """Words side by side: "mark iii" is more than "mark" and "iii"."""
 
 
 def fold(text: str) -> str:
@@ -147,7 +150,10 @@ def _read(row: list[str], whole: Counter[str]) -> Reading:
         words[text] = None
         if _is_code(text) or len(text) >= 5:
             codes.add(text)
-    return Reading(" ".join(row), tuple(words), frozenset(codes), frozenset(numbers), frozenset(measures))
+    return Reading(
+        " ".join(row), tuple(words), frozenset(codes), frozenset(numbers), frozenset(measures),
+        frozenset(f"{first} {second}" for first, second in pairwise(row)),
+    )  # fmt: skip
 
 
 def _measure(number: str, unit: tuple[str, float]) -> tuple[str, float]:
