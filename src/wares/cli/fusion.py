@@ -212,7 +212,7 @@ def dedupe(
     tune_share: Annotated[
         float, typer.Option(min=0, max=0.9, help="Share of true clusters to learn from; 0: no labels at all.")
     ] = 0.5,
-    unsupervised: Annotated[bool, typer.Option(help="Also report the figure without any labels.")] = True,
+    unsupervised: Annotated[bool, typer.Option(help="Also report the figure without any labels.")] = False,
     seed: Annotated[int, typer.Option(help="Of the split and the models.")] = 7,
     json: Json = False,
 ) -> None:

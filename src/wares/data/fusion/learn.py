@@ -53,6 +53,7 @@ def learned(
     labels: Labels,
     seed: int = 7,
     threads: int = 0,
+    rounds: int = 110,
 ) -> NDArray[np.float64]:
     """Match probability of each pair, out of fold for labelled ones.
 
@@ -63,6 +64,7 @@ def learned(
         labels: What is known.
         seed: Of sampling and trees.
         threads: 0 takes all cores.
+        rounds: Trees of each model.
 
     Raises:
         MissingExtra: when LightGBM or scikit-learn is not installed.
@@ -87,7 +89,7 @@ def learned(
         data = lightgbm.Dataset(
             features[chosen], labels.same[chosen].astype(float), weight=weight, params=parameters
         )
-        model = lightgbm.train(parameters, data, 110)
+        model = lightgbm.train(parameters, data, rounds)
         mine = _scored_by(labels, fold)
         out = np.full(len(features), np.nan)
         # Most candidates are plainly different after a few trees, and need not go through all of them.

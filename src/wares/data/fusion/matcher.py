@@ -18,11 +18,13 @@ from wares.data.fusion.fellegi import fellegi_sunter, levels
 from wares.data.fusion.learn import FOLDS, Labels, learned
 from wares.data.fusion.offers import Offers, coded
 from wares.data.fusion.rounds import Units, units_of
-from wares.data.fusion.standing import habits, source_lead
+from wares.data.fusion.standing import habits, source_lead, support
 
 NEAR = 25
 SURE = 0.5
 ABSENT = 0.05
+ROUNDS = 60
+"""Trees of the judge that sees the first answers only."""
 THRESHOLDS = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7, 0.8)
 RARELY = 0.005
 """A labelled set with fewer matches than this inside one source makes sources exclusive."""
@@ -137,6 +139,17 @@ def match_offers(
     learned_facts: dict[str, Any] = {}
     if supervised and labels is not None:
         probability = learned(features, pairs, evidence.words, labels, settings.seed, settings.threads)
+        # Once more, knowing the first answers: who the rivals are, and which third rows match both.
+        stand = support(pairs, probability, n, source if exclusive else None)
+        probability = learned(
+            np.column_stack(list(stand.values())),
+            pairs,
+            None,
+            labels,
+            settings.seed,
+            settings.threads,
+            ROUNDS,
+        )
     else:
         probability, learned_facts = _unsupervised(features, names, pairs, n, settings)
     probability = _decided(pairs, probability, truth)
