@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ _observers: ContextVar[tuple[Reads, ...]] = ContextVar("observers", default=())
 
 
 @contextmanager
-def observing() -> Iterator[Reads]:
+def observing() -> Generator[Reads]:
     """Collect what the block reads; blocks may be nested, and each sees all."""
     reads = Reads()
     token = _observers.set((*_observers.get(), reads))
