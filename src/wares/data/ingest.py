@@ -376,7 +376,11 @@ class Ingester:
                 table=name,
             )
         names = [n for n in fresh.columns if n not in contract.key]
-        theirs = old.select(**{f"_old_{n}": old[n] for n in fresh.columns})
+        # Only rows whose key comes again are compared: the hash table is over the keys of what is new.
+        again = engine.stage(
+            old.semi_join(fresh.select(*contract.key), list(contract.key)).select(*fresh.columns)
+        )
+        theirs = again.select(**{f"_old_{n}": again[n] for n in fresh.columns})
         joined = fresh.left_join(theirs, [fresh[k] == theirs[f"_old_{k}"] for k in contract.key])
         known = joined[f"_old_{contract.key[0]}"].notnull()
         differs = known & ~_all_same(joined, names)
