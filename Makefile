@@ -32,7 +32,7 @@ imports: $(STAMP)
 	$(BIN)/lint-imports
 
 unit: $(STAMP)
-	$(BIN)/pytest -q --cov --cov-report=term:skip-covered --cov-report=
+	$(BIN)/pytest -q -n 2 --dist loadfile --cov --cov-report=term:skip-covered --cov-report=
 
 # The size of an install that only serves: no torch, no data engine, no console.
 serve-size:

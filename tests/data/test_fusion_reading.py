@@ -42,7 +42,7 @@ def test_neighbours_meet_and_evidence_is_symmetric():
     assert [0, 1] in pairs.tolist()
     forth, names = evidence.compare(pairs)
     back, _ = evidence.compare(pairs[:, ::-1])
-    np.testing.assert_allclose(forth, back, rtol=1e-5)
+    np.testing.assert_allclose(forth, back, rtol=1e-5, atol=1e-6)
     same, other = evidence.compare(np.array([[0, 1], [0, 2]]))[0]
     assert same[names.index("code_shared")] > other[names.index("code_shared")] == 0
     assert same[names.index("ratio_price")] > other[names.index("ratio_price")]

@@ -18,7 +18,7 @@ def test_the_generated_shop_has_circles():
 @pytest.mark.parametrize("model", ["knn", "next", "implicit cosine", "implicit als"])
 def test_a_model_is_measured(model):
     found = measure(model, 200, 300, 1)
-    assert found["fit_s"] > 0
+    assert found["fit_s"] >= 0
     assert found["peak_mb"] >= found["data_mb"]
     assert found["requests_per_s"] > 0
 

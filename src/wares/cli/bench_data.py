@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from wares.core import columns as c
+from wares.core.machine import peak_rss
 from wares.data.contract import SUFFIX
 from wares.pipeline.workspace import Workspace, init_workspace
 
@@ -171,7 +171,7 @@ def bench(
 
 def peak_gb() -> float:
     """Highest resident memory of this process so far, in GB (10⁹ bytes)."""
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9, 3)
+    return round(peak_rss() / 1e9, 3)
 
 
 def pandas_peak(rows: int, scratch: Path, seed: int) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from wares.core.errors import ModelError, QueryError
+from wares.core.machine import peak_rss
 
 CIRCLE = 40
 LENGTH = 8
@@ -49,11 +49,11 @@ def shop(n_items: int, n_users: int, seed: int) -> list[NDArray[np.int32]]:
 def measure(model: str, n_items: int, n_users: int, seed: int) -> dict[str, Any]:
     """Fit one model here and now: seconds, peak memory in MB over what the data took, and requests a second."""
     sequences = shop(n_items, n_users, seed)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    before = peak_rss() / 2**20
     begun = time.perf_counter()
     ask = _fit(model, sequences, n_items, seed)
     fitted = time.perf_counter() - begun
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_rss() / 2**20
     some = [np.unique(s)[-LENGTH:].astype(np.int32) for s in sequences[:ASKED]]
     ask(some[0])
     begun = time.perf_counter()

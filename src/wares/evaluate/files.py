@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import tempfile
 import time
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from wares.core.config import Encoder, Evaluate, SourceConfig
 from wares.core.errors import SourceError
 from wares.core.files import digest, file_digest
+from wares.core.machine import peak_rss
 from wares.core.text import fill, plain, template_parts
 from wares.data.mapping import guess, text_of
 from wares.data.sources import read_file
@@ -115,7 +115,7 @@ def evaluate_file(task: Task, command: str, progress: Callable[[str], None] = la
         Evaluate.model_validate({"k": list(task.ks), "bootstrap": task.bootstrap}),
     )
     report.seconds = time.perf_counter() - begun
-    report.peak_rss_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    report.peak_rss_mb = peak_rss() / 2**20
     return report
 
 

@@ -7,7 +7,6 @@ touched once. Each seed draws negatives and split anew.
 
 from __future__ import annotations
 
-import resource
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ import pyarrow as pa
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from wares.core.machine import peak_rss
 from wares.graph.infer import Graph
 from wares.graph.likeness import Channel, channels
 
@@ -154,7 +154,7 @@ def evaluate_graph(
                         report.relations.get(channel.name, 0.0) + float(share) / len(seeds), 4
                     )
     report.seconds = time.perf_counter() - begun
-    report.peak_rss_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    report.peak_rss_mb = peak_rss() / 2**20
     return report
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import tempfile
 import time
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from wares.core import columns as c
 from wares.core.errors import NotFitted
 from wares.core.files import digest, read_json, write_atomic, write_json
+from wares.core.machine import peak_rss
 from wares.evaluate.page import page, plots
 from wares.evaluate.recommend import Split, evaluate_split
 from wares.evaluate.report import Report
@@ -80,7 +80,7 @@ def evaluate_workspace(shop: Workspace, latest: dict[str, Any], progress: Callab
             memory_gb=config.build.memory_gb, seed=config.shop.seed, progress=progress,
         )  # fmt: skip
     report.seconds = time.perf_counter() - begun
-    report.peak_rss_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    report.peak_rss_mb = peak_rss() / 2**20
     progress("page")
     write_atomic(home / f"{name}.html", page(report))
     write_atomic(home / "latest.html", page(report))

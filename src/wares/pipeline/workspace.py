@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +22,7 @@ from wares.core.clock import SYSTEM, Clock
 from wares.core.config import FILE, Config, SourceConfig, load_config, parse_config
 from wares.core.errors import ConfigError, NotFitted
 from wares.core.files import digest, folder_atomic, locked, read_json, sweep, write_atomic, write_json
+from wares.core.machine import peak_rss
 from wares.core.state import State
 from wares.data.clean.run import Cleaner, cleaned_tables
 from wares.data.contract import SUFFIX, contract_for, default_text
@@ -394,7 +394,7 @@ class Workspace:
                 self.state.end_run(run, "failed", {"error": f"{type(error).__name__}: {error}"})
                 raise
             report.seconds = round(time.perf_counter() - begun, 2)
-            report.peak_rss_mb = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+            report.peak_rss_mb = round(peak_rss() / 2**20, 1)
             self.state.end_run(
                 run, "done", {"ran": report.ran, "seconds": report.seconds, "peak_rss_mb": report.peak_rss_mb}
             )
