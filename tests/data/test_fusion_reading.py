@@ -54,3 +54,12 @@ def test_nothing_to_compare():
     evidence = Evidence(Offers([]))
     assert evidence.compare(np.zeros((0, 2), np.int64))[0].shape[0] == 0
     assert len(blocking.neighbours(evidence.word_unit, 5)) == 0
+
+
+def test_columns_of_words_stand_in_one_order_whatever_order_sets_come_in():
+    rows = [{"b", "a"}, {"c", "b"}]
+    matrix, vocabulary = blocking.word_matrix(rows, 2)
+    other, _ = blocking.word_matrix([sorted(row, reverse=True) for row in rows], 2)
+    assert list(vocabulary) == ["a", "b", "c"]
+    assert (matrix != other).nnz == 0
+    assert matrix.indices.tolist() == other.indices.tolist()

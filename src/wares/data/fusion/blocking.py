@@ -27,18 +27,22 @@ Pairs = NDArray[np.int64]
 
 
 def word_matrix(rows: Iterable[Iterable[str]], n: int) -> tuple[sp.csr_matrix, dict[str, int]]:
-    """Rows × words, 1 where the row has the word."""
+    """Rows × words, 1 where the row has the word; columns in the order of the words, whatever order sets come in."""
     vocabulary: dict[str, int] = {}
     indices: list[int] = []
     ends = np.zeros(n + 1, np.int64)
     for at, row in enumerate(rows):
         indices += [vocabulary.setdefault(word, len(vocabulary)) for word in dict.fromkeys(row)]
         ends[at + 1] = len(indices)
+    words = sorted(vocabulary)
+    place = np.zeros(max(1, len(words)), np.int64)
+    place[[vocabulary[word] for word in words]] = np.arange(len(words))
     matrix = sp.csr_matrix(
-        (np.ones(len(indices), np.float32), np.asarray(indices, np.int64), ends),
+        (np.ones(len(indices), np.float32), place[np.asarray(indices, np.int64)], ends),
         shape=(n, max(1, len(vocabulary))),
     )
-    return matrix, vocabulary
+    matrix.sort_indices()
+    return matrix, {word: at for at, word in enumerate(words)}
 
 
 def gram_rows(readings: Sequence[Reading]) -> Iterable[set[str]]:
