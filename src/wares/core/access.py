@@ -434,10 +434,6 @@ class Policy:
                     source="wares.toml",
                 )
 
-    def with_tables(self, tables: Mapping[str, TableFacts]) -> Policy:
-        """The same roles over other tables as well."""
-        return Policy(self.roles, {**self.tables, **tables}, self.purposes, self._secret)
-
 
 def extend(role: Role, **changes: Any) -> Role:
     """A role with some of its fields replaced and its masks and row conditions added to."""

@@ -151,6 +151,24 @@ def read_file(path: Path, config: SourceConfig) -> Iterator[Chunk]:
         ) from error
 
 
+def read_whole(path: Path) -> Iterator[pa.Table]:
+    """Read a file of which every row must be readable, as benchmarks and graphs are; quarantine is for `read_file`.
+
+    Raises:
+        SourceError: naming the first line that cannot be read.
+    """
+    for chunk in read_file(path, SourceConfig.model_validate({"as": "events", "path": str(path)})):
+        if chunk.faults:
+            fault = chunk.faults[0]
+            raise SourceError(
+                f"{path.name}, line {fault.line}: {fault.rule} {fault.value}",
+                mend=fault.mend,
+                source=str(path),
+                line=fault.line,
+            )
+        yield chunk.table
+
+
 def _read_parquet(path: Path) -> Iterator[Chunk]:
     try:
         file = pq.ParquetFile(path)

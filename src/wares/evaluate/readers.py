@@ -11,11 +11,10 @@ import numpy as np
 import pyarrow as pa
 import scipy.sparse as sp
 
-from wares.core.config import SourceConfig
 from wares.core.errors import SourceError
 from wares.core.files import read_json
 from wares.data.mapping import text_of
-from wares.data.sources import read_file
+from wares.data.sources import read_whole
 from wares.data.types import TIMESTAMP, to_type
 
 Rows = list[list[tuple[float, int]]]
@@ -35,23 +34,14 @@ def read_columns(path: Path, wanted: dict[str, tuple[str, ...]]) -> dict[str, pa
     Raises:
         SourceError: when a row cannot be read, or the file has none.
     """
-    config = SourceConfig.model_validate({"as": "events", "path": str(path)})
     parts: dict[str, list[Any]] = {name: [] for name in wanted}
     names: list[str] = []
-    for chunk in read_file(path, config):
-        if chunk.faults:
-            fault = chunk.faults[0]
-            raise SourceError(
-                f"{path.name}, line {fault.line}: {fault.rule} {fault.value}",
-                mend=fault.mend,
-                source=str(path),
-                line=fault.line,
-            )
-        names = chunk.table.column_names
+    for table in read_whole(path):
+        names = table.column_names
         for ours, theirs in wanted.items():
             found = next((t for t in theirs if t in names), None)
             if found is not None:
-                column = text_of(chunk.table[found])
+                column = text_of(table[found])
                 parts[ours] += column.chunks if isinstance(column, pa.ChunkedArray) else [column]
     if not names:
         raise SourceError(f"{path} holds no rows", mend="Check the file", source=str(path))

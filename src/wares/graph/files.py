@@ -11,10 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from wares.core.config import SourceConfig
 from wares.core.errors import SourceError
 from wares.data.mapping import text_of
-from wares.data.sources import read_file
+from wares.data.sources import read_whole
 from wares.data.types import NUMBER, TIMESTAMP, to_type
 from wares.graph.infer import ALWAYS, PRODUCT
 from wares.graph.triples import Triples
@@ -44,17 +43,7 @@ def add_file(
     Raises:
         SourceError: naming the line that cannot be read, or the columns that are missing.
     """
-    tables: list[pa.Table] = []
-    for chunk in read_file(path, SourceConfig.model_validate({"as": "events", "path": str(path)})):
-        if chunk.faults:
-            fault = chunk.faults[0]
-            raise SourceError(
-                f"{path.name}, line {fault.line}: {fault.rule} {fault.value}",
-                mend=fault.mend,
-                source=str(path),
-                line=fault.line,
-            )
-        tables.append(_wanted(chunk.table, path))
+    tables = [_wanted(table, path) for table in read_whole(path)]
     if not tables:
         return 0
     table = pa.concat_tables(tables, promote_options="default")

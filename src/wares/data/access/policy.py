@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -309,8 +308,3 @@ def _tag_mark(state: State) -> Any:
 def _write_facts(path: Path, policy: Policy) -> None:
     """What the server decides by; it holds no key and no cell."""
     write_json(path, facts_json(policy))
-
-
-def table_columns(policy: Policy, table: str) -> Mapping[str, ColumnFacts]:
-    """The columns of a table by name."""
-    return {column.name: column for column in policy.tables[table].columns}
