@@ -60,12 +60,15 @@ def built(tmp_path_factory, shop_data):
 @pytest.fixture
 def copy_of_built(built, tmp_path):
     """A published shop that a test may change."""
-    import shutil
-
     from wares.pipeline.workspace import open_workspace
 
-    shutil.copytree(built.root, tmp_path / "shop", symlinks=True)
-    return open_workspace(tmp_path / "shop")
+    return open_workspace(copy_workspace(built.root, tmp_path / "shop"))
+
+
+def copy_workspace(root: Path, target: Path) -> Path:
+    """Copy a workspace that may be open here. By another process: see `wares.core.files.opened_apart`."""
+    subprocess.run(["cp", "-a", str(root), str(target)], check=True)
+    return target
 
 
 @contextmanager

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import tempfile
 import threading
 
@@ -98,3 +100,24 @@ def test_bad_urls_say_the_mend():
         State("nonsense")
     with pytest.raises(Unavailable, match="does not open"):
         State("sqlite:////no/such/folder/x.db")
+
+
+def test_a_database_read_while_it_is_open_stays_whole(tmp_path):
+    """Reading the files byte by byte must not lose the locks, or the next process to leave takes the log away."""
+    from wares.data.privacy.places import raw_hit
+
+    state = State.at(tmp_path)
+    run = state.begin_run("build")
+    files = [tmp_path / "state.db", tmp_path / "state.db-wal"]
+    assert any(raw_hit(path, [b"RUNNING"], apart=True) for path in files)
+    assert not any(raw_hit(path, [b"no such bytes"], apart=True) for path in files)
+    look = f"import sqlite3; d = sqlite3.connect({str(files[0])!r}); print(d.execute('SELECT status FROM runs').fetchall()); d.close()"
+    for status in ("failed", "done"):
+        subprocess.run([sys.executable, "-c", look], check=True)
+        assert files[1].exists()
+        state.end_run(run, status, {})
+        seen = subprocess.run([sys.executable, "-c", look], check=True, capture_output=True, text=True)
+        assert status in seen.stdout
+    state.close()
+    with pytest.raises(OSError, match="cannot be read"):
+        raw_hit(tmp_path / "nothing", [b"x"], apart=True)

@@ -10,7 +10,7 @@ import signal
 
 import pytest
 from deltalake import DeltaTable
-from tests.conftest import CONFIG
+from tests.conftest import CONFIG, copy_workspace
 
 import wares
 from wares.core.errors import Unavailable
@@ -42,7 +42,7 @@ def planted(tmp_path_factory, shop_data):
 
 @pytest.fixture
 def shop_root(planted, tmp_path):
-    root = shutil.copytree(planted, tmp_path / "shop")
+    root = copy_workspace(planted, tmp_path / "shop")
     plant_records(open_workspace(root), PERSON)
     return root
 
@@ -111,7 +111,7 @@ def test_erased_though_killed_at_thirty_random_points(planted, tmp_path):
     killed, shops = 0, 0
     while killed < KILLS:
         shops += 1
-        root = shutil.copytree(planted, tmp_path / f"shop{shops}")
+        root = copy_workspace(planted, tmp_path / f"shop{shops}")
         plant_records(open_workspace(root), PERSON)
         assert traces(root, PERSON.needles, skip=("exports",))
         before = [_rows(root, 0), _rows(root, 1)]

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -10,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from tests.conftest import copy_workspace
 from typer.testing import CliRunner
 
 import wares
@@ -101,8 +101,7 @@ def shop(tmp_path_factory):
 
 @pytest.fixture
 def copy(shop, tmp_path):
-    shutil.copytree(shop.root, tmp_path / "shop", symlinks=True)
-    return open_workspace(tmp_path / "shop")
+    return open_workspace(copy_workspace(shop.root, tmp_path / "shop"))
 
 
 # The whole matrix by hand: v visible, h hash, 0 null, p partial, n noise, . denied, - no such table for the role.

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.conftest import running_server
+from tests.conftest import copy_workspace, running_server
 from tests.web.test_console import CHROMIUM, no_sideways_scroll
 
 from wares.data.labels import LabelBook, Queue, disputes
@@ -24,10 +24,8 @@ TEXTS = (
 
 @pytest.fixture(scope="module")
 def shop(built, tmp_path_factory):
-    import shutil
-
     root = tmp_path_factory.mktemp("labels") / "shop"
-    shutil.copytree(built.root, root, symlinks=True)
+    copy_workspace(built.root, root)
     shop = open_workspace(root)
     book = LabelBook.of(shop)
     project = book.create("mood", "sentiment", overlap=2)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-import shutil
 
 import numpy as np
 import pytest
-from tests.conftest import running_server
+from tests.conftest import copy_workspace, running_server
 from tests.data.test_fusion_run import write_products
 from tests.web.test_console import CHROMIUM, no_sideways_scroll
 
@@ -48,7 +47,7 @@ PAGES = {
 def shop(built, tmp_path_factory):
     """The built shop with something on every page: cleaned, checked twice, fused, rows set aside, texts to label."""
     root = tmp_path_factory.mktemp("workshop") / "shop"
-    shutil.copytree(built.root, root, symlinks=True)
+    copy_workspace(built.root, root)
     write_products(root / "more")
     config = root / "wares.toml"
     config.write_text(

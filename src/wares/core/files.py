@@ -7,11 +7,13 @@ import hashlib
 import json
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from wares.core.errors import Unavailable, WaresError
 
@@ -66,6 +68,37 @@ def read_json(path: Path) -> Any:
 def write_json(path: Path, value: Any) -> None:
     """Write JSON atomically, readable by people."""
     write_atomic(path, json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, default=str))
+
+
+_COPY_OUT = "import shutil, sys; shutil.copyfileobj(open(sys.argv[1], 'rb'), sys.stdout.buffer)"
+
+
+@contextmanager
+def opened_apart(path: Path) -> Generator[IO[bytes]]:
+    """The bytes of a file, read by a process of its own.
+
+    For the files of a SQLite database that may be open here: POSIX drops all locks that a process holds on a file as
+    soon as it closes any descriptor of it, and another process then spoils the database
+    (https://www.sqlite.org/howtocorrupt.html, 2.2).
+
+    Raises:
+        OSError: when the file cannot be read.
+    """
+    with subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", _COPY_OUT, str(path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as reader:
+        assert reader.stdout is not None
+        assert reader.stderr is not None
+        try:
+            yield reader.stdout
+        finally:
+            whole = not reader.stdout.read(1)
+            reader.stdout.close()
+            said = reader.stderr.read().decode(errors="replace").strip()
+    if whole and reader.returncode:
+        raise OSError(f"{path} cannot be read: {said.splitlines()[-1] if said else reader.returncode}")
 
 
 @contextmanager

@@ -507,7 +507,7 @@ class _Run:
                     left.append(str(path.relative_to(shop.root)))
             database = shop.root / "state" / "state.db"
             for path in (database, database.with_name("state.db-wal")):
-                if shop.state.is_sqlite and path.is_file() and places.raw_hit(path, raw):
+                if shop.state.is_sqlite and path.is_file() and places.raw_hit(path, raw, apart=True):
                     left.append(f"bytes of {path.name}")
         if left:
             raise DataError(

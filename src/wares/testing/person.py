@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.parquet as pq
 
 from wares.core import columns as c
+from wares.core.files import opened_apart
 from wares.testing.shop import SyntheticShop, write_rows
 
 if TYPE_CHECKING:
@@ -133,7 +134,11 @@ def traces(root: Path, needles: list[str], *, skip: tuple[str, ...] = ()) -> lis
         inside = path.relative_to(root)
         if inside.parts[0] in skip:
             continue
-        raws = [path.read_bytes()]
+        if path.name.startswith("state.db"):
+            with opened_apart(path) as stream:
+                raws = [stream.read()]
+        else:
+            raws = [path.read_bytes()]
         if path.suffix == ".parquet":
             table = pq.read_table(path)
             raws.append(json.dumps(table.to_pylist(), default=str, ensure_ascii=False).encode())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.conftest import CONFIG, new_workspace
+from tests.conftest import CONFIG, copy_workspace, new_workspace
 
 from wares.core.errors import ConfigError, ContractViolation, QueryError, VersionErased
 from wares.data.quality.history import History
@@ -29,10 +29,7 @@ def loaded(tmp_path_factory, shop_data):
 
 @pytest.fixture
 def shop(loaded, tmp_path):
-    import shutil
-
-    shutil.copytree(loaded.root, tmp_path / "shop")
-    return open_workspace(tmp_path / "shop")
+    return open_workspace(copy_workspace(loaded.root, tmp_path / "shop"))
 
 
 def plant(shop, *names):

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 import zstandard
 
 from wares.core.config import FILE
-from wares.core.files import write_atomic
+from wares.core.files import opened_apart, write_atomic
 from wares.core.state import State
 from wares.data.delimited import detect_encoding
 from wares.data.privacy.history import SIDE, batches_of
@@ -121,14 +121,17 @@ def needles(subject: Subject) -> list[bytes]:
     return sorted(out)
 
 
-def raw_hit(path: Path, wanted: list[bytes]) -> bool:
-    """Whether one of some byte strings stands in a file, as it lies on disk, in any case of its Latin letters."""
+def raw_hit(path: Path, wanted: list[bytes], *, apart: bool = False) -> bool:
+    """Whether one of some byte strings stands in a file, as it lies on disk, in any case of its Latin letters.
+
+    `apart` reads it by another process: a must for a database that is open in this one.
+    """
     if not wanted:
         return False
     lower = sorted({w.lower() for w in wanted})
     longest = max(map(len, lower))
     tail = b""
-    with path.open("rb") as stream:
+    with opened_apart(path) if apart else path.open("rb") as stream:
         while block := stream.read(_BLOCK):
             part = tail + block.lower()
             if any(w in part for w in lower):
