@@ -41,6 +41,39 @@ def test_tuned_parameters_feed_the_evaluation_and_a_cache_keeps_the_drafts(tmp_p
     assert {"knn", "next", "blend"} <= names
 
 
+def test_vectors_join_and_training_curves_are_kept(tmp_path):
+    events, vectors, logs = tmp_path / "sequences.txt", tmp_path / "image.npz", tmp_path / "logs"
+    events.write_text(
+        "".join(f"u{u} " + " ".join(f"i{(u + i) % 9}" for i in range(5)) + "\n" for u in range(40))
+    )
+    np.savez(vectors, ids=np.array([f"i{i}" for i in range(9)]), vectors=np.eye(9, dtype=np.float32))
+    command = [
+        "evaluate",
+        "recommend",
+        "--events",
+        str(events),
+        "--parts",
+        "near:image,sequence+",
+        "--epochs",
+        "2",
+    ]
+    command += ["--minutes", "0.1", "--bootstrap", "100", "--json"]
+    done = RUN.invoke(app, [*command, "--vectors", f"image={vectors}", "--logs", str(logs)])
+    assert done.exit_code == 0, done.output
+    assert {"near:image", "sequence+"} <= {row["name"] for row in json.loads(done.output)["parts"]}
+    assert {path.parent.name for path in logs.rglob("events.out.tfevents*")} == {
+        "sequence+-fit-7",
+        "sequence+-whole-7",
+    }
+    for bad, said in (
+        ("image", "NAME=FILE"),
+        (f"text={vectors}", "other than text"),
+        ("image=nowhere", "no file"),
+    ):
+        found = RUN.invoke(app, [*command, "--vectors", bad])
+        assert said in str(found.exception) + found.output
+
+
 def test_what_cannot_be_tuned_is_said(tmp_path):
     (tmp_path / "parts.json").write_text('{"other": 1}')
     (tmp_path / "e.csv").write_text("user_id,item_id\n" + "".join(f"u{i % 9},i{i % 7}\n" for i in range(60)))

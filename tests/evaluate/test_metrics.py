@@ -10,6 +10,7 @@ from wares.core.errors import SourceError
 from wares.evaluate.files import Task, evaluate_file
 from wares.evaluate.metrics import bootstrap, gini, list_metrics, per_user, popularity_groups
 from wares.evaluate.page import page
+from wares.evaluate.readers import read_vectors
 from wares.evaluate.report import Report, lorenz, recall_by_decile
 
 
@@ -156,3 +157,25 @@ def test_page_is_self_contained(tmp_path):
     # Nothing is loaded: the only addresses are XML name spaces.
     assert "src=" not in text
     assert "@import" not in text
+
+
+def test_vectors_of_items_from_a_file(tmp_path):
+    items = {"a": 0, "b": 1, "c": 2}
+    good = tmp_path / "image.npz"
+    np.savez(good, ids=np.array(["c", "a", "stranger"]), vectors=np.array([[1, 2], [3, 4], [5, 6]]))
+    assert read_vectors(good, items).tolist() == [[3, 4], [0, 0], [1, 2]]
+    odd = tmp_path / "odd.npz"
+    for arrays, said in (
+        ({"ids": np.array(["a"])}, "is no"),
+        ({"ids": np.array(["a", "b"]), "vectors": np.zeros((1, 2))}, "one row of|`vectors`"),
+        (
+            {"ids": np.array(["a", "b"]), "vectors": np.array([[0, 1], [0, np.nan]])},
+            "the vector of b holds NaN",
+        ),
+    ):
+        np.savez(odd, **arrays)
+        with pytest.raises(SourceError, match=said):
+            read_vectors(odd, items)
+    odd.write_bytes(good.read_bytes()[:40])
+    with pytest.raises(SourceError, match="is no"):
+        read_vectors(odd, items)

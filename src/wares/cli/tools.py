@@ -89,6 +89,13 @@ def evaluate_recommend(
         Path | None, typer.Option(help="Keep what each part drafted here; a killed run goes on from it.")
     ] = None,
     epochs: Annotated[int, typer.Option(min=1, help="Most epochs of the sequence model.")] = 30,
+    vectors: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=FILE.npz of ids and vectors: images, or any other; several are allowed."),
+    ] = None,
+    logs: Annotated[
+        Path | None, typer.Option(help="Training curves go here, for `tensorboard --logdir`.")
+    ] = None,
     seeds: Annotated[int, typer.Option(min=1, max=20, help="How many seeds; the spread is reported.")] = 1,
     refit: Annotated[
         bool, typer.Option(help="Also fit again with the validation items before the test.")
@@ -127,12 +134,13 @@ def evaluate_recommend(
         raise QueryError(
             f"unknown --repeats {repeats!r}", mend="Use exclude, include or auto", parameter="repeats"
         )
-    for path in (events, products, attributes, graph, test, params):
+    named = tuple(named_file(one) for one in vectors or [])
+    for path in (events, products, attributes, graph, test, params, *dict(named).values()):
         if path is not None and not (path.is_file() or (path is events and path.is_dir())):
             raise QueryError(f"there is no file {path}", mend="Check the path", parameter="file")
     names = tuple(name.strip() for name in parts.split(",") if name.strip())
     task = Task(
-        events, products, graph, test, protocol, ks, repeats, seed, bootstrap, attributes, names, seeds, minutes, refit, epochs, params, cache,
+        events, products, graph, test, protocol, ks, repeats, seed, bootstrap, attributes, names, seeds, minutes, refit, epochs, params, cache, logs, named,
     )  # fmt: skip
     with output.stage_progress("evaluate", quiet=json) as stage:
         report = evaluate_file(task, _command(), stage)
@@ -141,6 +149,24 @@ def evaluate_recommend(
     else:
         print_parts(report)
         print_report(report)
+
+
+def named_file(text: str) -> tuple[str, Path]:
+    """(name, path) of ``NAME=FILE``.
+
+    Raises:
+        QueryError: when it is written otherwise, or the name is taken.
+    """
+    from wares.core.errors import QueryError
+
+    name, equals, path = text.partition("=")
+    if not equals or not name.isidentifier() or name == "text":
+        raise QueryError(
+            f"cannot read --vectors {text!r}",
+            mend="Write NAME=FILE.npz with a plain name other than text: image=vectors.npz",
+            parameter="vectors",
+        )
+    return name, Path(path)
 
 
 @key_app.command("create", epilog="Example: `wares key create --name web --scope read --scope write`")

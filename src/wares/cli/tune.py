@@ -44,6 +44,9 @@ def tune_recommend(
     parts: Annotated[str, typer.Option(help="Which parts, with commas between; all when empty.")] = "",
     minutes: Annotated[float, typer.Option(min=0.05, help="About how long it may take.")] = 30.0,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 7,
+    logs: Annotated[
+        Path | None, typer.Option(help="Training curves go here, for `tensorboard --logdir`.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Tune each part alone by Optuna's TPE on validation NDCG@10; the test items are never looked at."""
@@ -69,7 +72,7 @@ def tune_recommend(
         slow = [name for name in plan.names if name not in lab.tuned]
         for name in slow:
             lab.tuned[name], lab.alone[name] = tune_part(
-                name, quad.fit, quad.valid, len(category), side, seconds=minutes * 60 * 0.6 / len(slow), seed=seed, progress=stage,
+                name, quad.fit, quad.valid, len(category), side, seconds=minutes * 60 * 0.6 / len(slow), seed=seed, logs=logs, progress=stage,
             )  # fmt: skip
     found: dict[str, Any] = {"parts": lab.tuned, "validation_ndcg@10": lab.alone, "seed": seed}
     write_json(out, found)

@@ -23,7 +23,7 @@ from wares.data.mapping import guess, text_of
 from wares.data.sources import read_file
 from wares.evaluate.lab import Lab, LabPlan, LabResult, Quad
 from wares.evaluate.metrics import popularity_groups
-from wares.evaluate.readers import Rows, read_attributes, read_events, read_graph
+from wares.evaluate.readers import Rows, read_attributes, read_events, read_graph, read_vectors
 from wares.evaluate.report import Report, Setting, lorenz, measure, recall_by_decile
 from wares.models.recommend.ensemble import kind_of, names_for
 from wares.models.recommend.parts import Side
@@ -55,6 +55,8 @@ class Task:
     epochs: int = 30
     params: Path | None = None
     cache: Path | None = None
+    logs: Path | None = None
+    vectors: tuple[tuple[str, Path], ...] = ()
 
 
 def folder_task(folder: Path, task: Task) -> Task:
@@ -159,7 +161,8 @@ def prepare(
         names, tuple(task.seed + i for i in range(task.seeds)), task.minutes, exclude,
         task.refit and task.protocol != "cold-items", tuple(x for x in names if x.partition(":")[2] in leaky),
         max(*task.ks, 20), task.epochs, read_params(task.params) if task.params else {}, share, task.cache,
-        digest([task.protocol, exclude, *(file_digest(p) for p in (task.events, task.products, task.attributes, task.graph, task.test) if p)]),
+        digest([task.protocol, exclude, *(file_digest(p) for p in (task.events, task.products, task.attributes, task.graph, task.test, *dict(task.vectors).values()) if p)]),
+        task.logs,
     )  # fmt: skip
     return task, quad, side, plan, category
 
@@ -290,6 +293,8 @@ def _side(
     vectors, features = {}, {}
     if any(texts):
         vectors["text"] = _encode(texts + [""] * (n - len(texts)), task.cache, progress)
+    for name, path in task.vectors:
+        vectors[name] = read_vectors(path, items)
     if task.attributes is not None:
         features["attributes"] = read_attributes(task.attributes, items)
     leaky = []

@@ -61,6 +61,7 @@ class LabPlan:
     repeat_share: float = 0.0
     cache: Path | None = None
     data: str = ""
+    logs: Path | None = None
 
 
 @dataclass
@@ -163,6 +164,7 @@ class Lab:
                 seed=seed,
                 seconds=seconds,
                 validate=validate,
+                logs=self._logs(name, "fit", seed),
                 progress=self.progress,
             )
             self.seconds.setdefault(f"fit {name}", time.perf_counter() - begun)
@@ -177,9 +179,14 @@ class Lab:
             del part
         if "whole" in phases:
             self.progress(f"fit {name} with validation")
-            part = fit_part(name, quad.whole, self.n, self.side, tuned, seed=seed, progress=self.progress)
+            part = fit_part(
+                name, quad.whole, self.n, self.side, tuned, seed=seed, logs=self._logs(name, "whole", seed), progress=self.progress,
+            )  # fmt: skip
             self.drafts[name, "whole", at] = self._draft(part, histories)
             self._keep(name, at, seed, begin, tuned, ("whole",))
+
+    def _logs(self, name: str, phase: str, seed: int) -> Path | None:
+        return None if self.plan.logs is None else self.plan.logs / f"{name}-{phase}-{seed}"
 
     def _sister(self, name: str) -> bool:
         """The sequence model without side information is only shown beside the one with it."""

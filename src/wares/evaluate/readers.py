@@ -6,10 +6,12 @@ import gzip
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import pyarrow as pa
 import scipy.sparse as sp
+from numpy.typing import NDArray
 
 from wares.core.errors import SourceError
 from wares.core.files import read_json
@@ -140,6 +142,44 @@ def read_attributes(path: Path, items: dict[str, int]) -> sp.csr_matrix:
         for value in (values if isinstance(values, list) else [values])
     ]
     return memberships(cells, len(items), len(names))
+
+
+def read_vectors(path: Path, items: dict[str, int]) -> NDArray[np.float32]:
+    """Vectors of items from an ``.npz`` of ``ids (m,)`` strings and ``vectors (m, dim)`` → ``(n_items, dim) float32``.
+
+    Items without a vector get zeros, which every part reads as "unknown"; ids that no event or product names are left
+    out.
+
+    Raises:
+        SourceError: when the arrays are missing, of different length, or hold what is no number.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as held:
+            ids, vectors = held["ids"], np.asarray(held["vectors"], np.float32)
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
+        raise SourceError(
+            f"{path} is no .npz of `ids` and `vectors`: {error}",
+            mend="Write it with numpy.savez(path, ids=numpy.array([...]), vectors=...), ids as strings",
+            source=str(path),
+        ) from error
+    if ids.ndim != 1 or vectors.ndim != 2 or len(ids) != len(vectors):
+        raise SourceError(
+            f"{path}: `ids` has the shape {ids.shape}, `vectors` {vectors.shape}",
+            mend="Give one row of `vectors` for each id",
+            source=str(path),
+        )
+    broken = np.flatnonzero(~np.isfinite(vectors).all(1))
+    if len(broken):
+        raise SourceError(
+            f"{path}: the vector of {ids[broken[0]]} holds NaN or infinity ({len(broken)} such)",
+            mend="Encode these items again, or leave them out",
+            source=str(path),
+            line=int(broken[0]),
+        )
+    rows = np.array([items.get(str(name), -1) for name in ids], np.int64)
+    out = np.zeros((len(items), vectors.shape[1]), np.float32)
+    out[rows[rows >= 0]] = vectors[rows >= 0]
+    return out
 
 
 def memberships(cells: Sequence[tuple[int, int]], n_items: int, n_features: int) -> sp.csr_matrix:

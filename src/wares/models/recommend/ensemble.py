@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -115,11 +116,13 @@ def fit_part(
     seed: int = 7,
     seconds: float | None = None,
     validate: Callable[[Part], float] | None = None,
+    logs: Path | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Part:
     """Fit one part; `params` over the defaults of its kind.
 
-    `seconds` and `validate` (higher is better) matter to ``sequence`` only, which stops by them.
+    `seconds` and `validate` (higher is better) matter to ``sequence`` only, which stops by them, and `logs`, a folder
+    for its training curves as TensorBoard files.
 
     Raises:
         QueryError: when there is no such part, the side information does not fit, or a parameter is out of range.
@@ -157,6 +160,7 @@ def fit_part(
             seed=seed,
             seconds=seconds,
             validate=validate,
+            logs=logs,
             progress=progress,
         )
     if kind == "ials":
@@ -212,9 +216,12 @@ def tune_part(
     seed: int = 7,
     begin: Params | None = None,
     trials: int = 20,
+    logs: Path | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> tuple[Params, float]:
     """Parameters with the best validation NDCG@10 of the part alone, and that value.
+
+    `logs` takes the training curves of sequence models, a folder for each trial.
 
     By Optuna's TPE (Akiba et al., KDD 2019), begun at `begin` or the defaults, for about `seconds`: a trial is begun
     only while the mean trial still fits. Judged on at most 3,000 users. At least one trial is run.
@@ -250,6 +257,7 @@ def tune_part(
         part = fit_part(
             name, sequences, n_items, side, {**known, **trial.params}, seed=seed, seconds=seconds / 2,
             validate=lambda fitted: judge(fitted, histories, wanted, n_items),
+            logs=None if logs is None else logs / f"{name}-trial-{number + 1}",
         )  # fmt: skip
         if kind == "sequence":
             trial.set_user_attr("epochs", int(part.config["epochs"]))  # type: ignore[attr-defined]
