@@ -154,7 +154,7 @@ def read_vectors(path: Path, items: dict[str, int]) -> NDArray[np.float32]:
         SourceError: when the arrays are missing, of different length, or hold what is no number.
     """
     try:
-        with np.load(path, allow_pickle=False) as held:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as held:
             ids, vectors = held["ids"], np.asarray(held["vectors"], np.float32)
     except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise SourceError(
