@@ -129,6 +129,12 @@ class Recommend(Section):
         default="auto",
         description="Whether bought products may come again; `auto` includes them where shoppers do buy again.",
     )
+    session_decay: float = Field(
+        default=0.8,
+        gt=0,
+        le=1,
+        description="What a deed of a visit weighs for each further deed since, beside forgetting by days; 1: all alike.",
+    )
     kinds: dict[str, float] = Field(
         default={"view": 0.2, "click": 0.3, "cart": 0.6, "purchase": 1.0, "rate": 0.8},
         description="Weight of each event kind.",

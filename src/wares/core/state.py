@@ -87,7 +87,7 @@ runs = sa.Table(
 )
 
 # One writer at a time on PostgreSQL, so that sequence numbers become visible in their order and a tail never skips.
-_WRITE_LOCK = 0x77617265
+WRITE_LOCK = 0x77617265
 
 
 def stamp(at: datetime | None = None) -> str:
@@ -153,7 +153,7 @@ class State:
     def _append(self, table: sa.Table, rows: Sequence[dict[str, Any]], key: str | None) -> int:
         with self.engine.begin() as connection:
             if not self.is_sqlite:
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITE_LOCK)))
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(WRITE_LOCK)))
             fresh = list(rows)
             if key is not None:
                 ids = [row[key] for row in fresh]

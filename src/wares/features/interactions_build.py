@@ -177,4 +177,10 @@ def build_interactions(log: EventLog, folder: Path) -> dict[str, Any]:
     popular = log.popularity(matrix.as_of + 1, log.config.popular_days)
     np.save(folder / "popular.npy", popular, allow_pickle=False)
     last = datetime.fromtimestamp(matrix.as_of, UTC).isoformat()
-    return matrix.save(folder, StringTable.of(users), last=last, kinds=_weights(log.config))
+    return matrix.save(
+        folder,
+        StringTable.of(users),
+        last=last,
+        kinds=_weights(log.config),
+        session_decay=log.config.session_decay,
+    )

@@ -129,7 +129,13 @@ def _interactions(context: Context, folder: Path, tick: Tick) -> Any:
         0,
     )
     save_arrays(folder, popular=np.zeros(n, np.float32))
-    return empty.save(folder, StringTable.of([]), last="", kinds=context.config.recommend.kinds)
+    return empty.save(
+        folder,
+        StringTable.of([]),
+        last="",
+        kinds=context.config.recommend.kinds,
+        session_decay=context.config.recommend.session_decay,
+    )
 
 
 def _tune(context: Context, folder: Path, tick: Tick) -> Any:
@@ -198,7 +204,7 @@ STEPS = [
     Step("encoder", ENCODER, _encoder, (), (), ("encoder.model", "encoder.max_tokens", "encoder.int8", "encoder.min_cosine", "encoder.prefix_query", "encoder.prefix_passage"), (f"{_F}encoder_train",)),
     Step("vectors", VECTORS, _vectors, (), ("catalogue", "encoder"), (), (f"{_F}vectors_build", f"{_F}encoder")),
     Step("text_neighbours", NEIGHBOURS, _text_neighbours, (), ("vectors",), (), (f"{_F}text_neighbours_build",)),
-    Step("interactions", INTERACTIONS, _interactions, (c.EVENTS,), ("catalogue",), ("recommend.kinds", "recommend.half_lives_days", "recommend.popular_days"), (f"{_F}interactions_build", f"{_F}interactions")),
+    Step("interactions", INTERACTIONS, _interactions, (c.EVENTS,), ("catalogue",), ("recommend.kinds", "recommend.half_lives_days", "recommend.popular_days", "recommend.session_decay"), (f"{_F}interactions_build", f"{_F}interactions")),
     Step("tune", TUNED, _tune, (c.EVENTS,), ("catalogue", "text_neighbours"), ("recommend", "evaluate.test_days", "build.memory_gb"), (f"{_R}tune", f"{_R}train", f"{_R}closed_form", f"{_R}infer")),
     Step("recommend", RECOMMENDER, _recommend, (), ("catalogue", "text_neighbours", "interactions", "tune"), ("recommend", "build.memory_gb"), (f"{_R}train", f"{_R}closed_form")),
     Step("similar", SIMILAR, _similar, (), ("catalogue", "text_neighbours", "interactions"), ("recommend.min_support",), ("wares.models.similar.train", f"{_R}closed_form")),

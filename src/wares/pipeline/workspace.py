@@ -25,7 +25,7 @@ from wares.core.files import digest, folder_atomic, locked, read_json, sweep, wr
 from wares.core.machine import peak_rss
 from wares.core.state import State
 from wares.data.clean.run import Cleaner, cleaned_tables
-from wares.data.contract import SUFFIX, contract_for, default_text
+from wares.data.contract import SUFFIX, default_text
 from wares.data.ingest import Ingester, IngestReport
 from wares.data.privacy.journal import refuse_if_unfinished
 from wares.data.quality.report import QualityReport
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from wares.data.fusion.run import Fuser
 
 Progress = Callable[[str, int, int], None]
-ABSORBED = "absorbed.json"
 
 
 def _silent(step: str, done: int, total: int) -> None:
@@ -261,48 +260,14 @@ class Workspace:
 
     def absorb(self) -> dict[str, int]:
         """Bring events and products that the server took in since the last time into the tables."""
-        marks = self._marks()
-        events, products = (
-            self.state.events_after(marks["events"]),
-            self.state.products_after(marks["products"]),
-        )
-        ingester = Ingester(self.root, self.config, self.store, self.state, self.clock)
-        if products:
-            rows = [
-                {
-                    **row["document"],
-                    "attributes": json.dumps(row["document"].get("attributes") or {}, ensure_ascii=False),
-                }
-                for row in products
-            ]
-            self._land(ingester, c.PRODUCTS, rows)
-            marks["products"] = products[-1]["seq"]
-        if events:
-            self._land(ingester, c.EVENTS, [{k: v for k, v in row.items() if k != "seq"} for row in events])
-            marks["events"] = events[-1]["seq"]
-        if events or products:
-            write_json(self.root / "state" / ABSORBED, marks)
-        return {"events": len(events), "products": len(products)}
+        from wares.pipeline.absorbing import absorb
+
+        return absorb(self)
 
     def _marks(self) -> dict[str, int]:
-        path = self.root / "state" / ABSORBED
-        return {"events": 0, "products": 0, **(read_json(path) if path.is_file() else {})}
+        from wares.pipeline.absorbing import marks
 
-    def _land(self, ingester: Ingester, table: str, rows: list[dict[str, Any]]) -> None:
-        import tempfile
-
-        names = [column.name for column in contract_for(table, self.root).columns]
-        folder = self.root / "tmp"
-        folder.mkdir(exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", suffix=".jsonl", dir=folder, prefix="online-") as stream:
-            for row in rows:
-                stream.write(json.dumps({name: row.get(name) for name in names}, ensure_ascii=False) + "\n")
-            stream.flush()
-            ingester.ingest(
-                SourceConfig.model_validate(
-                    {"as": table, "path": stream.name, "map": {n: n for n in names}, "duplicates": "last"}
-                )
-            )
+        return marks(self.root)
 
     @property
     def cleaner(self) -> Cleaner:

@@ -28,7 +28,17 @@ from wares.serve import assets, problems, quality
 from wares.serve.auth import Gate
 from wares.serve.limits import EVENTS, RELOADS, Admission, exposition
 from wares.serve.ranker import MAX_K, Ranker
-from wares.serve.schemas import EventsIn, EventsOut, ProductIn, ProductOut, hit_json, product_json
+from wares.serve.schemas import (
+    EventsIn,
+    EventsOut,
+    LoginIn,
+    LoginOut,
+    ProductIn,
+    ProductOut,
+    hit_json,
+    product_json,
+)
+from wares.serve.situation import Situation
 from wares.serve.steering import Steering
 
 log = logging.getLogger("wares.serve")
@@ -243,6 +253,20 @@ def _reading(app: FastAPI, shelf: Shelf, allowed: Any) -> None:
         ] = None,
         repeats: Annotated[bool | None, Query(description="May what the shopper has come again?")] = None,
         language: Language = "en",
+        session: Annotated[
+            str | None,
+            Query(max_length=200, description="The visit; with `user`, the visit becomes the shopper's."),
+        ] = None,
+        likes: Annotated[
+            list[str] | None,
+            Query(
+                description="Products picked, with commas between.",
+                openapi_examples={"picks": {"value": ["1029743,1082185"]}},
+            ),
+        ] = None,
+        basket: Annotated[
+            list[str] | None, Query(description="Products in the basket, with commas between.")
+        ] = None,
         exclude: Annotated[list[str] | None, Query(max_length=200, description="Products left out.")] = None,
         pin: Annotated[list[str] | None, Query(max_length=20, description="Products put first.")] = None,
         per_brand: Annotated[int, Query(ge=0, le=100, description="Most places of a brand; 0: no cap.")] = 0,
@@ -261,10 +285,12 @@ def _reading(app: FastAPI, shelf: Shelf, allowed: Any) -> None:
         ] = 0.0,
     ) -> Response:
         steering = Steering.asked(exclude, pin, per_brand, calibrate, diversity, margin)
-        found = shelf.ranker.recommend(
-            user, k, tail=tail, repeats=repeats, language=language, steering=steering
+        ranker = shelf.ranker
+        situation = Situation.asked(session, likes, basket, None, None, ranker.knows)
+        found = ranker.recommend(
+            user, k, tail=tail, repeats=repeats, language=language, steering=steering, situation=situation
         )
-        return _hits(found)
+        return _hits(found, **ranker.unheard(situation))
 
     @app.get(
         "/v1/similar/{product_id:path}",
@@ -314,6 +340,7 @@ def _writing(app: FastAPI, shelf: Shelf, allowed: Any) -> None:
         given, rows = len(rows), ranker.admit(rows)
         new = await run_in_threadpool(shelf.state.append_events, rows)
         EVENTS.inc(new)
+        await run_in_threadpool(ranker.log_in_all, rows)
         ranker.refresh()
         unknown = sorted({r["product_id"] for r in rows if not ranker.knows(r["product_id"])})
         return EventsOut(
@@ -322,6 +349,27 @@ def _writing(app: FastAPI, shelf: Shelf, allowed: Any) -> None:
             unknown_products=unknown[:100],
             erased=given - len(rows),
         )
+
+    @app.post(
+        "/v1/sessions/{session}/login",
+        tags=["write"],
+        summary="A visitor logged in: what the visit did becomes the shopper's; on disk before the answer",
+        dependencies=[allowed],
+        responses=_ERRORS,
+    )
+    async def login(
+        session: Annotated[str, PathParam(min_length=1, max_length=200)], body: LoginIn
+    ) -> LoginOut:
+        if not session.strip() or "\x00" in session:
+            raise QueryError(
+                "the session must not be blank", mend="Put it into the path", parameter="session"
+            )
+        ranker = shelf.ranker
+        ranker.refresh()
+        registered = ranker.registered
+        erased = registered is not None and bool(registered.erased_among((session, body.user_id)))
+        merged, _ = await run_in_threadpool(ranker.log_in, session, body.user_id)
+        return LoginOut(session_id=session, user_id=body.user_id, merged=merged, erased=erased)
 
     @app.put(
         "/v1/products/{product_id:path}",

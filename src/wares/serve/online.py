@@ -1,4 +1,4 @@
-"""What happened since the bundle was built: events of shoppers and new forms of products, in memory.
+"""What happened since the bundle was built: events of shoppers and visits, log-ins, and new forms of products, in memory.
 
 The truth lies in the state database; every worker follows it by sequence number, so that an event taken in by
 one worker changes what another answers next.
@@ -7,6 +7,7 @@ one worker changes what another answers next.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from wares.core.nouns import Product
 from wares.core.people import People
+from wares.core.sessions import Links, links_after, session_users
 from wares.core.state import State
 from wares.models.search.analysis import stem, surface_words
 from wares.models.search.infer import Filters
@@ -34,14 +36,20 @@ class NewProduct:
     base_row: int
 
 
+MOST_DEEDS = 500
+
+
 @dataclass(slots=True)
 class Deed:
-    """One online event of a shopper."""
+    """One online event of a shopper or a visit. `weight` replaces the weight of its kind."""
 
     product_id: str
     kind: str
     at: int
-    quantity: float
+    quantity: float = 1.0
+    session: str = ""
+    seq: int = 0
+    weight: float | None = None
 
 
 class Online:
@@ -54,12 +62,20 @@ class Online:
         find_row: Callable[[str], int],
         marks: dict[str, int],
         people: People | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.state, self._encode, self._find_row, self._people = state, encode, find_row, people
+        self._clock = clock
+        state.ensure(session_users)
         self._events, self._products = marks["events"], marks["products"]
+        # A bundle made before sessions could be linked has no mark.
+        self._linked = int(marks.get("links", 0))
         self._seen = -1
         self._lock = threading.Lock()
         self.deeds: dict[str, list[Deed]] = {}
+        self.visits: dict[str, list[Deed]] = {}
+        self.links = Links()
+        self.last = 0
         self.products: dict[str, NewProduct] = {}
         self.hidden: NDArray[np.int32] = np.zeros(0, np.int32)
         self.version = 0
@@ -77,9 +93,10 @@ class Online:
                 for row in rows:
                     self._add_event(row)
                 self._events = int(rows[-1]["seq"])
+            if fresh := links_after(self.state, self.links.last):
+                self.links.add(fresh)
             if self._people is not None and self._people.any_erased:
-                gone = self._people.erased_among(self.deeds)
-                self.deeds = {k: v for k, v in self.deeds.items() if k not in gone}
+                self._forget(self._people)
             fresh = self.state.products_after(self._products)
             for row in fresh:
                 self._add_product(row)
@@ -90,11 +107,49 @@ class Online:
                 self.version += 1
             self._seen = seen
 
+    def _forget(self, people: People) -> None:
+        gone = people.erased_among(self.deeds)
+        self.deeds = {k: v for k, v in self.deeds.items() if k not in gone}
+        theirs = people.erased_among(self.links.by_user)
+        visits = people.erased_among(self.visits)
+        visits |= {s for user in theirs for s in self.links.by_user[user]}
+        self.visits = {k: v for k, v in self.visits.items() if k not in visits}
+        if theirs:
+            self.links = self.links.without(theirs)
+
     def _add_event(self, row: dict[str, Any]) -> None:
-        at = int(datetime.fromisoformat(row["at"]).timestamp())
-        deed = Deed(row["product_id"], row["kind"], at, float(row["quantity"]))
+        # What claims to be done in the future was done now: a wrong clock must not outweigh everything else.
+        at = min(int(datetime.fromisoformat(row["at"]).timestamp()), int(self._clock()))
+        session = row["session_id"] or ""
+        deed = Deed(row["product_id"], row["kind"], at, float(row["quantity"]), session, int(row["seq"]))
+        self.last = max(self.last, at)
+        book, key = (self.deeds, row["user_id"]) if row["user_id"] else (self.visits, session)
         # A new list, not an append: a request may be reading the old one.
-        self.deeds[row["user_id"]] = [*self.deeds.get(row["user_id"], []), deed][-500:]
+        book[key] = [*book.get(key, []), deed][-MOST_DEEDS:]
+
+    def history(self, user: str, session: str) -> tuple[str, list[Deed], list[str]]:
+        """What a shopper, a visit, or a shopper in a visit did since the build.
+
+        Returns whose it is (empty for a stranger), the deeds in order of time, and the visits before the build that
+        were linked to them since.
+        """
+        links = self.links
+        owner = links.now(session) if session else ""
+        user = user or owner
+        deeds = list(self.deeds.get(user, ())) if user else []
+        sessions = links.by_user.get(user, {}) if user else {}
+        earlier: list[str] = []
+        for name, seq in sessions.items():
+            deeds += [d for d in self.visits.get(name, ()) if links.owner(name, d.seq) == user]
+            if seq > self._linked and links.by_session[name][0].user_id == user and not links.shared(name):
+                earlier.append(name)
+        if session and session not in sessions:
+            # Not linked, or another's: of a visit that is someone else's only that one may see the deeds.
+            deeds += [d for d in self.visits.get(session, ()) if not links.owner(session, d.seq)]
+            if session not in links.by_session:
+                earlier.append(session)
+        deeds.sort(key=lambda d: (d.at, d.seq))
+        return user, deeds[-MOST_DEEDS:], earlier
 
     def _add_product(self, row: dict[str, Any]) -> None:
         product = product_of(row["document"])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -19,6 +20,7 @@ from wares.core.arrays import open_artifact
 from wares.core.errors import NotFound, QueryError
 from wares.core.nouns import Hit, Product, Reason, SearchPage
 from wares.core.people import People as Registered
+from wares.core.sessions import link
 from wares.core.state import State
 from wares.core.text import fill, plain, template_parts
 from wares.features.catalogue import Catalogue
@@ -29,9 +31,10 @@ from wares.models.recommend.infer import SIGNALS, History, Recommender
 from wares.models.search.analysis import stem, surface_words
 from wares.models.search.infer import Filters, Found, Searcher
 from wares.models.similar.infer import Similar, check_weights
-from wares.serve.online import NewProduct, Online, matching
+from wares.serve.online import Deed, NewProduct, Online, matching
 from wares.serve.people import People
 from wares.serve.reasons import reason, same
+from wares.serve.situation import Situation
 from wares.serve.steering import Steering
 
 MAX_K = 200
@@ -71,8 +74,11 @@ class Ranker:
         self.searcher = Searcher(folder / "search", self.catalogue, self._query_vector)
         self.interactions, self.users = Interactions.load(folder / "interactions")
         self._template = template_parts(str(self.catalogue.manifest["template"]))
-        kinds = open_artifact(folder / "interactions", INTERACTIONS)["kinds"]
-        self.people = People(self.interactions, self.users, self.recommender.params, kinds, self._row_for)
+        facts = open_artifact(folder / "interactions", INTERACTIONS)
+        self.people = People(
+            self.interactions, self.users, self.recommender.params, facts["kinds"], self._row_for,
+            float(facts.get("session_decay", 1.0)),
+        )  # fmt: skip
         self._allowed = np.asarray(self.catalogue.available).astype(bool)
         self._visible: tuple[int, NDArray[np.bool_]] = (0, self._allowed)
         self.registered = Registered.of_bundle(folder, state)
@@ -165,14 +171,68 @@ class Ranker:
             else [(datetime.fromtimestamp(at, UTC), price) for at, price in self.catalogue.price_history(row)]
         )
 
-    def history(self, user: str | None) -> History:
-        """What a shopper did, up to this moment; empty for strangers and for those who were erased."""
-        if user and self.registered is not None:
-            if self.registered.is_erased(user):
-                return History.empty()
-            user = self.registered.known_as(user)
-        deeds = self.online.deeds.get(user or "", []) if self.online is not None else []
-        return self.people.history(user, deeds)
+    def history(
+        self, user: str | None, session: str = "", picks: Sequence[str] = (), basket: Sequence[str] = ()
+    ) -> History:
+        """What a shopper and a visit did, up to this moment; empty for strangers and for those who were erased.
+
+        `picks` and `basket` are products that ask as well, though nothing was done with them.
+        """
+        user = user or ""
+        if self.registered is not None:
+            user, session = (
+                "" if self.registered.is_erased(v) else self.registered.known_as(v) for v in (user, session)
+            )
+        deeds, visits = list[Deed](), list[str]()
+        if self.online is not None:
+            user, deeds, visits = self.online.history(user, session)
+        elif session:
+            visits = [session]
+        now = max(int(time.time()), self.interactions.as_of)
+        more = [
+            Deed(product, "", now, weight=weight)
+            for products, weight in ((picks, 1.0), (basket, self.people.kinds.get("cart", 1.0)))
+            for product in products
+        ]
+        # Every pick says as much as any other, so these do not fade one after the other.
+        return self.people.history(user, deeds, visits, more)
+
+    def log_in(self, session: str, user: str) -> tuple[int, bool]:
+        """Give a visit's deeds to a shopper, on disk when it returns: how many, and whether this was news.
+
+        Of a shopper or visit that was erased, nothing is written.
+        """
+        online, people = self.online, self.registered
+        if online is None or (people is not None and (people.is_erased(user) or people.is_erased(session))):
+            return 0, False
+        if people is not None:
+            user, session = people.known_as(user), people.known_as(session)
+        self.refresh()
+        news = online.links.now(session) != user and bool(link(online.state, [(session, user)]))
+        if news:
+            self.refresh()
+        return sum(online.links.owner(session, d.seq) == user for d in online.visits.get(session, ())), news
+
+    def log_in_all(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Link the visits of events that name their shopper, too; `rows` as `admit` gave them."""
+        if self.online is None:
+            return
+        links = self.online.links
+        pairs = {(str(r["session_id"]), str(r["user_id"])) for r in rows if r["session_id"] and r["user_id"]}
+        fresh = sorted((s, u) for s, u in pairs if links.now(s) != u and not links.shared(s))
+        link(self.online.state, fresh)
+
+    def unheard(self, here: Situation) -> dict[str, Any]:
+        """What a request named that nobody knows, for the answer; empty when all is known."""
+        unknown = [name for name in (*here.likes, *here.basket) if not self.knows(name)]
+        return {"unknown_products": unknown} if unknown else {}
+
+    def visited(self, session: str) -> bool:
+        """Whether anything is known of a visit."""
+        if self.registered is not None:
+            session = self.registered.known_as(session)
+        here = self.online is not None and session in self.online.visits
+        return here or self.users.find(f"~{session}") >= 0
 
     def _row_for(self, product_id: str) -> int:
         """The row that speaks for a product: its own, or for a new one the nearest by text."""
@@ -195,11 +255,13 @@ class Ranker:
         repeats: bool | None = None,
         language: str = "en",
         steering: Steering | None = None,
+        situation: Situation | None = None,
     ) -> list[Hit]:
         """The best `k` products for a shopper; for strangers a varied list of what sells.
 
         `tail` from 0 (most accurate) to 1 (discovery); `repeats` whether what the shopper has may come again;
-        `steering` the shop's rules for this list.
+        `steering` the shop's rules for this list; `situation` what is known beside the shopper. A visit that is named
+        together with a shopper becomes the shopper's.
 
         Raises:
             QueryError: when `k` or `tail` is out of range.
@@ -210,12 +272,16 @@ class Ranker:
                 "tail must be between 0 and 1", mend="0 is most accurate, 1 is discovery", parameter="tail"
             )
         self.refresh()
-        history = self.history(user)
+        here = situation or Situation()
+        if user and here.session and self.visited(here.session):
+            self.log_in(here.session, user)
+        history = self.history(user, here.session, here.likes, here.basket)
+        allowed = self._allowed_here(here)
         if steering is None:
-            ranked = self.recommender.rank(history, k, tail=tail, repeats=repeats, allowed=self._mask())
+            ranked = self.recommender.rank(history, k, tail=tail, repeats=repeats, allowed=allowed)
         else:
             ranked = steering.rank(
-                self.recommender, self.catalogue, history, k, tail=tail, repeats=repeats, allowed=self._mask()
+                self.recommender, self.catalogue, history, k, tail=tail, repeats=repeats, allowed=allowed
             )
         known = {item: i for i, item in enumerate(history.items.tolist())}
         evidence = (
@@ -238,6 +304,15 @@ class Ranker:
             )
         ]
         return hits if steering is not None and steering.pin else self._with_fresh(hits, history, k, language)
+
+    def _allowed_here(self, here: Situation) -> NDArray[np.bool_]:
+        """What may come: neither picks nor what lies in the basket, and only the category that is looked at."""
+        mask = self._mask()
+        rows = [row for row in map(self.catalogue.row, (*here.likes, *here.basket)) if row >= 0]
+        if rows:
+            mask = mask.copy()
+            mask[rows] = False
+        return mask
 
     def _with_fresh(self, hits: list[Hit], history: History, k: int, language: str) -> list[Hit]:
         """Give new products that are like what the shopper had the places kept for them."""

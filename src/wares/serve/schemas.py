@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from wares.core.nouns import Hit, Product
 
@@ -32,15 +32,21 @@ Text = Annotated[str, AfterValidator(_storable)]
 Id = Annotated[
     str, Field(min_length=1, max_length=200), AfterValidator(_storable), AfterValidator(_not_blank)
 ]
+AHEAD = timedelta(days=1)
+"""How far a shop's clock may be ahead of ours; what is further is a mistake, and what is less counts as now."""
 Money = Annotated[Decimal, Field(ge=0, le=10_000_000, allow_inf_nan=False, max_digits=24)]
 
 
 class EventIn(BaseModel):
-    """One thing that a shopper did. ``event_id`` makes a retry harmless; ``at`` is now when absent."""
+    """One thing that a shopper did, or a visitor who is not logged in: then ``session_id`` says who.
+
+    ``event_id`` makes a retry harmless; ``at`` is now when absent. An event that names both tells that the shopper
+    logged in: what the session did before becomes theirs.
+    """
 
     model_config = ConfigDict(extra="forbid")
     event_id: Id | None = None
-    user_id: Id
+    user_id: Id | None = None
     product_id: Id
     kind: Literal["view", "click", "cart", "purchase", "return", "rate"]
     at: AwareDatetime | None = None
@@ -48,11 +54,19 @@ class EventIn(BaseModel):
     price: Money | None = None
     session_id: Annotated[Text, Field(max_length=200)] = ""
 
+    @model_validator(mode="after")
+    def _somebody(self) -> EventIn:
+        if self.user_id is None and not self.session_id.strip():
+            raise ValueError("give user_id, or session_id for a visitor who is not logged in")
+        if self.at is not None and self.at > datetime.now(UTC) + AHEAD:
+            raise ValueError("at lies in the future; leave it out for now, or send the time with its zone")
+        return self
+
     def row(self) -> dict[str, Any]:
         """As the state database stores it."""
         at = (self.at or datetime.now(UTC)).astimezone(UTC)
         return {
-            "event_id": self.event_id or uuid.uuid4().hex, "user_id": self.user_id, "product_id": self.product_id, "kind": self.kind,
+            "event_id": self.event_id or uuid.uuid4().hex, "user_id": self.user_id or "", "product_id": self.product_id, "kind": self.kind,
             "at": at.isoformat(), "quantity": str(self.quantity), "price": None if self.price is None else str(self.price), "session_id": self.session_id,
         }  # fmt: skip
 
@@ -76,6 +90,22 @@ class EventsOut(BaseModel):
     duplicates: int
     unknown_products: list[str]
     erased: int = 0
+
+
+class LoginIn(BaseModel):
+    """Who logged in."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"user_id": "900"}]})
+    user_id: Id
+
+
+class LoginOut(BaseModel):
+    """The link, and how many deeds the shopper got from the visit; ``erased`` when the shopper asked to be forgotten."""
+
+    session_id: str
+    user_id: str
+    merged: int
+    erased: bool = False
 
 
 class ProductIn(BaseModel):

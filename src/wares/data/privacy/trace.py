@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from wares.core import columns as c
 from wares.core.config import Config
+from wares.core.sessions import sessions_of
 from wares.core.state import State
 from wares.data.mapping import guess, template_fields
 from wares.data.privacy.history import batches_of, data_files
@@ -49,7 +50,7 @@ def follow(store: Store, state: State, subject: Subject) -> Subject:
 
     A visit counts as theirs when nobody else has it: shops that write one session for all do exist.
     """
-    sessions = _sessions(store, subject)
+    sessions = _sessions(store, subject) | sessions_of(state, subject.ids)
     subject = replace(subject, ids=subject.ids | sessions)
     keys: set[str] = set()
     texts: set[str] = set()
