@@ -116,9 +116,9 @@ def test_the_next_build_and_erasure_know_the_link(copy_of_built):
     assert had(ranker, "shopper-ann-1") == {"p0048", "p0049"}
     state.append_events([event(50, "p0050", session="visit-77")])
     assert had_after(ranker, "shopper-ann-1") == {"p0048", "p0049", "p0050"}
-    assert copy_of_built.absorb() == {"events": 1, "products": 0, "linked": 2}
+    assert copy_of_built.absorb() == {"events": 1, "products": 0}
     assert set(rows_of(copy_of_built, "visit-77").values()) == {"shopper-ann-1"}
-    assert copy_of_built.absorb() == {"events": 0, "products": 0, "linked": 0}
+    assert copy_of_built.absorb() == {"events": 0, "products": 0}
 
     receipt = copy_of_built.erase("shopper-ann-1")
     assert receipt["verified"]["found"] == 0

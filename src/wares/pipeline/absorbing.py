@@ -60,7 +60,7 @@ def absorb(shop: Workspace) -> dict[str, int]:
         now["links"] = max(links.last, now["links"])
         write_json(shop.root / "state" / ABSORBED, now)
     forget_old(state, shop.clock.now())
-    return {"events": len(events), "products": len(products), "linked": len(known)}
+    return {"events": len(events), "products": len(products)}
 
 
 def _land(shop: Workspace, ingester: Ingester, table: str, rows: list[dict[str, Any]]) -> None:
