@@ -102,7 +102,7 @@ def test_online_events_and_products_come_back_into_the_tables(copy_of_built):
     ranker = wares.load(copy_of_built.root)
     assert ranker.product("new1").title == "copper desk lamp"
     assert ranker.users.find("web1") >= 0
-    assert ranker.manifest["absorbed"] == {"events": 1, "products": 1}
+    assert ranker.manifest["absorbed"] == {"events": 1, "products": 1, "links": 0}
 
 
 def test_a_failed_build_leaves_the_previous_bundle_live(copy_of_built, monkeypatch, tmp_path):
