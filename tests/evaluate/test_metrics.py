@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from wares.core.errors import SourceError
-from wares.evaluate.files import Task, evaluate_file
+from wares.evaluate.files import Task, evaluate_file, prepare
 from wares.evaluate.metrics import bootstrap, gini, list_metrics, per_user, popularity_groups
 from wares.evaluate.page import page
 from wares.evaluate.readers import read_vectors
@@ -179,3 +179,15 @@ def test_vectors_of_items_from_a_file(tmp_path):
     odd.write_bytes(good.read_bytes()[:40])
     with pytest.raises(SourceError, match="is no"):
         read_vectors(odd, items)
+
+
+def test_samples_of_a_next_item_file_become_sequences_again(tmp_path):
+    (tmp_path / "valid.csv").write_text(
+        "user_id,history_item_id,item_id\nu1,a b,c\nu1,a b c,d\nu2,x,y\nu1,b c d,e\n"
+    )
+    (tmp_path / "test.csv").write_text("user_id,history_item_id,item_id\nu1,d e,f\nu3,a,b\nu2,q,r\n")
+    task, quad, _, _, _ = prepare(Task(tmp_path, parts=("popular",)))
+    assert [p.name for p in (task.events, *task.more)] == ["valid.csv", "test.csv"]
+    names = ["a", "b", "c", "d", "x", "y", "e", "f", "q", "r"]
+    whole = [[names[i] for i in [*w, *t]] for w, t in zip(quad.whole, quad.test, strict=True)]
+    assert whole == [["a", "b", "c", "d", "e", "f"], ["x", "y", "q", "r"], ["a", "b"]]

@@ -57,13 +57,15 @@ class Task:
     cache: Path | None = None
     logs: Path | None = None
     vectors: tuple[tuple[str, Path], ...] = ()
+    more: tuple[Path, ...] = ()
 
 
 def folder_task(folder: Path, task: Task) -> Task:
     """The task with every file that a folder of this layout has and the task does not name.
 
     ``sequences.txt`` or ``events.csv``, ``items.csv`` or ``products.csv``, ``item2attributes.json``, ``kg_triples.csv``,
-    each plain or with ``.gz``.
+    each plain or with ``.gz``; next-item samples in ``train.csv``, ``valid.csv``, ``test.csv`` are joined in this order
+    and split anew by the protocol.
 
     Raises:
         SourceError: when the folder has no events.
@@ -79,12 +81,18 @@ def folder_task(folder: Path, task: Task) -> Task:
         return found[0] if found else None
 
     events = first("sequences.txt", "sequences.csv", "events.csv", "interactions.csv")
+    more = task.more
+    if events is None:
+        events, *rest = [
+            path for name in ("train.csv", "valid.csv", "test.csv") if (path := first(name))
+        ] or [None]
+        more += tuple(rest)
     if events is None:
         raise SourceError(
             f"{folder} holds no sequences.txt or events.csv", mend="Name the file itself", source=str(folder)
         )
     return replace(
-        task, events=events, products=task.products or first("items.csv", "products.csv"),
+        task, events=events, more=more, products=task.products or first("items.csv", "products.csv"),
         attributes=task.attributes or first("item2attributes.json"), graph=task.graph or first("kg_triples.csv", "graph.csv"),
     )  # fmt: skip
 
@@ -135,6 +143,8 @@ def prepare(
     items: dict[str, int] = {}
     users: dict[str, int] = {}
     rows = read_events(task.events, items, users)
+    for path in task.more:
+        _append(rows, read_events(path, items, users))
     test_rows = read_events(task.test, items, users) if task.test is not None else []
     rows += [[] for _ in range(len(users) - len(rows))]
     side, category, leaky = _side(task, items, progress)
@@ -161,10 +171,20 @@ def prepare(
         names, tuple(task.seed + i for i in range(task.seeds)), task.minutes, exclude,
         task.refit and task.protocol != "cold-items", tuple(x for x in names if x.partition(":")[2] in leaky),
         max(*task.ks, 20), task.epochs, read_params(task.params) if task.params else {}, share, task.cache,
-        digest([task.protocol, exclude, *(file_digest(p) for p in (task.events, task.products, task.attributes, task.graph, task.test, *dict(task.vectors).values()) if p)]),
+        digest([task.protocol, exclude, *(file_digest(p) for p in (task.events, task.products, task.attributes, task.graph, task.test, *task.more, *dict(task.vectors).values()) if p)]),
         task.logs,
     )  # fmt: skip
     return task, quad, side, plan, category
+
+
+def _append(rows: Rows, later: Rows) -> None:
+    """Put what each user did later behind what came before; what both end and begin with is there once."""
+    rows += [[] for _ in range(len(later) - len(rows))]
+    for row, new in zip(rows, later, strict=False):
+        items, fresh = [item for _, item in row], [item for _, item in new]
+        shared = next((m for m in range(min(len(items), len(fresh)), 0, -1) if items[-m:] == fresh[:m]), 0)
+        begin = row[-1][0] + 1 if row else 0.0
+        row += [(begin + step, item) for step, item in enumerate(fresh[shared:])]
 
 
 def read_params(path: Path) -> dict[str, dict[str, Any]]:

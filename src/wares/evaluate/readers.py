@@ -27,6 +27,7 @@ EVENT_NAMES = {
     "item": ("item_id", "product_id", "item", "asin"),
     "at": ("at", "timestamp", "time", "date"),
     "kind": ("kind", "event"),
+    "history": ("history_item_id", "history_item_ids", "history"),
 }
 
 
@@ -54,7 +55,8 @@ def read_events(path: Path, items: dict[str, int], users: dict[str, int]) -> Row
     """(time, item) of each user in time order; the row number is the time where there is none.
 
     ``*.txt`` (plain or gz): one line a user, the user and then its items, oldest first, between blanks. Anything
-    else: a table with the columns user_id, item_id and, if there is, a time. `items` and `users` grow.
+    else: a table with the columns user_id, item_id and, if there is, a time; or next-item samples with the column
+    history_item_id (blanks between), whose overlapping windows are joined again. `items` and `users` grow.
 
     Raises:
         SourceError: when a column is missing, a time cannot be read, or nothing is there.
@@ -66,6 +68,8 @@ def read_events(path: Path, items: dict[str, int], users: dict[str, int]) -> Row
         raise SourceError(
             f"{path} needs the columns user_id and item_id", mend="Rename its columns", source=str(path)
         )
+    if "history" in columns:
+        return _samples(columns, items, users)
     if "at" in columns:
         typed = to_type(columns["at"], TIMESTAMP)
         if typed.bad:
@@ -88,6 +92,31 @@ def read_events(path: Path, items: dict[str, int], users: dict[str, int]) -> Row
         rows[row].append((float(when), items.setdefault(item, len(items))))
     for row in rows:
         row.sort(key=lambda pair: pair[0])
+    return rows
+
+
+def _samples(columns: dict[str, pa.Array], items: dict[str, int], users: dict[str, int]) -> Rows:
+    """Sequences out of samples of (user, the last items before, the item), in the order of the file."""
+    rows: Rows = [[] for _ in users]
+    known: list[list[int]] = [[] for _ in users]
+    at = 0.0
+    for user, before, item in zip(
+        columns["user"].to_pylist(), columns["history"].to_pylist(), columns["item"].to_pylist(), strict=True
+    ):
+        if user is None or item is None:
+            continue
+        row = users.setdefault(user, len(users))
+        if row == len(rows):
+            rows.append([])
+            known.append([])
+        window = [items.setdefault(name, len(items)) for name in [*(before or "").split(), item]]
+        shared = next(
+            (m for m in range(min(len(window), len(known[row])), 0, -1) if known[row][-m:] == window[:m]), 0
+        )
+        for one in window[shared:]:
+            known[row].append(one)
+            rows[row].append((at, one))
+            at += 1.0
     return rows
 
 
