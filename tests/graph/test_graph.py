@@ -232,10 +232,10 @@ class TestText:
         assert edge.source == "text"
 
     def test_paths_of_categories(self):
-        assert category_steps(" Home >Kitchen|  Pots ") == [
+        assert category_steps(" Home >Kitchen|  Pots ") == (
             "home", "home > kitchen", "home > kitchen > pots",
-        ]  # fmt: skip
-        assert category_steps("") == []
+        )  # fmt: skip
+        assert category_steps("") == ()
 
 
 class TestRoles:

@@ -177,6 +177,45 @@ class Search(Section):
     )
 
 
+class GraphLlm(Section):
+    """Triples that a language model reads out of product texts. Nothing is contacted until `base_url` and `model` are set."""
+
+    base_url: str = Field(
+        default="",
+        pattern="^(https?://.+)?$",
+        description="Of an OpenAI-compatible endpoint, as `http://127.0.0.1:11434/v1`.",
+    )
+    model: str = Field(default="", description="Its name of the model.")
+    key_env: str = Field(
+        default="", description="Environment variable that holds the key. Empty: no key is sent."
+    )
+    batch: int = Field(default=10, ge=1, le=100, description="Products in one request.")
+    max_products: int = Field(default=2000, ge=1, description="Best-selling products to ask about.")
+    max_tokens: int = Field(
+        default=500_000,
+        ge=1,
+        description="Tokens that a build may use, asked and answered; what is cached is free.",
+    )
+    timeout_seconds: float = Field(default=60.0, gt=0, description="How long to wait for an answer.")
+
+
+class GraphConfig(Section):
+    """The knowledge graph: docs/graph.md."""
+
+    enabled: bool = Field(
+        default=True, description="Whether a build makes one; without it the graph is empty."
+    )
+    files: list[str] = Field(
+        default=[],
+        description="External triples (head, relation, tail): files, folders or globs. What `wares graph add` put into `graph/` is always read.",
+    )
+    leave_out: list[str] = Field(default=[], description="Relations that are left out of the graph.")
+    neighbours: int = Field(default=60, ge=1, le=500, description="Products kept as alike for each.")
+    llm: GraphLlm = Field(
+        default_factory=GraphLlm, description="A language model that reads triples out of texts."
+    )
+
+
 class ColumnsConfig(Section):
     """Which columns of products the catalogue, search and models may use; `wares evaluate columns` ranks them."""
 
@@ -381,6 +420,7 @@ class Config(Section):
     encoder: Encoder = Field(default_factory=Encoder)
     recommend: Recommend = Field(default_factory=Recommend)
     search: Search = Field(default_factory=Search)
+    graph: GraphConfig = Field(default_factory=GraphConfig)
     columns: ColumnsConfig = Field(default_factory=ColumnsConfig)
     build: Build = Field(default_factory=Build)
     evaluate: Evaluate = Field(default_factory=Evaluate)
@@ -469,17 +509,35 @@ def reference() -> str:
     ]
     for name, info in Config.model_fields.items():
         model: Any = SourceConfig if name == "sources" else info.annotation
+        lines += _section_lines(f"## `[[{name}]]`" if name == "sources" else f"## `[{name}]`", model)
         lines += [
-            "",
-            f"## `[[{name}]]`" if name == "sources" else f"## `[{name}]`",
-            "",
-            (model.__doc__ or "").strip(),
-            "",
+            line
+            for key, field in model.model_fields.items()
+            if _is_section(field.annotation)
+            for line in _section_lines(f"### `[{name}.{key}]`", field.annotation)
         ]
-        lines += ["| key | default | meaning |", "| --- | --- | --- |"]
-        for key, field in model.model_fields.items():
-            default = "" if field.is_required() else repr(field.get_default(call_default_factory=True))
-            lines.append(
-                f"| `{field.alias or key}` | `{default}` | {field.description} |".replace("``", "required")
-            )
     return "\n".join(lines) + "\n"
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Section)
+
+
+def _section_lines(title: str, model: Any) -> list[str]:
+    lines = [
+        "",
+        title,
+        "",
+        (model.__doc__ or "").strip(),
+        "",
+        "| key | default | meaning |",
+        "| --- | --- | --- |",
+    ]
+    for key, field in model.model_fields.items():
+        if _is_section(field.annotation):
+            continue
+        default = "" if field.is_required() else repr(field.get_default(call_default_factory=True))
+        lines.append(
+            f"| `{field.alias or key}` | `{default}` | {field.description} |".replace("``", "required")
+        )
+    return lines

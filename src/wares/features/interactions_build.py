@@ -149,6 +149,18 @@ class EventLog:
     def _strong(self) -> float:
         return min(self.config.kinds.get(c.PURCHASE, 1.0), max(self.config.kinds.values(), default=1.0))
 
+    def baskets(self, engine: Engine, kinds: Sequence[str], until: int | None = None) -> Table:
+        """What a shopper or visit did with these kinds of events, by day: ``user``, ``day``, ``item`` and ``at``, the first moment.
+
+        `until` in Unix seconds leaves out later events.
+        """
+        events = self._events(engine)
+        events = events.filter(events["kind"].isin(list(kinds)))
+        if until is not None:
+            events = events.filter(events["at"] < until)
+        lines = events.mutate(day=(events["at"] / DAY).floor().cast("int32"))
+        return lines.group_by(["user", "day", "item"]).aggregate(at=lines["at"].min())
+
     def popularity(self, until: int, days: float) -> NDArray[np.float32]:
         """How many users took up each item in the `days` before `until` ``(n_items,)``."""
         with Engine(self.memory_gb, scratch=self.scratch) as engine:

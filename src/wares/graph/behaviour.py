@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,9 +17,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from wares.core import columns as c
-from wares.data.engine import Engine, Table, row_number, window
-from wares.data.store import Store
+from wares.data.engine import Engine, cases, literal, row_number, window
+from wares.features.interactions_build import EventLog
 from wares.graph.columns import category_steps
+from wares.graph.infer import ALWAYS
 from wares.graph.triples import Triples
 
 EVENTS = "events"
@@ -57,60 +58,74 @@ class Pairs:
         return self.together / np.maximum(chance, 1e-9)
 
 
-def pairs_of(
-    store: Store,
-    version: int,
-    item_ids: pa.Array,
-    kinds: Sequence[str],
-    memory_gb: float,
-    scratch: Path,
-    until: int | None = None,
-) -> Pairs:
-    """Count pairs of products within a basket: one shopper's or session's events of these kinds on one day.
+def no_pairs(n_products: int) -> Pairs:
+    """Of a shop where nothing was done."""
+    none = np.zeros(0, np.int32)
+    return Pairs(none, none, none.astype(np.int64), none, np.zeros(n_products, np.int64), 0)
 
-    `until` in Unix seconds leaves out later events.
+
+def pairs_of(log: EventLog, kinds: Sequence[str], cuts: Sequence[int | None] = (None,)) -> list[Pairs]:
+    """Pairs of products within a basket, one shopper's or visit's events of these kinds on one day, for each cut.
+
+    A cut in Unix seconds knows only what was before it; None knows everything. All cuts are counted in one pass.
     """
-    with Engine(memory_gb, scratch=scratch) as engine:
-        lines = _lines(engine, store, version, kinds, until)
-        lines = engine.keep(lines)
-        alone = engine.arrow(lines.group_by("item").aggregate(n=lines.item.count()))
-        baskets = engine.count(lines.select("who", "day").distinct())
-        place = row_number().over(window(group_by=[lines.who, lines.day], order_by=[lines.item]))
+    with Engine(log.memory_gb, scratch=log.scratch) as engine:
+        last = None if None in cuts else max((cut for cut in cuts if cut is not None), default=None)
+        rows = engine.rows(
+            pa.table({"id": log.item_ids, "row": pa.array(range(len(log.item_ids)), pa.int32())})
+        )
+        lines = log.baskets(engine, kinds, last)
+        lines = lines.join(rows, [lines["item"] == rows["id"]])
+        # Numbers in place of names: the join below is of millions of rows. 64 bits name a basket well enough.
+        basket = (lines["user"] + literal("|") + lines["day"].cast("string")).hash()
+        lines = engine.keep(lines.select(basket=basket, day=lines["day"], item=lines["row"], at=lines["at"]))
+        # Which forty of a long basket count is left to a hash that differs by basket, so that it wrongs no product.
+        mixed = (lines["item"].cast("string") + lines["basket"].cast("string")).hash()
+        place = row_number().over(window(group_by=lines["basket"], order_by=[mixed, lines["item"]]))
         short = engine.keep(lines.mutate(_n=place))
-        short = short.filter(short._n < MOST_OF_A_BASKET).drop("_n")
-        other = short.select(who2=short.who, day2=short.day, item2=short.item)
-        both = short.join(other, [short.who == other.who2, short.day == other.day2, short.item < other.item2])
-        counted = both.group_by(["item", "item2"]).aggregate(n=both.item.count(), day=both.day.min())
-        table = engine.arrow(counted.filter(counted.n >= FEWEST_TOGETHER).order_by(["item", "item2"]))
-    counts = np.zeros(len(item_ids), np.int64)
-    rows = pc.index_in(alone["item"], value_set=item_ids)
-    fine = pc.is_valid(rows)
-    counts[rows.filter(fine).to_numpy()] = alone["n"].filter(fine).to_numpy()
-    a, b = (pc.index_in(table[name], value_set=item_ids) for name in ("item", "item2"))
-    fine = pc.and_(pc.is_valid(a), pc.is_valid(b))
+        short = short.filter(short["_n"] < MOST_OF_A_BASKET).drop("_n")
+        other = short.select(basket2=short["basket"], item2=short["item"], at2=short["at"])
+        both = short.join(other, [short["basket"] == other["basket2"], short["item"] < other["item2"]])
+        later = cases((both["at"] >= both["at2"], both["at"]), else_=both["at2"])
+        both = both.select(item=both["item"], item2=both["item2"], day=both["day"], at=later)
+        counted = both.group_by(["item", "item2"]).aggregate(
+            day=both["day"].min(), **{f"n{i}": _before(both["at"], cut) for i, cut in enumerate(cuts)}
+        )
+        most = counted["n0"]
+        for i in range(1, len(cuts)):
+            most = cases((most >= counted[f"n{i}"], most), else_=counted[f"n{i}"])
+        table = engine.arrow(counted.filter(most >= FEWEST_TOGETHER).order_by(["item", "item2"]))
+        alone = engine.arrow(
+            lines.group_by("item").aggregate(
+                **{f"n{i}": _before(lines["at"], cut) for i, cut in enumerate(cuts)}
+            )
+        )
+        begun = lines.group_by("basket").aggregate(at=lines["at"].min())
+        baskets = engine.arrow(
+            begun.aggregate(**{f"n{i}": _before(begun["at"], cut) for i, cut in enumerate(cuts)})
+        ).to_pylist()[0]
+    return [
+        _cut(table, alone, int(baskets[f"n{i}"] or 0), f"n{i}", len(log.item_ids)) for i in range(len(cuts))
+    ]
+
+
+def _before(at: Any, cut: int | None) -> Any:
+    return at.count() if cut is None else (at < cut).sum()
+
+
+def _cut(table: pa.Table, alone: pa.Table, baskets: int, count: str, n: int) -> Pairs:
+    counts = np.zeros(n, np.int64)
+    counts[alone["item"].to_numpy()] = alone[count].to_numpy()
+    table = table.filter(pc.greater_equal(table[count], FEWEST_TOGETHER))
+    a, b, together, day = (table[name].to_numpy() for name in ("item", "item2", count, "day"))
     return Pairs(
-        a.filter(fine).to_numpy().astype(np.int32),
-        b.filter(fine).to_numpy().astype(np.int32),
-        table["n"].filter(fine).to_numpy(),
-        table["day"].filter(fine).to_numpy().astype(np.int32),
+        a.astype(np.int32),
+        b.astype(np.int32),
+        together.astype(np.int64),
+        day.astype(np.int32),
         counts,
         baskets,
     )
-
-
-def _lines(engine: Engine, store: Store, version: int, kinds: Sequence[str], until: int | None) -> Table:
-    events = engine.parquet(store.files(c.EVENTS, version))
-    seconds = events[c.AT].truncate("s").epoch_seconds()
-    events = events.filter(events[c.KIND].isin(list(kinds)))
-    if until is not None:
-        events = events.filter(seconds < until)
-    who = events[c.USER_ID].coalesce(events[c.SESSION_ID])
-    lines = events.select(
-        who=who,
-        day=(events[c.AT].truncate("s").epoch_seconds() / 86_400).floor().cast("int32"),
-        item=events[c.PRODUCT_ID],
-    )
-    return lines.filter(lines.who.notnull()).distinct()
 
 
 def add_together(triples: Triples, pairs: Pairs, relation: str) -> None:
@@ -149,12 +164,8 @@ def add_roles(
     lift = bought.lift()
     a, b = bought.a, bought.b
     if viewed is not None and len(viewed.a):
-        in_basket = {(int(x), int(y)): float(v) for x, y, v in zip(a, b, lift, strict=True)}
         same = (category[viewed.a] == category[viewed.b]) & (category[viewed.a] >= 0)
-        seldom = np.array(
-            [in_basket.get((int(x), int(y)), 0.0) < 1.0 for x, y in zip(viewed.a, viewed.b, strict=True)],
-            bool,
-        )
+        seldom = _lookup(bought, lift, viewed) < 1.0
         value = np.where(same & seldom, viewed.cosine(), 0)
         chosen = _strongest(viewed, value)
         triples.add(
@@ -170,6 +181,17 @@ def add_roles(
         triples.add(accessory[chosen], "accessory_of", main[chosen], EVENTS, sure[chosen], bought.day[chosen])
 
 
+def _lookup(pairs: Pairs, values: NDArray[np.float64], wanted: Pairs) -> NDArray[np.float64]:
+    """`values` of `pairs` for the same two products of `wanted`; 0 where `pairs` has them not."""
+    n = np.int64(len(pairs.alone))
+    keys, asked = pairs.a * n + pairs.b, wanted.a * n + wanted.b
+    if not len(keys):
+        return np.zeros(len(asked))
+    order = np.argsort(keys)
+    at = order[np.minimum(np.searchsorted(keys, asked, sorter=order), len(keys) - 1)]
+    return np.where(keys[at] == asked, values[at], 0.0)
+
+
 def _cheaper(
     prices: NDArray[np.int64], one: NDArray[np.int32], other: NDArray[np.int32]
 ) -> NDArray[np.bool_]:
@@ -183,43 +205,29 @@ def _codes(categories: Sequence[str]) -> NDArray[np.int32]:
     return np.array([index.setdefault(name, len(index)) if name else -1 for name in leaf], np.int32)
 
 
-def add_seasons(
-    triples: Triples,
-    store: Store,
-    version: int,
-    item_ids: pa.Array,
-    memory_gb: float,
-    scratch: Path,
-    until: int | None = None,
-) -> None:
+def add_seasons(triples: Triples, log: EventLog, until: int | None = None) -> None:
     """``in_season`` for products that sell at least half in one quarter of the year (December to February is winter).
 
     The share is shrunk towards what the whole shop sells in that quarter, so that a few sales make no season, and
     nothing is said of a shop with less than three quarters of a year.
     """
-    with Engine(memory_gb, scratch=scratch) as engine:
-        events = engine.parquet(store.files(c.EVENTS, version))
-        events = events.filter(events[c.KIND] == c.PURCHASE)
-        if until is not None:
-            events = events.filter(events[c.AT].truncate("s").epoch_seconds() < until)
-        chosen = events.select(
-            item=events[c.PRODUCT_ID],
-            season=(events[c.AT].month() % 12) // 3,
-            day=(events[c.AT].truncate("s").epoch_seconds() / 86_400).floor().cast("int32"),
-        )
+    with Engine(log.memory_gb, scratch=log.scratch) as engine:
+        bought = log.baskets(engine, (c.PURCHASE,), until)
+        month = bought["at"].as_timestamp("s").month()
+        chosen = bought.select(item=bought["item"], season=(month % 12) // 3, day=bought["day"])
         table = engine.arrow(
             chosen.group_by(["item", "season"])
-            .aggregate(n=chosen.item.count(), first=chosen.day.min(), last=chosen.day.max())
+            .aggregate(n=chosen["item"].count(), first=chosen["day"].min(), last=chosen["day"].max())
             .order_by(["item", "season"])
         )
     if not table.num_rows or pc.max(table["last"]).as_py() - pc.min(table["first"]).as_py() < 270:
         return
-    rows = pc.index_in(table["item"], value_set=item_ids)
+    rows = pc.index_in(table["item"], value_set=log.item_ids)
     fine = pc.is_valid(rows)
     row, season, n, first = (
         x.filter(fine).to_numpy() for x in (rows, table["season"], table["n"], table["first"])
     )
-    total = np.bincount(row, n, len(item_ids))
+    total = np.bincount(row, n, len(log.item_ids))
     usual = np.bincount(season.astype(np.int64), n, 4) / max(n.sum(), 1)
     share = (n + 10 * usual[season]) / (total[row] + 10)
     strong = (share >= SEASONAL) & (share >= 1.5 * usual[season]) & (total[row] >= FEWEST_OF_A_SEASON)
@@ -239,10 +247,12 @@ def add_segments(
     users: NDArray[np.int64],
     items: NDArray[np.int32],
     names: Sequence[str],
+    day: int = ALWAYS,
 ) -> None:
     """``liked_by`` for products that a segment of shoppers takes at least twice as often as all do.
 
     `users` and `items` are pairs of one deed each, `segment_of (n_users,)` gives each user's segment, -1 for none.
+    `day` is when this was known.
     """
     known = segment_of[users] >= 0
     users, items = users[known], items[known]
@@ -260,4 +270,5 @@ def add_segments(
         [triples.entity("segment", names[int(s)]) for s in segment[strong]],
         EVENTS,
         1 - 1 / lift[strong],
+        day,
     )

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 
 from wares.core import columns as c
-from wares.data.engine import Engine
+from wares.core.arrays import MANIFEST
+from wares.core.files import read_json
+from wares.data.lineage.origin import Lineage
 from wares.data.store import Store
 from wares.features.catalogue import Catalogue
 from wares.features.interactions import Interactions
+from wares.features.interactions_build import DAY, EventLog
 from wares.graph import behaviour
 from wares.graph.columns import add_columns, category_steps
 from wares.graph.files import add_file
@@ -21,69 +23,97 @@ from wares.graph.text import add_texts
 from wares.graph.triples import Triples
 
 TABLE = "graph_triples"
+CONTENT = "wares.content"
 FEWEST_DEEDS = 5
+DRAWN = ("bought_with", "viewed_with", "substitute_of", "accessory_of", "in_season", "liked_by")
+"""Relations that are drawn from what shoppers did."""
 
 
-@dataclass(frozen=True, slots=True)
-class Behaviour:
-    """The events that draw edges: a version of the table, read before `until` (Unix seconds; None for all)."""
+@dataclass(frozen=True)
+class Deeds:
+    """What shoppers did before a moment (Unix seconds; None for all): pairs bought and viewed together, and who did what.
 
-    store: Store
-    version: int
-    memory_gb: float
-    scratch: Path
+    ``users`` are the names of the interactions' rows.
+    """
+
+    log: EventLog
+    bought: behaviour.Pairs
+    viewed: behaviour.Pairs
+    interactions: Interactions
+    users: Sequence[str]
     until: int | None = None
+
+
+def pairs_before(log: EventLog, cuts: Sequence[int | None]) -> list[tuple[behaviour.Pairs, behaviour.Pairs]]:
+    """(bought together, viewed together) before each cut, counted in one pass."""
+    bought = behaviour.pairs_of(log, (c.PURCHASE,), cuts)
+    viewed = behaviour.pairs_of(log, (c.VIEW, c.CLICK), cuts)
+    return list(zip(bought, viewed, strict=True))
+
+
+def deeds_of(log: EventLog, until: int | None, pairs: tuple[behaviour.Pairs, behaviour.Pairs]) -> Deeds:
+    """The deeds before `until`, of which the pairs are counted already."""
+    return Deeds(log, *pairs, *log.interactions(until), until)
+
+
+def deeds_before(log: EventLog, cuts: Sequence[int | None]) -> list[Deeds]:
+    """The deeds before each cut."""
+    return [deeds_of(log, cut, pairs) for cut, pairs in zip(cuts, pairs_before(log, cuts), strict=True)]
 
 
 def build_triples(
     products: Catalogue,
-    events: Behaviour | None = None,
+    deeds: Deeds | None = None,
     files: Sequence[Path] = (),
-    interactions: Interactions | None = None,
+    leave_out: Collection[str] = (),
     tick: Callable[[int, int], None] = lambda *_: None,
 ) -> Triples:
-    """All triples of a shop. Columns and texts are always there; the rest where there is something to read."""
+    """All triples of a shop but those of the relations in `leave_out`.
+
+    Columns and texts are always there; the rest where there is something to read.
+
+    Raises:
+        SourceError: when a file cannot be read, naming its place.
+    """
     triples = Triples(list(products.ids))
     add_columns(triples, products)
-    tick(1, 5)
+    tick(1, 4)
     text = products.columns
     add_texts(
         triples, list(text["title"]), list(text["brand"]), list(text["category"]), list(text["description"])
     )
-    tick(2, 5)
-    if events is not None:
-        _add_behaviour(triples, products, events)
-    tick(3, 5)
-    if interactions is not None and interactions.n_users:
-        add_segments(triples, products, interactions)
-    tick(4, 5)
-    other = {
-        str(products.columns["url"][row]): i
-        for row, i in enumerate(products.ids)
-        if products.columns["url"][row]
-    }
+    tick(2, 4)
+    if deeds is not None:
+        add_deeds(triples, products, deeds)
+    tick(3, 4)
+    other = {url: i for url, i in zip(products.columns["url"], products.ids, strict=True) if url}
     for path in files:
         add_file(triples, path, other)
-    tick(5, 5)
+    triples.leave_out(leave_out)
+    tick(4, 4)
     return triples
 
 
-def _add_behaviour(triples: Triples, products: Catalogue, events: Behaviour) -> None:
-    ids = pa.array(list(products.ids), pa.string())
-    facts = (events.store, events.version, ids)
-    limits = (events.memory_gb, events.scratch, events.until)
-    bought = behaviour.pairs_of(*facts, (c.PURCHASE,), *limits)
-    viewed = behaviour.pairs_of(*facts, (c.VIEW, c.CLICK), *limits)
+def deed_triples(products: Catalogue, deeds: Deeds, leave_out: Collection[str] = ()) -> Triples:
+    """The relations that shoppers drew, alone: what the graph of an earlier day says otherwise than today's."""
+    triples = Triples(list(products.ids))
+    add_deeds(triples, products, deeds)
+    triples.leave_out(leave_out)
+    return triples
+
+
+def add_deeds(triples: Triples, products: Catalogue, deeds: Deeds) -> None:
+    """Add the relations that shoppers drew."""
+    bought, viewed = deeds.bought, deeds.viewed
     behaviour.add_together(triples, bought, "bought_with")
     behaviour.add_together(triples, viewed, "viewed_with")
     behaviour.add_roles(
-        triples,
-        bought,
-        viewed if len(viewed.a) else None,
-        list(products.columns["category"]),
+        triples, bought, viewed if len(viewed.a) else None, list(products.columns["category"]),
         np.asarray(products.prices),
-    )
-    behaviour.add_seasons(triples, *facts, *limits)
+    )  # fmt: skip
+    behaviour.add_seasons(triples, deeds.log, deeds.until)
+    if deeds.interactions.n_users:
+        add_segments(triples, products, deeds.interactions)
 
 
 def add_segments(triples: Triples, products: Catalogue, data: Interactions) -> None:
@@ -103,17 +133,21 @@ def add_segments(triples: Triples, products: Catalogue, data: Interactions) -> N
     usual = counts.sum(0) / max(counts.sum(), 1)
     lift = (counts + 5 * usual) / (total + 5) / np.maximum(usual, 1e-9)
     segment_of = np.where(total[:, 0] >= FEWEST_DEEDS, lift.argmax(1), -1).astype(np.int32)
-    behaviour.add_segments(triples, segment_of, users, data.items, names)
+    # A segment is of all deeds so far, so it is known from the last of them on.
+    behaviour.add_segments(triples, segment_of, users, data.items, names, data.as_of // DAY)
 
 
-def store_triples(triples: Triples, store: Store, source: str, memory_gb: float, scratch: Path) -> int:
-    """Keep the triples as the versioned table ``graph_triples``; the same triples again make no new version."""
-    table = triples.to_arrow()
+def store_triples(triples: Triples, store: Store, content: str, source: str, lineage: Lineage) -> int:
+    """Keep the triples as the versioned table ``graph_triples``; its version.
+
+    `content` names what they are: when the newest version has that name, no new one is made.
+    """
     with store.lock(TABLE):
-        if store.exists(TABLE):
-            with Engine(memory_gb, scratch=scratch) as engine:
-                old, new = engine.parquet(store.files(TABLE)), engine.rows(table)
-                same = engine.count(old) == table.num_rows and not engine.count(new.difference(old))
-            if same:
-                return store.version(TABLE)
-        return store.replace(TABLE, table, {"source": source})
+        if store.exists(TABLE) and store.history(TABLE)[0].get(CONTENT) == content:
+            return store.version(TABLE)
+        return store.replace(TABLE, triples.to_arrow(), {"source": source, CONTENT: content}, lineage)
+
+
+def content_of(folder: Path) -> str:
+    """The name of what a graph artefact holds."""
+    return str(read_json(folder / MANIFEST)["hash"])

@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,10 +26,11 @@ def normal(value: str) -> str:
     return " ".join(value.casefold().split())
 
 
-def category_steps(category: str) -> list[str]:
+@lru_cache(100_000)
+def category_steps(category: str) -> tuple[str, ...]:
     """The steps of a category path, each as the whole path down to it: ``home``, ``home > kitchen``."""
     steps = [normal(step) for step in _STEPS.split(category) if step.strip()]
-    return [" > ".join(steps[: i + 1]) for i in range(len(steps))]
+    return tuple(" > ".join(steps[: i + 1]) for i in range(len(steps)))
 
 
 def add_columns(triples: Triples, products: Catalogue) -> None:

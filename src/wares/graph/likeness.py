@@ -23,8 +23,12 @@ from wares.graph.infer import Graph
 
 MAX_ENTITY = 5_000
 """Entities shared by more products than this say nothing about likeness and cost time."""
+DENSE = 20_000_000
+"""Cells of the dense blocks in which pairs are looked up."""
+PRODUCTS_OF = 250_000_000
+"""Multiplications that neighbours may cost; entities shared by most are left out beyond it."""
 NEGATIVES = 100
-SAMPLE = 5_000
+SAMPLE = 4_000
 L1 = 1e-3
 
 
@@ -43,18 +47,30 @@ class Channel:
     def of_pairs(
         self, reached: sp.csr_matrix, rows: NDArray[np.int64], items: NDArray[np.int64]
     ) -> NDArray[np.float64]:
-        """The channel's value for each (history row, product) pair."""
-        if self.shared is None:
-            return np.asarray(reached[rows, items]).ravel().astype(np.float64)
-        product = reached[rows].multiply(self.shared[items])
-        return np.asarray(product.sum(1)).ravel().astype(np.float64)
+        """The channel's value for each (history row, product) pair.
 
-    def block(self, rows: slice) -> sp.csr_matrix:
-        """Likeness of some products to all ``(len(rows), n_products)``."""
-        if self.shared is not None:
-            return sp.csr_matrix(self.shared[rows] @ self.shared.T)
-        assert self.direct is not None
-        return self.direct[rows]
+        Reached rows are made dense a few at a time, so that long histories cost no more memory than short ones.
+        """
+        if len(rows) and (np.diff(rows) < 0).any():
+            order = np.argsort(rows, kind="stable")
+            out = np.zeros(len(rows))
+            out[order] = self.of_pairs(reached, rows[order], items[order])
+            return out
+        out = np.zeros(len(rows))
+        step = max(1, DENSE // max(reached.shape[1], 1))
+        for start in range(0, reached.shape[0], step):
+            part = slice(*np.searchsorted(rows, (start, start + step)).tolist())
+            if part.start == part.stop:
+                continue
+            dense = reached[start : start + step].toarray()
+            row, item = rows[part] - start, items[part]
+            if self.shared is None:
+                out[part] = dense[row, item]
+                continue
+            cells = self.shared[item]
+            line = np.repeat(np.arange(len(item)), np.diff(cells.indptr))
+            out[part] = np.bincount(line, cells.data * dense[row[line], cells.indices], len(item))
+        return out
 
 
 def channels(
@@ -121,21 +137,27 @@ def learn_weights(
     seed: int = 7,
     negatives: int = NEGATIVES,
     sample: int = SAMPLE,
+    who: NDArray[np.int64] | None = None,
 ) -> Learned:
     """Fit the weight of each channel.
 
     `histories (n_users, n_products)` are weighted deeds before the held-out item of each user, `held_out
-    (n_users,)`; -1 where there is none. Half of the users fit, the other half judge: a graph that does not beat the
+    (n_users,)`; -1 where there is none. With `who (n,)`, `held_out (n,)` has any number of items of the users named
+    there. Half of the users fit, the other half judge: a graph that does not beat the
     empty score there gets weight zero everywhere. Negatives are drawn half by popularity, half uniformly.
     """
     nothing = Learned({channel.name: 0.0 for channel in found}, float(np.log(negatives + 1)), np.inf)
     rng = np.random.default_rng(seed)
-    users = np.flatnonzero((held_out >= 0) & (np.diff(histories.indptr) > 0))
-    if not found or len(users) < 20:
+    who = np.arange(len(held_out)) if who is None else who
+    cases = np.flatnonzero((held_out >= 0) & (np.diff(histories.indptr)[who] > 0))
+    if not found or len(cases) < 20:
         return nothing
-    users = rng.permutation(users)[:sample]
-    features = _features(found, histories[users], held_out[users], rng, negatives)
-    half = len(users) // 2
+    cases = rng.permutation(cases)[:sample]
+    # In the order of users, so that the cases of one shopper do not both fit and judge.
+    users, place = np.unique(who[cases], return_inverse=True)
+    order = np.argsort(rng.permutation(len(users))[place], kind="stable")
+    features = _features(found, histories, who[cases][order], held_out[cases][order], rng, negatives)
+    half = len(features) // 2
     scale = np.maximum(features[:half].std(axis=(0, 1)), 1e-9)
     features = features / scale
     weights = _fit(features[:half])
@@ -150,27 +172,29 @@ def learn_weights(
 def _features(
     found: list[Channel],
     histories: sp.csr_matrix,
+    who: NDArray[np.int64],
     held_out: NDArray[np.int64],
     rng: np.random.Generator,
     negatives: int,
 ) -> NDArray[np.float64]:
-    """``(n_users, 1 + negatives, n_channels)``: the held-out product first. What a user has is no candidate."""
-    n_users, n = histories.shape
+    """``(n_cases, 1 + negatives, n_channels)``: the held-out product first. What a user has is no candidate."""
+    n_cases, n = len(who), histories.shape[1]
     sold = np.asarray(histories.getnnz(axis=0), np.float64) + 1e-3
     others = np.concatenate(
         [
-            rng.choice(n, (n_users, negatives - negatives // 2), p=sold / sold.sum()),
-            rng.integers(0, n, (n_users, negatives // 2)),
+            rng.choice(n, (n_cases, negatives - negatives // 2), p=sold / sold.sum()),
+            rng.integers(0, n, (n_cases, negatives // 2)),
         ],
         axis=1,
     )
     items = np.concatenate([held_out[:, None], others], axis=1)
-    rows = np.repeat(np.arange(n_users), negatives + 1)
-    flat = items.ravel()
-    values = [c.of_pairs(c.reach(histories), rows, flat) for c in found]
-    out = np.log1p(np.stack(values, 1) * 10).reshape(n_users, negatives + 1, len(found))
+    users, place = np.unique(who, return_inverse=True)
+    mine = sp.csr_matrix(histories[users])
+    rows, flat = np.repeat(place, negatives + 1), items.ravel()
+    values = [c.of_pairs(c.reach(mine), rows, flat) for c in found]
+    out = np.log1p(np.stack(values, 1) * 10).reshape(n_cases, negatives + 1, len(found))
     # A sampled product that the user has, or the held-out one once more, is no negative: it scores as nothing.
-    had = np.asarray((histories > 0)[rows, flat]).ravel().reshape(items.shape)
+    had = Channel("had", None, mine).of_pairs(mine, rows, flat).reshape(items.shape) > 0
     had[:, 1:] |= items[:, 1:] == held_out[:, None]
     had[:, 0] = False
     out[had] = 0.0
@@ -207,27 +231,52 @@ def neighbours(
     block: int = 512,
     tick: Callable[[int, int], None] = lambda *_: None,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """The k most alike products of each ``(n_products, k)``, best first (ties by row), -1 beyond; values in 0..1."""
+    """The k most alike products of each ``(n_products, k)``, best first (ties by row), -1 beyond; values in 0..1.
+
+    Entities are taken from the rarest on until they would cost more than `PRODUCTS_OF` multiplications, so that a
+    million products of one brand take bounded time; block by block, so that they take bounded memory.
+    """
     used = [c for c in found if weights.get(c.name, 0) > 0]
     n = _size(found)
     ids, values = np.full((n, k), -1, np.int32), np.zeros((n, k), np.float32)
+    if not used or not k:
+        return ids, values
     total = sum(weights[c.name] for c in used)
-    for start in range(0, n if used else 0, block):
+    shares = {c.name: np.float32(weights[c.name] / total) for c in used}
+    shared, direct = _joined(used, shares, n)
+    other = sp.csr_matrix(shared.T)
+    for start in range(0, n, block):
         rows = slice(start, min(start + block, n))
-        score = sum(c.block(rows) * np.float32(weights[c.name] / total) for c in used)
-        score = sp.csr_matrix(score)
+        score = sp.csr_matrix(shared[rows] @ other + direct[rows])
         for row in range(score.shape[0]):
             at = slice(score.indptr[row], score.indptr[row + 1])
             items, likes = score.indices[at], score.data[at]
-            other = (items != start + row) & (likes > 1e-6)
-            items, likes = items[other], likes[other]
+            other_one = (items != start + row) & (likes > 1e-6)
+            items, likes = items[other_one], likes[other_one]
             if len(items) > k:
-                best = np.argpartition(-likes, k)[:k]
+                least = np.partition(likes, len(likes) - k)[len(likes) - k]
+                best = np.flatnonzero(likes >= least)
                 items, likes = items[best], likes[best]
-            order = np.lexsort((items, -likes))
-            ids[start + row, : len(items)], values[start + row, : len(items)] = items[order], likes[order]
+            order = np.lexsort((items, -likes))[:k]
+            ids[start + row, : len(order)], values[start + row, : len(order)] = items[order], likes[order]
         tick(rows.stop, n)
-    return ids, values
+    return ids, np.minimum(values, 1)
+
+
+def _joined(
+    used: list[Channel], shares: dict[str, np.float32], n: int
+) -> tuple[sp.csr_matrix, sp.csr_matrix]:
+    """All channels of a kind as one: ``B (n, entities)`` with likeness B Bᵀ, and ``D (n, n)``."""
+    parts = [c.shared * np.sqrt(shares[c.name]) for c in used if c.shared is not None]
+    shared = sp.csc_matrix(sp.hstack(parts)) if parts else sp.csc_matrix((n, 1), dtype=np.float32)
+    degree = np.diff(shared.indptr).astype(np.float64)
+    order = np.argsort(degree, kind="stable")
+    kept = order[np.cumsum(degree[order] ** 2) <= PRODUCTS_OF]
+    direct = sp.csr_matrix((n, n), dtype=np.float32)
+    for channel in used:
+        if channel.direct is not None:
+            direct = direct + channel.direct * shares[channel.name]
+    return sp.csr_matrix(shared[:, np.sort(kept)], dtype=np.float32), sp.csr_matrix(direct, dtype=np.float32)
 
 
 def _size(found: list[Channel]) -> int:

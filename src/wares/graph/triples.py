@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,10 @@ class Triples:
                     day[fine],
                 )
             )
+
+    def leave_out(self, relations: Collection[str]) -> None:
+        """Forget all triples of these relations."""
+        self.chunks = [chunk for chunk in self.chunks if chunk[1] not in relations]
 
     def __len__(self) -> int:
         return sum(len(chunk[0]) for chunk in self.chunks)

@@ -26,7 +26,8 @@ class Step:
     """One artefact: what it is made from, and how.
 
     ``tables`` are read at their newest version; ``inputs`` are other steps; ``settings`` are dotted keys of the
-    config that matter; ``modules`` are the files whose change makes it stale.
+    config that matter; ``modules`` are the files whose change makes it stale; ``beside`` names what else goes in, such as
+    the content of files.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Step:
     inputs: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
+    beside: Callable[[Context], Any] | None = None
 
 
 @dataclass
@@ -90,7 +92,8 @@ def key_of(step: Step, context: Context) -> str:
     }
     inputs = {name: context.manifest(name)["hash"] for name in step.inputs}
     settings = {key: _setting(context.config, key) for key in step.settings}
-    return digest([step.name, tables, inputs, settings, code_digest(step.modules), context.config.shop.seed])
+    parts = [step.name, tables, inputs, settings, code_digest(step.modules), context.config.shop.seed]
+    return digest(parts if step.beside is None else [*parts, step.beside(context)])
 
 
 def place_of(step: Step, context: Context) -> Path:

@@ -34,6 +34,15 @@ ABOUT = {
     "tuned_parameters": ("model", "What tuning chose on the validation days."),
     "recommend": ("model", "The recommender: item-to-item weights with text and popularity."),
     "similar": ("model", "Products like a product, by text and behaviour."),
+    "graph_pairs": (
+        "feature",
+        "Products bought or viewed together, counted now and before the window that teaches.",
+    ),
+    "graph": ("feature", "The knowledge graph: entities, relations, their weight, day and source."),
+    "graph_neighbours": (
+        "model",
+        "The products most alike by the graph, by relation weights learned from behaviour.",
+    ),
     "search": ("model", "The word index, its statistics and the meaning of queries."),
     "price_history": ("feature", "Price of every product over time, in ten-thousandths."),
     BUNDLE: ("bundle", "What is served: an immutable set of features and models."),

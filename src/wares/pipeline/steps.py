@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from wares.core import columns as c
 from wares.core.arrays import load_array, save_arrays, seal
@@ -25,6 +24,8 @@ from wares.features.text_neighbours_build import KIND as NEIGHBOURS
 from wares.features.text_neighbours_build import build_text_neighbours
 from wares.features.vectors_build import KIND as VECTORS
 from wares.features.vectors_build import build_vectors
+from wares.graph.infer import KIND as GRAPH
+from wares.graph.neighbours import KIND as GRAPH_NEIGHBOURS
 from wares.models.recommend import train as recommend
 from wares.models.recommend.closed_form import Columns, ItemKnn, shared_users, to_matrix
 from wares.models.recommend.infer import KIND as RECOMMENDER
@@ -33,27 +34,13 @@ from wares.models.search import train as search
 from wares.models.search.infer import KIND as SEARCH
 from wares.models.similar import train as similar
 from wares.models.similar.infer import KIND as SIMILAR
+from wares.pipeline import graphing
+from wares.pipeline.graphing import event_log
 from wares.pipeline.plan import Context, Step, Tick
 
 TUNED = "tuned"
 TEXT_NEIGHBOURS = 50
 LIKE_NEIGHBOURS = 60
-
-
-def event_log(context: Context) -> EventLog | None:
-    """The events of this build; None when there are none."""
-    if c.EVENTS not in context.versions:
-        return None
-    ids = pa.array(list(StringTable.load(context.done["catalogue"], c.PRODUCT_ID)), pa.string())
-    return EventLog(
-        context.store,
-        context.versions[c.EVENTS],
-        ids,
-        context.config.recommend,
-        context.config.build.memory_gb / 2,
-        context.scratch,
-        {t: context.versions[t] for t in (c.PRODUCT_CLUSTERS, c.PRODUCTS_FUSED) if t in context.versions},
-    )
 
 
 def catalog_of(context: Context) -> Catalog:
@@ -205,6 +192,9 @@ STEPS = [
     Step("vectors", VECTORS, _vectors, (), ("catalogue", "encoder"), (), (f"{_F}vectors_build", f"{_F}encoder")),
     Step("text_neighbours", NEIGHBOURS, _text_neighbours, (), ("vectors",), (), (f"{_F}text_neighbours_build",)),
     Step("interactions", INTERACTIONS, _interactions, (c.EVENTS,), ("catalogue",), ("recommend.kinds", "recommend.half_lives_days", "recommend.popular_days", "recommend.session_decay"), (f"{_F}interactions_build", f"{_F}interactions")),
+    Step("graph_pairs", graphing.PAIRS, graphing.count_pairs, (c.EVENTS,), ("catalogue",), ("graph.enabled", "recommend.kinds", "evaluate.test_days"), graphing.PAIRS_MODULES),
+    Step("graph", GRAPH, graphing.build_graph, (), ("catalogue", "interactions", "graph_pairs"), ("graph",), graphing.GRAPH_MODULES, graphing.files_named),
+    Step("graph_neighbours", GRAPH_NEIGHBOURS, graphing.build_neighbours, (c.EVENTS,), ("catalogue", "graph_pairs", "graph"), ("graph", "evaluate.test_days", "recommend.kinds", "recommend.half_lives_days"), graphing.NEIGHBOURS_MODULES),
     Step("tune", TUNED, _tune, (c.EVENTS,), ("catalogue", "text_neighbours"), ("recommend", "evaluate.test_days", "build.memory_gb"), (f"{_R}tune", f"{_R}train", f"{_R}closed_form", f"{_R}infer")),
     Step("recommend", RECOMMENDER, _recommend, (), ("catalogue", "text_neighbours", "interactions", "tune"), ("recommend", "build.memory_gb"), (f"{_R}train", f"{_R}closed_form")),
     Step("similar", SIMILAR, _similar, (), ("catalogue", "text_neighbours", "interactions"), ("recommend.min_support",), ("wares.models.similar.train", f"{_R}closed_form")),

@@ -1,0 +1,182 @@
+"""The build steps of the knowledge graph, and its neighbours as they were before a split."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from wares.core import columns as c
+from wares.core.arrays import load_array, open_artifact, save_arrays, seal
+from wares.core.files import file_digest
+from wares.core.strings import StringTable
+from wares.data.lineage.origin import TRANSFORMATION, Lineage, Origin
+from wares.data.sources import expand
+from wares.features.catalogue import Catalogue
+from wares.features.interactions import Interactions
+from wares.features.interactions_build import EventLog
+from wares.graph.behaviour import Pairs, no_pairs
+from wares.graph.build import Deeds, build_triples, content_of, deeds_of, pairs_before, store_triples
+from wares.graph.infer import Graph
+from wares.graph.neighbours import Neighbours, neighbours_before, nothing, window_before
+from wares.pipeline.plan import Context, Tick
+
+PAIRS = "graph_pairs"
+FOLDER = "graph"
+_ARRAYS = ("a", "b", "together", "day", "alone")
+_GRAPH = "wares.graph."
+PAIRS_MODULES = (f"{_GRAPH}behaviour",)
+GRAPH_MODULES = tuple(
+    f"{_GRAPH}{name}" for name in ("build", "behaviour", "columns", "text", "files", "triples")
+)
+NEIGHBOURS_MODULES = (f"{_GRAPH}neighbours", f"{_GRAPH}likeness", f"{_GRAPH}build", f"{_GRAPH}behaviour")
+
+
+def event_log(context: Context) -> EventLog | None:
+    """The events of this build; None when there are none."""
+    if c.EVENTS not in context.versions:
+        return None
+    ids = pa.array(list(StringTable.load(context.done["catalogue"], c.PRODUCT_ID)), pa.string())
+    return EventLog(
+        context.store,
+        context.versions[c.EVENTS],
+        ids,
+        context.config.recommend,
+        context.config.build.memory_gb / 2,
+        context.scratch,
+        {t: context.versions[t] for t in (c.PRODUCT_CLUSTERS, c.PRODUCTS_FUSED) if t in context.versions},
+    )
+
+
+def triple_files(context: Context) -> list[Path]:
+    """External triples that this build reads: what was added to ``graph/``, then what the config names.
+
+    Raises:
+        SourceError: when a named path holds nothing.
+    """
+    added = context.root / FOLDER
+    found = expand(FOLDER, context.root) if added.is_dir() and any(added.iterdir()) else []
+    for path in context.config.graph.files:
+        found += expand(path, context.root)
+    return list(dict.fromkeys(found))
+
+
+def files_named(context: Context) -> list[list[str]]:
+    """Names and content of the files, for staleness."""
+    if not context.config.graph.enabled:
+        return []
+    return [[path.name, file_digest(path)] for path in triple_files(context)]
+
+
+def count_pairs(context: Context, folder: Path, tick: Tick) -> Any:
+    """Count pairs of products once for both moments: now, and before the window that teaches relation weights."""
+    log = event_log(context) if context.config.graph.enabled else None
+    found = window_before(log, None, context.config.evaluate.test_days) if log is not None else None
+    n = len(StringTable.load(context.done["catalogue"], c.PRODUCT_ID))
+    cuts: list[int | None] = [None] if found is None else [None, found[0]]
+    counted = pairs_before(log, cuts) if log is not None else [(no_pairs(n), no_pairs(n))]
+    for i, kinds in enumerate(counted):
+        for kind, pairs in zip(("bought", "viewed"), kinds, strict=True):
+            save_arrays(folder, **{f"{kind}{i}_{name}": getattr(pairs, name) for name in _ARRAYS})
+    return seal(folder, PAIRS, cuts=cuts, baskets=[[p.baskets for p in kinds] for kinds in counted])
+
+
+def _pairs(context: Context, i: int) -> tuple[Pairs, Pairs]:
+    folder, manifest = context.done[PAIRS], context.manifest(PAIRS)
+    bought, viewed = (
+        Pairs(
+            *(np.asarray(load_array(folder, f"{kind}{i}_{name}")) for name in _ARRAYS),
+            manifest["baskets"][i][j],
+        )
+        for j, kind in enumerate(("bought", "viewed"))
+    )
+    return bought, viewed
+
+
+def build_graph(context: Context, folder: Path, tick: Tick) -> Any:
+    """The graph as arrays, and as the versioned table ``graph_triples``."""
+    products = Catalogue(context.done["catalogue"])
+    config = context.config.graph
+    log = event_log(context)
+    if not config.enabled:
+        from wares.graph.triples import Triples
+
+        return Triples(list(products.ids)).save(folder, enabled=False)
+    deeds = None
+    if log is not None:
+        data, users = Interactions.load(context.done["interactions"])
+        deeds = Deeds(log, *_pairs(context, 0), data, users)
+    triples = build_triples(products, deeds, triple_files(context), config.leave_out, tick)
+    manifest = triples.save(folder)
+    store_triples(triples, context.store, content_of(folder), "build", _lineage(context))
+    return manifest
+
+
+def _lineage(context: Context) -> Lineage:
+    source = next(
+        (t for t in (c.PRODUCTS_FUSED, c.clean_name(c.PRODUCTS)) if t in context.versions), c.PRODUCTS
+    )
+    stated = {
+        Origin(source, context.versions[source], column, TRANSFORMATION, "graph")
+        for column in (
+            c.PRODUCT_ID,
+            c.TITLE,
+            c.DESCRIPTION,
+            c.BRAND,
+            c.CATEGORY,
+            c.SIZE,
+            c.PRICE,
+            "attributes",
+        )
+    }
+    drawn = set[Origin]()
+    if c.EVENTS in context.versions:
+        drawn = {
+            Origin(c.EVENTS, context.versions[c.EVENTS], column, TRANSFORMATION, "graph")
+            for column in (c.PRODUCT_ID, c.USER_ID, c.SESSION_ID, c.KIND, c.AT)
+        }
+    both = frozenset(stated | drawn)
+    return Lineage({"head": both, "relation": both, "tail": both, "weight": both, "day": frozenset(drawn)})
+
+
+def build_neighbours(context: Context, folder: Path, tick: Tick) -> Any:
+    """Learn relation weights on the last days, then the neighbours by all that is known."""
+    config = context.config
+    products = Catalogue(context.done["catalogue"])
+    log = event_log(context)
+    if not config.graph.enabled:
+        return nothing(len(products), config.graph.neighbours).save(folder)
+    earlier = None
+    if log is not None and len(cuts := context.manifest(PAIRS)["cuts"]) > 1:
+        earlier = deeds_of(log, int(cuts[1]), _pairs(context, 1))
+    found = neighbours_before(
+        Graph(context.done["graph"]), products, log, None, config.evaluate.test_days,
+        k=config.graph.neighbours, seed=config.shop.seed, earlier=earlier, tick=tick,
+    )  # fmt: skip
+    return found.save(folder)
+
+
+def graph_neighbours_before(context: Context, until: int) -> Neighbours:
+    """Neighbours that the build would have made of what was known before `until` (Unix seconds): for tuning and testing.
+
+    ``ids (n_products, k) int32`` padded with -1 and ``sims (n_products, k) float16`` in 0..1, best first; all -1 where the
+    graph is off or did not help. Needs the steps ``catalogue`` and ``graph`` done.
+    """
+    config = context.config
+    products = Catalogue(context.done["catalogue"])
+    if not config.graph.enabled:
+        return nothing(len(products), config.graph.neighbours)
+    return neighbours_before(
+        Graph(context.done["graph"]), products, event_log(context), until, config.evaluate.test_days,
+        k=config.graph.neighbours, seed=config.shop.seed,
+    )  # fmt: skip
+
+
+def read_neighbours(folder: Path) -> tuple[Any, Any]:
+    """(ids, sims) of the artefact ``graph_neighbours``, memory-mapped."""
+    from wares.graph.neighbours import KIND
+
+    open_artifact(folder, KIND)
+    return load_array(folder, "ids"), load_array(folder, "sims")
