@@ -12,6 +12,7 @@ PRICES: Final = "prices"
 QUARANTINE: Final = "quarantine"
 PRODUCT_CLUSTERS: Final = "product_clusters"
 PRODUCTS_FUSED: Final = "products_fused"
+GRAPH_TRIPLES: Final = "graph_triples"
 CLUSTER_ID: Final = "cluster_id"
 TABLES: Final = (PRODUCTS, EVENTS, REVIEWS, QUERIES, PRICES)
 

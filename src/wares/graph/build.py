@@ -22,7 +22,7 @@ from wares.graph.files import add_file
 from wares.graph.text import add_texts
 from wares.graph.triples import Triples
 
-TABLE = "graph_triples"
+TABLE = c.GRAPH_TRIPLES
 CONTENT = "wares.content"
 FEWEST_DEEDS = 5
 DRAWN = ("bought_with", "viewed_with", "substitute_of", "accessory_of", "in_season", "liked_by")

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from wares.pipeline.workspace import Workspace
 
 RECEIPTS = "receipts"
+DERIVED = (c.GRAPH_TRIPLES,)
 Say = Callable[[str], None]
 
 
@@ -466,6 +467,20 @@ class _Run:
                 shutil.rmtree(folder)
                 gone += 1
         self.book.put({"where": "older artefacts and bundles", "files": gone})
+        self._forget_derived()
+
+    def _forget_derived(self) -> None:
+        """Remove earlier versions of tables that a build makes of what people did: they count deeds that are erased now."""
+        store = self.shop.store
+        for asset in DERIVED:
+            if not store.exists(asset):
+                continue
+            with store.lock(asset):
+                older = list(range(store.version(asset)))
+                self.shop.assets.registry.mark_erased(asset, older, stamp(self.clock.now()))
+                files = len(store.vacuum(asset, ()))
+            self.book.put({"where": f"earlier versions of {asset}", "files": files})
+            self.checkpoint(f"earlier versions of {asset}")
 
     # -- the end ---------------------------------------------------------------------------------------------
 

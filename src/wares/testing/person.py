@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.parquet as pq
 
 from wares.core import columns as c
+from wares.core.errors import VersionErased
 from wares.core.files import opened_apart
 from wares.testing.shop import SyntheticShop, write_rows
 
@@ -156,7 +157,11 @@ def readers(shop: Workspace, person: Person) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for asset in shop.store.names():
         for version in range(shop.store.version(asset) + 1):
-            rows = [row for f in shop.store.files(asset, version) for row in pq.read_table(f).to_pylist()]
+            try:
+                files = shop.store.files(asset, version)
+            except VersionErased:
+                continue
+            rows = [row for f in files for row in pq.read_table(f).to_pylist()]
             text = json.dumps(rows, default=str, ensure_ascii=False)
             out[f"{asset}@{version}"] = sum(text.count(n) for n in person.needles)
     out["online"] = sum(row["user_id"] == person.user for row in shop.state.events_after(0))
