@@ -193,7 +193,7 @@ STEPS = [
     Step("text_neighbours", NEIGHBOURS, _text_neighbours, (), ("vectors",), (), (f"{_F}text_neighbours_build",)),
     Step("interactions", INTERACTIONS, _interactions, (c.EVENTS,), ("catalogue",), ("recommend.kinds", "recommend.half_lives_days", "recommend.popular_days", "recommend.session_decay"), (f"{_F}interactions_build", f"{_F}interactions")),
     Step("graph_pairs", graphing.PAIRS, graphing.count_pairs, (c.EVENTS,), ("catalogue",), ("graph.enabled", "recommend.kinds", "evaluate.test_days"), graphing.PAIRS_MODULES),
-    Step("graph", GRAPH, graphing.build_graph, (), ("catalogue", "interactions", "graph_pairs"), ("graph",), graphing.GRAPH_MODULES, graphing.files_named),
+    Step("graph", GRAPH, graphing.build_graph, (c.EVENTS,), ("catalogue", "interactions", "graph_pairs"), ("graph", "recommend.kinds"), graphing.GRAPH_MODULES, graphing.files_named),
     Step("graph_neighbours", GRAPH_NEIGHBOURS, graphing.build_neighbours, (c.EVENTS,), ("catalogue", "graph_pairs", "graph"), ("graph", "evaluate.test_days", "recommend.kinds", "recommend.half_lives_days"), graphing.NEIGHBOURS_MODULES),
     Step("tune", TUNED, _tune, (c.EVENTS,), ("catalogue", "text_neighbours"), ("recommend", "evaluate.test_days", "build.memory_gb"), (f"{_R}tune", f"{_R}train", f"{_R}closed_form", f"{_R}infer")),
     Step("recommend", RECOMMENDER, _recommend, (), ("catalogue", "text_neighbours", "interactions", "tune"), ("recommend", "build.memory_gb"), (f"{_R}train", f"{_R}closed_form")),
