@@ -10,7 +10,15 @@ from wares.core.errors import QueryError
 from wares.features.interactions import from_sequences
 from wares.models.recommend import ensemble
 from wares.models.recommend.blend import Draft, Logit, Table, gains, learn, level_of, ndcg
-from wares.models.recommend.ensemble import Side, fit_part, judge, names_for, sequences_of, tune_part
+from wares.models.recommend.ensemble import (
+    Side,
+    fit_part,
+    judge,
+    names_for,
+    names_for_cold,
+    sequences_of,
+    tune_part,
+)
 from wares.models.recommend.next_item import next_item_weights, sparse_next_item, transitions
 from wares.models.recommend.parts import Near, query_matrix, whitened
 from wares.models.recommend.sequence import SequenceModel
@@ -43,7 +51,7 @@ def side() -> Side:
     return Side({"text": vectors}, {"kind": kinds}, {"graph": like})
 
 
-NAMES = [*names_for(side(), ITEMS), "own"]
+NAMES = list(dict.fromkeys([*names_for(side(), ITEMS), *names_for_cold(side(), ITEMS), "own"]))
 PERSONAL = [n for n in NAMES if n not in ("popular", "own")]
 
 
@@ -304,6 +312,23 @@ def test_histories_as_sparse_rows():
     assert row.tolist() == [[0, 0.5, 0, 1, 0], [0, 0, 0, 0, 0]]
     data = from_sequences([np.array([4, 2, 0], np.int32)], 5, (1.0,))
     assert sequences_of(data)[0].tolist() == [4, 2, 0]
+
+
+def test_behaviour_is_carried_to_items_that_nobody_had():
+    """Ring by ring, the hidden item of a ring is wanted by who walks there, though the vectors alone cannot say where."""
+    sequences = [s[s != 7] for s in walks()]
+    vectors = np.eye(ITEMS, dtype=np.float32)
+    # Item 7 is like item 6 only; who is on the way to 6 but has not been there leads to it through behaviour.
+    vectors[7] = vectors[6]
+    part = fit_part("carried:text", sequences, ITEMS, Side({"text": vectors}), {"push": 1.0})
+    near = fit_part("near:text", sequences, ITEMS, Side({"text": vectors}))
+    history = [np.array([4, 5], np.int32)]
+    carried, alone = part.scores(history)[0], near.scores(history)[0]
+    assert carried[7] > 0
+    assert np.flatnonzero(carried == carried.max()).tolist() in ([7], [6, 7])
+    assert alone[7] <= alone[23]
+    with pytest.raises(QueryError, match="no side information"):
+        fit_part("carried:image", sequences, ITEMS, Side({"text": vectors}))
 
 
 def test_whitening_keeps_items_without_text_out():

@@ -25,7 +25,7 @@ from wares.evaluate.lab import Lab, LabPlan, LabResult, Quad
 from wares.evaluate.metrics import popularity_groups
 from wares.evaluate.readers import Rows, read_attributes, read_events, read_graph, read_vectors
 from wares.evaluate.report import Report, Setting, lorenz, measure, recall_by_decile
-from wares.models.recommend.ensemble import kind_of, names_for
+from wares.models.recommend.ensemble import names_for, names_for_cold
 from wares.models.recommend.parts import Side
 
 PROTOCOLS = ("leave-last", "time", "given", "cold-items")
@@ -162,17 +162,16 @@ def prepare(
     exclude = task.repeat == "exclude" or (task.repeat == "auto" and share < REPEAT_SHARE)
     if exclude:
         quad = Quad(quad.fit, _fresh(quad.valid, quad.fit), quad.whole, _fresh(quad.test, quad.whole))
-    names = task.parts or tuple(names_for(side, n) + ([] if exclude else ["own"]))
-    if task.protocol == "cold-items" and not task.parts:
-        names = tuple(
-            x for x in names if x.endswith("+") or kind_of(x) in ("near", "shared", "given", "ease")
-        )
+    cold = task.protocol == "cold-items"
+    names = task.parts or tuple(
+        names_for_cold(side, n) if cold else names_for(side, n) + ([] if exclude else ["own"])
+    )
     plan = LabPlan(
         names, tuple(task.seed + i for i in range(task.seeds)), task.minutes, exclude,
-        task.refit and task.protocol != "cold-items", tuple(x for x in names if x.partition(":")[2] in leaky),
+        task.refit and not cold, tuple(x for x in names if x.partition(":")[2] in leaky),
         max(*task.ks, 20), task.epochs, read_params(task.params) if task.params else {}, share, task.cache,
         digest([task.protocol, exclude, *(file_digest(p) for p in (task.events, task.products, task.attributes, task.graph, task.test, *task.more, *dict(task.vectors).values()) if p)]),
-        task.logs,
+        task.logs, cold,
     )  # fmt: skip
     return task, quad, side, plan, category
 

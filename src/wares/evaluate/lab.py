@@ -31,6 +31,7 @@ SHARES = {
     "near": 1.0,
     "shared": 1.0,
     "given": 1.0,
+    "carried": 1.0,
     "own": 0.3,
 }
 
@@ -47,7 +48,10 @@ class Quad:
 
 @dataclass(frozen=True)
 class LabPlan:
-    """``names`` of parts; ``leaky`` of them hold what may come from after the split and are blended apart only."""
+    """``names`` of parts; ``leaky`` of them hold what may come from after the split and are blended apart only.
+
+    ``cold`` says that only items without any behaviour are wanted: then no model may see counts, which would tell them.
+    """
 
     names: tuple[str, ...]
     seeds: tuple[int, ...] = (7,)
@@ -62,6 +66,7 @@ class LabPlan:
     cache: Path | None = None
     data: str = ""
     logs: Path | None = None
+    cold: bool = False
 
 
 @dataclass
@@ -274,7 +279,7 @@ class Lab:
                 drafts = self._pick(names, "valid", at)
                 blend = learn(
                     drafts, [quad.fit[u] for u in self.valid], [quad.valid[u] for u in self.valid], self.facts["fit"],
-                    seed=seed, trees=label == "blend", progress=self.progress,
+                    seed=seed, trees=label == "blend" and not plan.cold, progress=self.progress,
                 )  # fmt: skip
                 for phase in phases:
                     found = self._pick(names, phase, at)
@@ -366,7 +371,7 @@ class Lab:
 
 
 def _is_side(name: str) -> bool:
-    return kind_of(name) in ("near", "shared", "given")
+    return kind_of(name) in ("near", "shared", "given", "carried")
 
 
 def _facts(counts: NDArray[Any]) -> NDArray[np.float32]:

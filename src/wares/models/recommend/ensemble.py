@@ -2,7 +2,8 @@
 
 Names: ``popular``, ``knn``, ``ease``, ``next``, ``ials``, ``sequence``, ``own`` (what the user had, where things are
 bought again); the sisters ``ease+``, ``next+`` and ``sequence+`` also learn from side information; ``near:NAME`` asks the vectors of that name,
-``shared:NAME`` the features of that name, ``given:NAME`` the item × item likeness of that name.
+``shared:NAME`` the features of that name, ``given:NAME`` the item × item likeness of that name; ``carried:NAME`` carries
+behaviour over to items that nobody had by vectors or features of that name.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from numpy.typing import NDArray
 from wares.core.errors import QueryError
 from wares.models.recommend import closed_form as cf
 from wares.models.recommend.blend import Draft, gains
-from wares.models.recommend.next_item import next_item_weights, sparse_next_item, transitions
+from wares.models.recommend.next_item import DECAY, next_item_weights, sparse_next_item, transitions
 from wares.models.recommend.parts import (
+    Carried,
     Histories,
     LowRank,
     Near,
@@ -36,6 +38,7 @@ from wares.models.recommend.parts import (
 
 MAX_DENSE = 20_000
 TUNE_USERS = 3000
+CARRY_REGULARISATION = 20.0
 Params = dict[str, Any]
 DEFAULTS: dict[str, Params] = {
     "popular": {"newest": 1.0},
@@ -47,6 +50,7 @@ DEFAULTS: dict[str, Params] = {
     "near": {"decay": 0.7, "power": 0.5},
     "shared": {"decay": 0.7},
     "given": {"decay": 0.7},
+    "carried": {"decay": 0.75, "push": 1.0},
     "own": {"decay": 0.9},
 }
 SPACES: dict[str, dict[str, tuple[float, float, bool]]] = {
@@ -60,6 +64,7 @@ SPACES: dict[str, dict[str, tuple[float, float, bool]]] = {
     "near": {"decay": (0.3, 1.0, False), "power": (0.0, 1.0, False)},
     "shared": {"decay": (0.3, 1.0, False)},
     "given": {"decay": (0.3, 1.0, False)},
+    "carried": {"decay": (0.3, 1.0, False), "push": (0.1, 10.0, True)},
     "own": {"decay": (0.5, 1.0, False)},
 }  # fmt: skip
 
@@ -77,6 +82,12 @@ def names_for(side: Side, n_items: int) -> list[str]:
         names += ["ease+", "next+", "sequence+"] if n_items <= MAX_DENSE else ["sequence+"]
     names += [f"near:{n}" for n in side.vectors] + [f"shared:{n}" for n in side.features]
     return names + [f"given:{n}" for n in side.weights]
+
+
+def names_for_cold(side: Side, n_items: int) -> list[str]:
+    """The parts that can reach items which nobody had, and one of behaviour alone to show that it cannot."""
+    names = ["ease", *(n for n in names_for(side, n_items) if n.endswith("+") or ":" in n)]
+    return names + [f"carried:{n}" for n in (*side.vectors, *side.features)]
 
 
 def side_rows(side: Side, columns: NDArray[np.int32] | None = None) -> list[Any]:
@@ -142,6 +153,9 @@ def fit_part(
         )
     if kind in ("near", "shared", "given"):
         return _from_side(name, side, p)
+    if kind == "carried":
+        weights = sparse_next_item(sequences, n_items, DECAY, CARRY_REGULARISATION)
+        return Carried(_likeness(name, side, p), weights, p["decay"], p["push"])
     if kind == "popular":
         newest = [s[-max(1, round(len(s) * p["newest"])) :] for s in sequences if len(s)]
         return Popular(np.bincount(np.concatenate([np.zeros(0, np.int64), *newest]), minlength=n_items))
@@ -193,6 +207,17 @@ def _from_side(name: str, side: Side, p: Params) -> Part:
         return Near(held[key], p["decay"], p["power"])
     return (
         Shared(unit_features(held[key]), p["decay"]) if kind == "shared" else Weights(held[key], p["decay"])
+    )
+
+
+def _likeness(name: str, side: Side, p: Params) -> Any:
+    key = name.partition(":")[2]
+    if key in side.vectors:
+        return whitened(side.vectors[key], 0.0)
+    if key in side.features:
+        return unit_features(side.features[key])
+    raise QueryError(
+        f"no side information {key!r} for {name!r}", mend="Give it, or leave the part out", parameter=name
     )
 
 
@@ -279,6 +304,7 @@ __all__ = [
     "judge",
     "kind_of",
     "names_for",
+    "names_for_cold",
     "sequences_of",
     "tune_part",
 ]

@@ -146,6 +146,53 @@ class Near:
         return np.asarray((query @ self.vectors) @ self.vectors.T, np.float32)
 
 
+class Carried:
+    """Behaviour carried over to items that have none by what they are like.
+
+    An item gets the mean, over the `k` items that it is most like (``likeness (n_items, dim)`` rows of length one,
+    dense or sparse; itself left out), of what the history says of them: that it holds them, and ``push`` times how
+    strongly behaviour leads to them (``weights``: item-to-item, rows are asked). Warm items are scored from their
+    neighbours alone, too, so that both compete on one scale. Neighbourhood smoothing after Nadaraya and Watson (1964).
+    """
+
+    def __init__(self, likeness: Any, weights: Any, decay: float, push: float, k: int = 50) -> None:
+        self.weights, self.decay, self.push = weights, decay, push
+        self.near = nearest_rows(likeness, k)
+
+    def scores(self, histories: Histories) -> NDArray[np.float32]:
+        """Smoothed scores of the whole catalogue."""
+        n = self.near.shape[0]
+        own = _unit_rows(query_matrix(histories, n, self.decay))
+        led = sp.csr_matrix(query_matrix(histories, n, self.decay) @ self.weights)
+        led.data = np.maximum(led.data, 0)
+        return np.asarray(
+            ((own + _unit_rows(led) * np.float32(self.push)) @ self.near.T).toarray(), np.float32
+        )
+
+
+def nearest_rows(likeness: Any, k: int) -> sp.csr_matrix:
+    """The `k` largest positive cosines of each row with the others ``(n, n)``; rows must have length one or zero."""
+    n = likeness.shape[0]
+    k = min(k, n - 1)
+    flipped = likeness.T.tocsr() if sp.issparse(likeness) else likeness.T
+    ids, values = np.zeros((n, max(k, 0)), np.int32), np.zeros((n, max(k, 0)), np.float32)
+    for some in batches(n, n):
+        block = likeness[some] @ flipped
+        block = np.asarray(block.toarray() if sp.issparse(block) else block, np.float32)
+        block[np.arange(len(block)), np.arange(some.start, some.stop)] = 0
+        if k > 0:
+            top = np.argpartition(block, n - k, axis=1)[:, n - k :]
+            ids[some], values[some] = top, np.maximum(np.take_along_axis(block, top, 1), 0)
+    out = sp.csr_matrix((values.ravel(), ids.ravel(), np.arange(n + 1) * max(k, 0)), shape=(n, n))
+    out.eliminate_zeros()
+    return out
+
+
+def _unit_rows(matrix: sp.csr_matrix) -> sp.csr_matrix:
+    length = np.sqrt(np.asarray(matrix.multiply(matrix).sum(1)).ravel())
+    return sp.csr_matrix(sp.diags((1 / np.maximum(length, 1e-9)).astype(np.float32)) @ matrix)
+
+
 class Popular:
     """What sells, the same for everybody. ``counts (n_items,)`` of a recent window."""
 
