@@ -307,11 +307,11 @@ def _side(
     task: Task, items: dict[str, int], progress: Callable[[str], None]
 ) -> tuple[Side, NDArray[np.int32], tuple[str, ...]]:
     """Side information, ``category_of (n_items,)`` and the names of what may leak; new items join the catalogue."""
-    texts, categories, other = _texts(task.products, items) if task.products is not None else ([], [], {})
+    texts, categories, other = read_texts(task.products, items) if task.products is not None else ([], [], {})
     n = len(items)
     vectors, features = {}, {}
     if any(texts):
-        vectors["text"] = _encode(texts + [""] * (n - len(texts)), task.cache, progress)
+        vectors["text"] = encode_texts(texts + [""] * (n - len(texts)), task.cache, progress)
     for name, path in task.vectors:
         vectors[name] = read_vectors(path, items)
     if task.attributes is not None:
@@ -331,7 +331,7 @@ def _side(
     return Side(vectors, features, apart=frozenset(features) - {"attributes"}), category, tuple(leaky)
 
 
-def _texts(path: Path, items: dict[str, int]) -> tuple[list[str], list[str], dict[str, str]]:
+def read_texts(path: Path, items: dict[str, int]) -> tuple[list[str], list[str], dict[str, str]]:
     """(text, category) by item and, for graphs that use them, other ids of a product → its item id."""
     config = SourceConfig.model_validate({"as": "products", "path": str(path)})
     table = pa.concat_tables([c.table for c in read_file(path, config) if c.table.num_columns])
@@ -360,7 +360,9 @@ def _texts(path: Path, items: dict[str, int]) -> tuple[list[str], list[str], dic
     return texts, categories, other
 
 
-def _encode(texts: list[str], cache: Path | None, progress: Callable[[str], None]) -> NDArray[np.float32]:
+def encode_texts(
+    texts: list[str], cache: Path | None, progress: Callable[[str], None]
+) -> NDArray[np.float32]:
     """Sentence vectors, zeros where there is no text; kept in `cache` by the texts' hash."""
     kept = None if cache is None else cache / f"text-{digest(texts)}.npy"
     if kept is not None and kept.is_file():

@@ -223,7 +223,7 @@ def positives_of(users: pa.Array, items: pa.Array, rows: dict[str, int]) -> list
 def read_ratings(path: Path) -> tuple[pa.Array, pa.Array]:
     """(users, items) of a ratings file by any of the usual column names."""
     from wares.core.errors import SourceError
-    from wares.evaluate.files import read_columns
+    from wares.evaluate.readers import read_columns
 
     columns = read_columns(
         path,

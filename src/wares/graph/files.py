@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,8 @@ def add_file(
     Raises:
         SourceError: naming the line that cannot be read, or the columns that are missing.
     """
-    tables = [_wanted(table, path) for table in read_whole(path)]
+    plain = path.name.removesuffix(".gz").endswith(".txt")
+    tables = [_headless(path)] if plain else [_wanted(table, path) for table in read_whole(path)]
     if not tables:
         return 0
     table = pa.concat_tables(tables, promote_options="default")
@@ -52,6 +54,33 @@ def add_file(
         fine = pc.and_(fine, pc.invert(pc.is_in(table["relation"], pa.array(sorted(leave_out)))))
     table = table.filter(fine)
     return _add(triples, table, path, other or {})
+
+
+def _headless(path: Path) -> pa.Table:
+    """Lines of head, relation and tail between tabs, or between blanks where there are none; no line of names."""
+    opener: Any = gzip.open if path.suffix == ".gz" else open
+    rows: list[list[str]] = []
+    with opener(path, "rt", encoding="utf-8") as stream:
+        for number, line in enumerate(stream, 1):
+            text = line.rstrip("\r\n")
+            parts = text.split("\t") if "\t" in text else text.split()
+            if not text.strip():
+                continue
+            if len(parts) != 3:
+                raise SourceError(
+                    f"{path.name}, line {number}: {len(parts)} values",
+                    mend="Write head, relation and tail in each line, with tabs between",
+                    source=str(path),
+                    line=number,
+                )
+            rows.append([part.strip() for part in parts])
+    columns = list(zip(*rows, strict=True)) or [(), (), ()]
+    return pa.table(
+        {
+            name: pa.array(list(column), pa.string())
+            for name, column in zip(("head", "relation", "tail"), columns, strict=True)
+        }
+    )
 
 
 def _wanted(table: pa.Table, path: Path) -> pa.Table:
