@@ -31,6 +31,7 @@ GROUPS = (
     "fusion",
     "tune",
     "bench_recommend",
+    "graph",
 )
 """Modules of this package that put further commands onto the application; each has a ``register(app)``."""
 

@@ -11,7 +11,7 @@ from wares.core.files import read_json, write_json
 
 KIND = "bundle"
 POINTER = "live.json"
-PARTS = ("catalogue", "encoder", "interactions", "recommend", "similar", "search")
+PARTS = ("catalogue", "encoder", "interactions", "recommend", "similar", "search", "graph")
 
 
 def bundles_folder(workspace: Path) -> Path:

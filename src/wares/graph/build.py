@@ -65,10 +65,11 @@ def build_triples(
     products: Catalogue,
     deeds: Deeds | None = None,
     files: Sequence[Path] = (),
+    read: Callable[[Triples], object] | None = None,
     leave_out: Collection[str] = (),
     tick: Callable[[int, int], None] = lambda *_: None,
 ) -> Triples:
-    """All triples of a shop but those of the relations in `leave_out`.
+    """All triples of a shop but those of the relations in `leave_out`. `read` adds what a language model read, if one did.
 
     Columns and texts are always there; the rest where there is something to read.
 
@@ -85,6 +86,8 @@ def build_triples(
     tick(2, 4)
     if deeds is not None:
         add_deeds(triples, products, deeds)
+    if read is not None:
+        read(triples)
     tick(3, 4)
     other = {url: i for url, i in zip(products.columns["url"], products.ids, strict=True) if url}
     for path in files:

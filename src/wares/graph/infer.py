@@ -83,6 +83,13 @@ class Graph:
         """How many edges touch it."""
         return int(self.ptr[entity + 1] - self.ptr[entity])
 
+    def counts(self, entity: int) -> dict[str, int]:
+        """How many edges of each relation touch it, by name."""
+        part = slice(int(self.ptr[entity]), int(self.ptr[entity + 1]))
+        n = max(len(self.relations), 1)
+        sums = np.bincount(np.asarray(self.relation_of[part]) % n, minlength=n)
+        return {name: int(sums[i]) for i, name in enumerate(self.relations) if sums[i]}
+
     def _edge(self, head: int, at: int) -> Edge:
         relation, n = int(self.relation_of[at]), len(self.relations)
         return Edge(
@@ -112,6 +119,26 @@ class Graph:
             at = at[self.days[at] < until]
         order = np.lexsort((self.tails[at], -self.weights[at]))[:limit]
         return [self._edge(entity, int(i)) for i in at[order]]
+
+    def between(self, one: int, other: int, limit: int = 8) -> list[list[Edge]]:
+        """Ways of one or two steps between two entities: direct edges first, then by what fewest others share.
+
+        Never through an entity with over 2,000 edges. Takes time in proportion to the edges of both.
+        """
+        here, there = (np.asarray(self.tails[self.ptr[e] : self.ptr[e + 1]]) for e in (one, other))
+        found = [[self._edge(one, int(self.ptr[one]) + int(i))] for i in np.flatnonzero(here == other)]
+        if len(here) > MOST_SEEN or len(there) > MOST_SEEN or one == other:
+            return found[:limit]
+        both = np.intersect1d(here, there)
+        degree = np.asarray(self.ptr)[both + 1] - np.asarray(self.ptr)[both]
+        for middle in both[np.lexsort((both, degree))][: int((degree <= HUB).sum())][:limit].tolist():
+            first = self._strongest(one, here, middle)
+            found.append([first, _turned(self._strongest(other, there, middle))])
+        return found[:limit]
+
+    def _strongest(self, head: int, tails: NDArray[Any], tail: int) -> Edge:
+        at = np.flatnonzero(tails == tail) + int(self.ptr[head])
+        return self._edge(head, int(at[int(np.argmax(self.weights[at]))]))
 
     def paths(self, start: int, end: int, hops: int = 3, limit: int = 5) -> list[list[Edge]]:
         """Shortest paths between two entities, the strongest first; never through an entity with over 2,000 edges.

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from wares.core import columns as c
 from wares.core.arrays import load_array, open_artifact, save_arrays, seal
-from wares.core.files import file_digest
+from wares.core.files import file_digest, read_json, write_json
 from wares.core.strings import StringTable
 from wares.data.lineage.origin import TRANSFORMATION, Lineage, Origin
 from wares.data.sources import expand
@@ -20,10 +20,14 @@ from wares.features.interactions_build import EventLog
 from wares.graph.behaviour import Pairs, no_pairs
 from wares.graph.build import Deeds, build_triples, content_of, deeds_of, pairs_before, store_triples
 from wares.graph.infer import Graph
+from wares.graph.llm import PROMPT_VERSION, Reader, add_facts, cache_folder, source_of
 from wares.graph.neighbours import Neighbours, neighbours_before, nothing, window_before
+from wares.graph.triples import Triples
 from wares.pipeline.plan import Context, Tick
 
 PAIRS = "graph_pairs"
+READ = "graph_read"
+FACTS = "facts.json"
 FOLDER = "graph"
 _ARRAYS = ("a", "b", "together", "day", "alone")
 _GRAPH = "wares.graph."
@@ -31,6 +35,7 @@ PAIRS_MODULES = (f"{_GRAPH}behaviour",)
 GRAPH_MODULES = tuple(
     f"{_GRAPH}{name}" for name in ("build", "behaviour", "columns", "text", "files", "triples")
 )
+READ_MODULES = (f"{_GRAPH}llm",)
 NEIGHBOURS_MODULES = (f"{_GRAPH}neighbours", f"{_GRAPH}likeness", f"{_GRAPH}build", f"{_GRAPH}behaviour")
 
 
@@ -61,6 +66,12 @@ def triple_files(context: Context) -> list[Path]:
     for path in context.config.graph.files:
         found += expand(path, context.root)
     return list(dict.fromkeys(found))
+
+
+def other_names(catalogue: Path) -> dict[str, str]:
+    """Names other than ids by which an external file may speak of products: their URLs."""
+    urls, ids = StringTable.load(catalogue, c.URL), StringTable.load(catalogue, c.PRODUCT_ID)
+    return {url: product for url, product in zip(urls, ids, strict=True) if url}
 
 
 def files_named(context: Context) -> list[list[str]]:
@@ -95,20 +106,65 @@ def _pairs(context: Context, i: int) -> tuple[Pairs, Pairs]:
     return bought, viewed
 
 
+def llm_asked(context: Context) -> list[Any]:
+    """What makes reading stale beside its settings: the prompt, and answers that came since. So what failed is asked again."""
+    config = context.config.graph
+    if not (config.enabled and config.llm.base_url and config.llm.model):
+        return []
+    cache = cache_folder(context.root, config.llm)
+    return [PROMPT_VERSION, len(list(cache.glob("*.json"))) if cache.is_dir() else 0]
+
+
+def read_texts(context: Context, folder: Path, tick: Tick) -> Any:
+    """What a language model reads out of the texts of the best-selling products; nothing where none is named."""
+    config = context.config.graph.llm
+    if not (context.config.graph.enabled and config.base_url and config.model):
+        write_json(folder / FACTS, {"source": "", "products": [], "facts": []})
+        return seal(folder, READ, source="")
+    products = Catalogue(context.done["catalogue"])
+    data, _ = Interactions.load(context.done["interactions"])
+    order = np.lexsort((np.arange(len(products)), -data.item_counts()))[: config.max_products].tolist()
+    text = products.columns
+    texts = [
+        ". ".join(t for t in (str(text[n][i]) for n in ("title", "category", "description")) if t)
+        for i in order
+    ]
+    facts, report = Reader(config, cache_folder(context.root, config)).read(texts, tick)
+    kept = sorted(
+        (str(products.ids[i]), [list(fact) for fact in mine])
+        for i, mine in zip(order, facts, strict=True)
+        if mine
+    )
+    source = source_of(config)
+    write_json(
+        folder / FACTS, {"source": source, "products": [p for p, _ in kept], "facts": [f for _, f in kept]}
+    )
+    manifest = seal(folder, READ, source=source, facts=report.facts)
+    # After the seal, as how it went is no part of what was read.
+    write_json(folder / "report.json", report.to_json())
+    return manifest
+
+
 def build_graph(context: Context, folder: Path, tick: Tick) -> Any:
     """The graph as arrays, and as the versioned table ``graph_triples``."""
     products = Catalogue(context.done["catalogue"])
     config = context.config.graph
     log = event_log(context)
     if not config.enabled:
-        from wares.graph.triples import Triples
-
         return Triples(list(products.ids)).save(folder, enabled=False)
     deeds = None
     if log is not None:
         data, users = Interactions.load(context.done["interactions"])
         deeds = Deeds(log, *_pairs(context, 0), data, users)
-    triples = build_triples(products, deeds, triple_files(context), config.leave_out, tick)
+    facts = read_json(context.done[READ] / FACTS)
+
+    def read(triples: Triples) -> None:
+        rows = [products.ids.find(str(product)) for product in facts["products"]]
+        add_facts(triples, rows, facts["facts"], facts["source"])
+
+    triples = build_triples(
+        products, deeds, triple_files(context), read if facts["products"] else None, config.leave_out, tick
+    )
     manifest = triples.save(folder)
     store_triples(triples, context.store, content_of(folder), "build", _lineage(context))
     return manifest

@@ -38,6 +38,7 @@ ABOUT = {
         "feature",
         "Products bought or viewed together, counted now and before the window that teaches.",
     ),
+    "graph_read": ("feature", "What a language model read out of product texts; empty where none is named."),
     "graph": ("feature", "The knowledge graph: entities, relations, their weight, day and source."),
     "graph_neighbours": (
         "model",

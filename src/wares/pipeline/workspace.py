@@ -379,6 +379,11 @@ class Workspace:
         with self.exclusive():
             sweep(home)
             parts: dict[str, Any] = {}
+            missing = [name for name in bundles.PARTS if name not in latest["done"]]
+            if missing:
+                raise NotFitted(
+                    f"the last build, of an earlier version, has no {missing[0]}", mend="Run `wares build`"
+                )
             for name in bundles.PARTS:
                 parts[name] = read_json(self.root / latest["done"][name] / "manifest.json")
             facts = {

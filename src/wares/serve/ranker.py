@@ -27,10 +27,12 @@ from wares.features.catalogue import Catalogue
 from wares.features.encoder import TextEncoder
 from wares.features.interactions import KIND as INTERACTIONS
 from wares.features.interactions import Interactions
+from wares.graph.infer import Graph as KnowledgeGraph
 from wares.models.recommend.infer import SIGNALS, History, Recommender
 from wares.models.search.analysis import stem, surface_words
 from wares.models.search.infer import Filters, Found, Searcher
 from wares.models.similar.infer import Similar, check_weights
+from wares.serve.graph_reasons import graph_reason, telling
 from wares.serve.online import Deed, NewProduct, Online, matching
 from wares.serve.people import People
 from wares.serve.reasons import reason, same
@@ -40,6 +42,8 @@ from wares.serve.steering import Steering
 MAX_K = 200
 _SEAMS = str.maketrans(dict.fromkeys("-/,:;.()[]&+>|\"'", " "))
 FRESH_LIKENESS = 0.45
+EXPLAINED = 8
+"""Things that a shopper had from which the graph looks for a way."""
 Vector = NDArray[np.float32]
 
 
@@ -73,6 +77,9 @@ class Ranker:
         self.likeness = Similar(folder / "similar")
         self.searcher = Searcher(folder / "search", self.catalogue, self._query_vector)
         self.interactions, self.users = Interactions.load(folder / "interactions")
+        # A bundle of an earlier version has none.
+        there = (folder / "graph").is_dir()
+        self.graph = KnowledgeGraph(folder / "graph") if there else None
         self._template = template_parts(str(self.catalogue.manifest["template"]))
         facts = open_artifact(folder / "interactions", INTERACTIONS)
         self.people = People(
@@ -353,6 +360,8 @@ class Ranker:
         if own >= 0 and (times := int(history.times[own])) > 0:
             date = datetime.fromtimestamp(int(history.last[own]), UTC).date().isoformat()
             return reason("again" if times > 1 else "again_once", language, times=times, date=date)
+        if lead == "graph" and (said := self._by_graph(row, history, language)) is not None:
+            return said
         if lead == "text" or self.recommender.log_sold[row] == 0:
             near = self.recommender.nearest_text(row, history)
             if near is not None:
@@ -368,6 +377,8 @@ class Ranker:
             return reason(
                 "bought_with", language, title=self.catalogue.product(item).title, shoppers=shoppers
             )
+        if (said := self._by_graph(row, history, language)) is not None:
+            return said
         if lead == "cf":
             return reason(
                 "taste",
@@ -375,6 +386,14 @@ class Ranker:
                 title=self.catalogue.product(int(history.items[int(np.argmax(history.query))])).title,
             )
         return reason("popular", language)
+
+    def _by_graph(self, row: int, history: History, language: str) -> Reason | None:
+        """The most telling way in the graph from what the shopper has most of to a product."""
+        if self.graph is None or not len(history.items):
+            return None
+        some = history.items[np.argsort(-history.query, kind="stable")[:EXPLAINED]].tolist()
+        best = max(some, key=lambda had: telling(self.graph, had, row))
+        return graph_reason(self.graph, best, row, self.catalogue.product(best).title, language)
 
     # -- similar ---------------------------------------------------------------------------------------------
 
