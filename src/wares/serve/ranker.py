@@ -389,11 +389,12 @@ class Ranker:
 
     def _by_graph(self, row: int, history: History, language: str) -> Reason | None:
         """The most telling way in the graph from what the shopper has most of to a product."""
-        if self.graph is None or not len(history.items):
+        graph = self.graph
+        if graph is None or not len(history.items):
             return None
         some = history.items[np.argsort(-history.query, kind="stable")[:EXPLAINED]].tolist()
-        best = max(some, key=lambda had: telling(self.graph, had, row))
-        return graph_reason(self.graph, best, row, self.catalogue.product(best).title, language)
+        best = max(some, key=lambda had: telling(graph, had, row))
+        return graph_reason(graph, best, row, self.catalogue.product(best).title, language)
 
     # -- similar ---------------------------------------------------------------------------------------------
 
