@@ -15,7 +15,9 @@ from wares.evaluate.baselines import by_item_knn, by_own_history, by_popularity
 from wares.evaluate.metrics import per_user, popularity_groups
 from wares.evaluate.report import Report, Setting, lorenz, measure, recall_by_decile
 from wares.features.interactions import Interactions
-from wares.models.recommend.infer import History, Recommender
+from wares.models.recommend.facts import Products
+from wares.models.recommend.history import History
+from wares.models.recommend.infer import Recommender
 from wares.models.recommend.train import Params, TextSide, fit, history_of
 
 COLD_SHARE = 0.05
@@ -36,10 +38,11 @@ class Split:
 
 @dataclass(frozen=True)
 class Catalog:
-    """What the evaluation needs of products: text neighbours and ``category_of (n_items,)``."""
+    """What the evaluation needs of products: text neighbours, ``category_of (n_items,)``, brands and prices."""
 
     text: TextSide
     category_of: NDArray[np.int32]
+    products: Products | None = None
 
 
 def rank_users(model: Recommender, histories: list[History], k: int, **options: Any) -> NDArray[np.int32]:
@@ -53,7 +56,7 @@ def rank_users(model: Recommender, histories: list[History], k: int, **options: 
 
 def evaluate_split(
     split: Split, catalog: Catalog, params: Params, config: Recommend, rules: Evaluate, report: Report, scratch: Path,
-    *, memory_gb: float, seed: int, side: Any = None, hide_cold: bool = True, progress: Progress = lambda _: None,
+    *, memory_gb: float, seed: int, trees: Path | None = None, side: Any = None, hide_cold: bool = True, progress: Progress = lambda _: None,
 ) -> Report:  # fmt: skip
     """Fit on the training part, rank for everybody who took something up, and fill `report`.
 
@@ -81,6 +84,8 @@ def evaluate_split(
         memory_gb=memory_gb,
         seed=seed,
         side=side,
+        products=catalog.products,
+        trees=trees,
     )
     model = Recommender(scratch)
     counts = data.item_counts()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from wares.core.arrays import load_array, open_artifact, save_arrays, seal
 from wares.core.strings import StringTable
 
 KIND = "interactions"
+ARRAYS = ("ptr", "items", "counts", "times", "last", "decayed", "first", "visit_ptr", "visit_days")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,9 @@ class Interactions:
     ``ptr (n_users + 1,) int64``; ``items (nnz,) int32``; ``counts (nnz,) float32`` the summed kind weights;
     ``times (nnz,) int32`` how many deeds; ``last (nnz,) int64`` Unix seconds, or the position in the sequence
     where there are no times; ``decayed (nnz, n_decays) float32`` the sums under each forgetting of `decays`
-    (half-lives in days, or factors a position when ``by_position``).
+    (half-lives in days, or factors a position when ``by_position``). ``first (nnz,) int64`` is the first deed.
+    ``visit_ptr (n_users + 1,) int64`` and ``visit_days (v,) int32``: the distinct days since 1970 on which each user
+    did something, ascending; empty where there are no times.
     """
 
     n_items: int
@@ -35,6 +38,15 @@ class Interactions:
     decays: tuple[float, ...]
     as_of: int
     by_position: bool = False
+    first: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    visit_ptr: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, np.int64))
+    visit_days: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
+
+    def __post_init__(self) -> None:
+        if len(self.first) != len(self.last):
+            object.__setattr__(self, "first", self.last)
+        if len(self.visit_ptr) != len(self.ptr):
+            object.__setattr__(self, "visit_ptr", np.zeros(len(self.ptr), np.int64))
 
     @property
     def n_users(self) -> int:
@@ -44,6 +56,10 @@ class Interactions:
     def of(self, user: int) -> slice:
         """Where a user's pairs lie."""
         return slice(int(self.ptr[user]), int(self.ptr[user + 1]))
+
+    def visits(self, user: int) -> NDArray[np.int32]:
+        """The days on which a user did something, ascending."""
+        return self.visit_days[int(self.visit_ptr[user]) : int(self.visit_ptr[user + 1])]
 
     def rows(self) -> NDArray[np.int64]:
         """The user of each pair ``(nnz,)``."""
@@ -57,9 +73,12 @@ class Interactions:
         """The same rows, with nothing left of the marked `users (n_users,)`."""
         kept = ~users[self.rows()]
         sizes = np.where(users, 0, np.diff(self.ptr))
+        days = np.diff(self.visit_ptr)
+        stay = ~np.repeat(users, days)
         return Interactions(
             self.n_items, np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64), self.items[kept], self.counts[kept], self.times[kept],
             self.last[kept], self.decayed[kept], self.decays, self.as_of, self.by_position,
+            self.first[kept], np.concatenate([[0], np.cumsum(np.where(users, 0, days))]).astype(np.int64), self.visit_days[stay],
         )  # fmt: skip
 
     def save(self, folder: Path, users: StringTable, **facts: Any) -> dict[str, Any]:
@@ -73,6 +92,9 @@ class Interactions:
             times=self.times,
             last=self.last,
             decayed=self.decayed,
+            first=self.first,
+            visit_ptr=self.visit_ptr,
+            visit_days=self.visit_days,
         )
         return seal(
             folder, KIND, n_items=self.n_items, n_users=self.n_users, pairs=len(self.items),
@@ -83,9 +105,7 @@ class Interactions:
     def load(cls, folder: Path) -> tuple[Interactions, StringTable]:
         """Read the artefact, memory-mapped."""
         manifest = open_artifact(folder, KIND)
-        arrays = {
-            name: load_array(folder, name) for name in ("ptr", "items", "counts", "times", "last", "decayed")
-        }
+        arrays = {name: load_array(folder, name) for name in ARRAYS}
         known = {
             "n_items": manifest["n_items"],
             "decays": tuple(manifest["decays"]),

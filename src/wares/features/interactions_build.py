@@ -87,13 +87,17 @@ class EventLog:
                 count=events.weight.sum().cast("float32"),
                 times=(events.weight > 0).sum().cast("int32"),
                 last=events["at"].max(),
+                first=events["at"].min(),
                 **sums,
             )
             table = engine.arrow(pairs.filter(pairs["count"] > 0).order_by(["user", "item"]))
-        return self._matrix(table, decays, as_of)
+            deeds = events.filter(events.weight > 0)
+            days = deeds.select(user=deeds.user, day=(deeds["at"] // DAY).cast("int32")).distinct()
+            visits = engine.arrow(days.order_by(["user", "day"]))
+        return self._matrix(table, visits, decays, as_of)
 
     def _matrix(
-        self, table: pa.Table, decays: tuple[float, ...], as_of: int
+        self, table: pa.Table, visits: pa.Table, decays: tuple[float, ...], as_of: int
     ) -> tuple[Interactions, list[str]]:
         rows = pc.index_in(table["item"], value_set=self.item_ids)
         known = pc.is_valid(rows)
@@ -101,6 +105,9 @@ class EventLog:
         encoded = table["user"].combine_chunks().dictionary_encode()
         users = encoded.dictionary.to_pylist()
         code = encoded.indices.to_numpy(zero_copy_only=False)
+        visitor = pc.index_in(visits["user"], value_set=encoded.dictionary)
+        visits, visitor = visits.filter(pc.is_valid(visitor)), visitor.filter(pc.is_valid(visitor)).to_numpy()
+        in_order = np.argsort(visitor, kind="stable")
         decayed = [np.maximum(table[f"d{i}"].to_numpy(), 0) for i in range(len(decays))]
         matrix = Interactions(
             n_items=len(self.item_ids),
@@ -114,6 +121,11 @@ class EventLog:
             else np.zeros((table.num_rows, 0), np.float32),
             decays=decays,
             as_of=as_of,
+            first=table["first"].to_numpy().astype(np.int64),
+            visit_ptr=np.concatenate([[0], np.cumsum(np.bincount(visitor, minlength=len(users)))]).astype(
+                np.int64
+            ),
+            visit_days=visits["day"].to_numpy().astype(np.int32)[in_order],
         )
         return matrix, users
 

@@ -77,7 +77,7 @@ def evaluate_workspace(shop: Workspace, latest: dict[str, Any], progress: Callab
     with tempfile.TemporaryDirectory(dir=context.scratch) as scratch:
         evaluate_split(
             split, catalog_of(context), tuned_params(context), config.recommend, config.evaluate, report, Path(scratch) / "model",
-            memory_gb=config.build.memory_gb, seed=config.shop.seed, progress=progress,
+            memory_gb=config.build.memory_gb, seed=config.shop.seed, trees=context.done["tune"], progress=progress,
         )  # fmt: skip
     report.seconds = time.perf_counter() - begun
     report.peak_rss_mb = peak_rss() / 2**20

@@ -28,8 +28,9 @@ from wares.graph.infer import KIND as GRAPH
 from wares.graph.neighbours import KIND as GRAPH_NEIGHBOURS
 from wares.models.recommend import train as recommend
 from wares.models.recommend.closed_form import Columns, ItemKnn, shared_users, to_matrix
+from wares.models.recommend.facts import Products
 from wares.models.recommend.infer import KIND as RECOMMENDER
-from wares.models.recommend.tune import tune
+from wares.models.recommend.tune import Window, tune
 from wares.models.search import train as search
 from wares.models.search.infer import KIND as SEARCH
 from wares.models.similar import train as similar
@@ -40,6 +41,8 @@ from wares.pipeline.plan import Context, Step, Tick
 
 TUNED = "tuned"
 TEXT_NEIGHBOURS = 50
+EARLIER = 2
+"""Windows before validation with examples for the learned ranker."""
 LIKE_NEIGHBOURS = 60
 
 
@@ -52,7 +55,13 @@ def catalog_of(context: Context) -> Catalog:
     side = recommend.TextSide(
         np.asarray(load_array(folder, "ids")), scaled(load_array(folder, "sims")), text_of
     )
-    return Catalog(side, category_of)
+    return Catalog(side, category_of, products_of(context))
+
+
+def products_of(context: Context) -> Products:
+    """Categories, brands and prices over time."""
+    names = ("category_of", "brand_of", "prices", "price_ptr", "price_at", "price_value")
+    return Products(**{name: np.asarray(load_array(context.done["catalogue"], name)) for name in names})
 
 
 def split_times(log: EventLog, test_days: float) -> tuple[int, int, int] | None:
@@ -140,13 +149,29 @@ def _tune(context: Context, folder: Path, tick: Tick) -> Any:
         truth, _ = log.window(start, end, users)
         catalog = catalog_of(context)
         popular = log.popularity(start, config.recommend.popular_days)
-        stages = iter(range(1, 10))
+        stages = iter(range(1, 100))
         params = tune(
             data, truth[: data.n_users], popular, catalog.text, catalog.category_of, config.recommend,
-            memory_gb=config.build.memory_gb, seed=config.shop.seed, progress=lambda _: tick(next(stages), 4),
+            memory_gb=config.build.memory_gb, seed=config.shop.seed, products=catalog.products,
+            earlier=_earlier(log, start, end - start, config.recommend.popular_days), folder=folder,
+            threads=config.build.threads, progress=lambda _: tick(min(next(stages), 11), 12),
         )  # fmt: skip
     write_json(folder / "params.json", params.to_json())
     return seal(folder, TUNED, validation=params.validation)
+
+
+def _earlier(log: EventLog, start: int, length: int, popular_days: float) -> list[Window]:
+    """The windows before validation that the learned ranker gets its examples from, each with a past to learn from."""
+    first, _ = log.span()
+    windows: list[Window] = []
+    for number in range(1, EARLIER + 1):
+        cut = start - number * length
+        if cut - first < 2 * length:
+            break
+        data, users = log.interactions(cut)
+        truth, _ = log.window(cut, cut + length, users)
+        windows.append(Window(data, truth[: data.n_users], log.popularity(cut, popular_days)))
+    return windows
 
 
 def _recommend(context: Context, folder: Path, tick: Tick) -> Any:
@@ -156,7 +181,7 @@ def _recommend(context: Context, folder: Path, tick: Tick) -> Any:
     config = context.config
     return recommend.fit(
         data, popular, catalog.text, catalog.category_of, tuned_params(context), config.recommend, folder,
-        memory_gb=config.build.memory_gb, seed=config.shop.seed,
+        memory_gb=config.build.memory_gb, seed=config.shop.seed, products=catalog.products, trees=context.done["tune"],
     )  # fmt: skip
 
 
@@ -185,6 +210,7 @@ def _search(context: Context, folder: Path, tick: Tick) -> Any:
 
 
 _F, _R = "wares.features.", "wares.models.recommend."
+_RANKER = tuple(f"{_R}{name}" for name in ("facts", "near_train", "moments", "learned", "history"))
 
 STEPS = [
     Step("catalogue", CATALOGUE, _catalogue, (c.PRODUCTS, c.clean_name(c.PRODUCTS), c.PRICES, c.PRODUCT_CLUSTERS, c.PRODUCTS_FUSED), (), ("encoder.text", "columns"), (f"{_F}catalogue_build", f"{_F}columns", f"{_F}catalogue", "wares.core.text")),
@@ -196,8 +222,8 @@ STEPS = [
     Step("graph_read", graphing.READ, graphing.read_texts, (), ("catalogue", "interactions"), ("graph.enabled", "graph.llm"), graphing.READ_MODULES, graphing.llm_asked),
     Step("graph", GRAPH, graphing.build_graph, (c.EVENTS,), ("catalogue", "interactions", "graph_pairs", "graph_read"), ("graph", "recommend.kinds"), graphing.GRAPH_MODULES, graphing.files_named),
     Step("graph_neighbours", GRAPH_NEIGHBOURS, graphing.build_neighbours, (c.EVENTS,), ("catalogue", "graph_pairs", "graph"), ("graph", "evaluate.test_days", "recommend.kinds", "recommend.half_lives_days"), graphing.NEIGHBOURS_MODULES),
-    Step("tune", TUNED, _tune, (c.EVENTS,), ("catalogue", "text_neighbours"), ("recommend", "evaluate.test_days", "build.memory_gb"), (f"{_R}tune", f"{_R}train", f"{_R}closed_form", f"{_R}infer")),
-    Step("recommend", RECOMMENDER, _recommend, (), ("catalogue", "text_neighbours", "interactions", "tune"), ("recommend", "build.memory_gb"), (f"{_R}train", f"{_R}closed_form")),
+    Step("tune", TUNED, _tune, (c.EVENTS,), ("catalogue", "text_neighbours"), ("recommend", "evaluate.test_days", "build.memory_gb"), (f"{_R}tune", f"{_R}train", f"{_R}closed_form", f"{_R}infer", f"{_R}learn", f"{_R}forest_train", *_RANKER)),
+    Step("recommend", RECOMMENDER, _recommend, (), ("catalogue", "text_neighbours", "interactions", "tune"), ("recommend", "build.memory_gb"), (f"{_R}train", f"{_R}closed_form", *_RANKER)),
     Step("similar", SIMILAR, _similar, (), ("catalogue", "text_neighbours", "interactions"), ("recommend.min_support",), ("wares.models.similar.train", f"{_R}closed_form")),
     Step("search", SEARCH, _search, (), ("catalogue", "vectors", "interactions"), ("search",), ("wares.models.search.train", "wares.models.search.analysis", "wares.models.search.infer")),
 ]  # fmt: skip

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from wares.core.strings import StringTable
 from wares.features.interactions import Interactions
-from wares.models.recommend.infer import History
+from wares.models.recommend.history import History
 from wares.serve.online import Deed
 
 MAX_GROWTH = 4.0
@@ -45,35 +45,39 @@ class People:
         rows = [row for row in rows if row >= 0]
         if not rows and not deeds and not more:
             return History.empty()
-        items, query, rebuy, times, last = self._before(rows)
+        past = self._before(rows)
+        query = past.decayed[:, self.params["query"]]
         if deeds or more:
             fading = [*self._fading(deeds), *[1.0] * len(more)]
-            items, query, rebuy, times, last = self._with_deeds(
-                [*deeds, *more], fading, items, query, rebuy, times, last
-            )
-        return History(items, np.log2(1.0 + query).astype(np.float32), rebuy.astype(np.float32), times, last)
+            query = self._add(past, [*deeds, *more], fading)
+        else:
+            past.repeat = past.decayed[:, self.params["rebuy"]].astype(np.float32)
+        past.query = np.log2(1.0 + query).astype(np.float32)
+        return past
 
-    def _before(self, rows: list[int]) -> tuple[NDArray[Any], ...]:
-        """Items, asking and rebuying weights, times and last moment of what some rows did before the build."""
-        parts = [self.data.of(row) for row in rows] or [slice(0, 0)]
-        names = (self.params["query"], self.params["rebuy"])
-        one = [
-            (
-                self.data.items[p],
-                *(self.data.decayed[p][:, name] for name in names),
-                self.data.times[p],
-                self.data.last[p],
-            )
-            for p in parts
-        ]
-        if len(one) == 1:
-            return one[0]
-        items, *values = (np.concatenate(column) for column in zip(*one, strict=True))
-        unique, place = np.unique(items, return_inverse=True)
-        sums = [np.bincount(place, v, len(unique)).astype(v.dtype) for v in values[:3]]
-        last = np.zeros(len(unique), np.int64)
-        np.maximum.at(last, place, values[3])
-        return unique, *sums, last
+    def _before(self, rows: list[int]) -> History:
+        """What some rows did before the build, as one history whose ``query`` and ``repeat`` are still to be made."""
+        data, none = self.data, np.zeros(0, np.float32)
+        parts = [data.of(row) for row in rows] or [slice(0, 0)]
+        columns = (data.items, data.times, data.last, data.first, data.decayed)
+        items, times, last, first, decayed = (
+            column[parts[0]] if len(parts) == 1 else np.concatenate([column[p] for p in parts])
+            for column in columns
+        )
+        visits = data.visits(rows[0]) if rows else np.zeros(0, np.int32)
+        if len(rows) > 1:
+            visits = np.unique(np.concatenate([data.visits(row) for row in rows]))
+            items, place = np.unique(items, return_inverse=True)
+            n = len(items)
+            newest, oldest = np.zeros(n, np.int64), np.full(n, np.iinfo(np.int64).max)
+            np.maximum.at(newest, place, last)
+            np.minimum.at(oldest, place, first)
+            sums = np.zeros((n, decayed.shape[1]), np.float32)
+            np.add.at(sums, place, decayed)
+            times = np.bincount(place, times, n).astype(np.int32)
+            last, first, decayed = newest, oldest, sums
+        row = rows[0] if rows else -1
+        return History(items, none, none, times, last, first, decayed, visits, data.as_of, row)
 
     def _fading(self, deeds: list[Deed]) -> list[float]:
         """How much each deed still says within its own visit: ``decay ** steps`` back from the visit's last deed.
@@ -90,12 +94,18 @@ class People:
             out.append(self.session_decay**steps)
         return out[::-1]
 
-    def _with_deeds(
-        self, deeds: list[Deed], fading: list[float], *arrays: NDArray[Any]
-    ) -> tuple[NDArray[Any], ...]:
-        items, query, rebuy, times, last = (list(a.tolist()) for a in arrays)
+    def _add(self, past: History, deeds: list[Deed], fading: list[float]) -> NDArray[np.float64]:
+        """Put deeds since the build into a history; returns the asking weight of each entry.
+
+        What lies before the build is read-only, so that arrays are replaced.
+        """
+        items, times, first, last = (a.tolist() for a in (past.items, past.times, past.first, past.last))
+        decayed = [row.astype(np.float64) for row in past.decayed]
+        asked = self.params["query"]
+        query = [float(row[asked]) for row in decayed]
         place = {item: i for i, item in enumerate(items)}
-        halves = [float(self.data.decays[self.params[name]]) for name in ("query", "rebuy")]
+        halves = np.array(self.data.decays, np.float64)
+        days: set[int] = set()
         for deed, fade in zip(deeds, fading, strict=True):
             row = self._row_for(deed.product_id)
             if row < 0:
@@ -103,20 +113,31 @@ class People:
             i = place.setdefault(row, len(items))
             if i == len(items):
                 items.append(row)
-                for column in (query, rebuy, times, last):
-                    column.append(0)
-            days = (deed.at - self.data.as_of) / DAY
+                times.append(0)
+                first.append(deed.at)
+                last.append(deed.at)
+                query.append(0.0)
+                decayed.append(np.zeros(len(halves)))
             weight = self.kinds.get(deed.kind, 0.0) if deed.weight is None else deed.weight
             # A deed long after the build outweighs old ones, but not without limit.
-            growth = [2.0 ** min(days / half, MAX_GROWTH) for half in halves]
+            growth = 2.0 ** np.minimum((deed.at - self.data.as_of) / DAY / halves, MAX_GROWTH)
             # What is sent back is taken back whole, however long ago.
-            query[i] = max(0.0, query[i] + weight * growth[0] * (fade if weight > 0 else 1.0))
-            rebuy[i] = max(0.0, rebuy[i] + weight * growth[1])
+            query[i] = max(0.0, query[i] + weight * float(growth[asked]) * (fade if weight > 0 else 1.0))
+            decayed[i] = np.maximum(0.0, decayed[i] + weight * growth)
             times[i] += deed.kind == "purchase"
-            last[i] = max(last[i], deed.at)
+            first[i], last[i] = min(first[i], deed.at), max(last[i], deed.at)
+            if weight > 0:
+                days.add(deed.at // DAY)
         kept = [i for i in range(len(items)) if query[i] > 0]
-        kinds = (np.int32, np.float32, np.float32, np.int32, np.int64)
-        return tuple(
-            np.array([column[i] for i in kept], kind)
-            for column, kind in zip((items, query, rebuy, times, last), kinds, strict=True)
-        )
+        past.items = np.array([items[i] for i in kept], np.int32)
+        past.times = np.array([times[i] for i in kept], np.int32)
+        past.first = np.array([first[i] for i in kept], np.int64)
+        past.last = np.array([last[i] for i in kept], np.int64)
+        sums = np.array([decayed[i] for i in kept], np.float64).reshape(len(kept), len(halves))
+        past.repeat = sums[:, self.params["rebuy"]].astype(np.float32)
+        # Time moves on with the shopper: a bundle may be served long after the last event that it knows.
+        past.now = max([past.now, *(deed.at for deed in deeds)])
+        faded = 2.0 ** -np.minimum((past.now - self.data.as_of) / DAY / halves, MAX_GROWTH)
+        past.decayed = (sums * faded).astype(np.float32)
+        past.visits = np.union1d(past.visits, np.array(sorted(days), np.int32)).astype(np.int32)
+        return np.array([query[i] for i in kept])

@@ -7,7 +7,9 @@ Four signals meet in one list, each scaled to 0..1 within the shopper's candidat
 - ``popular``: how many shoppers took the product up lately;
 - ``repeat``: how much the shopper did with this very product, with forgetting.
 
-score = Σ weight · signal − tail · (log popularity), then products of a category already shown lose a share.
+Where enough was learned (``learned.py``), the best of them are scored once more: what the shopper had and what is new
+to them apart, each by its log-odds of being bought. Otherwise score = Σ weight · signal. Then the score loses
+tail · (log popularity), and products of a category already shown lose a share.
 """
 
 from __future__ import annotations
@@ -20,8 +22,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wares.core.arrays import load_array, open_artifact, put_largest
+from wares.core.errors import IncompatibleArtifact
+from wares.models.recommend.history import History
+from wares.models.recommend.learned import Learned
+from wares.models.recommend.moments import LEADS
 
 KIND = "recommender"
+FORM = 2
+"""Which arrays and facts an artefact has; another one is refused."""
 SIGNALS = ("cf", "text", "popular", "repeat")
 MAX_HISTORY = 64
 CANDIDATES = 200
@@ -32,29 +40,14 @@ FLAT_LIMIT = 500_000
 
 
 @dataclass(slots=True)
-class History:
-    """What a shopper did. Arrays have one entry an item: ``items (h,) int32``, ``query (h,)`` and ``repeat (h,)``
-    weights with forgetting, ``times (h,)`` how often, ``last (h,)`` Unix seconds."""
-
-    items: NDArray[np.int32]
-    query: NDArray[np.float32]
-    repeat: NDArray[np.float32]
-    times: NDArray[np.int32]
-    last: NDArray[np.int64]
-
-    @classmethod
-    def empty(cls) -> History:
-        """A shopper of whom nothing is known."""
-        f = np.zeros(0, np.float32)
-        return cls(np.zeros(0, np.int32), f, f, np.zeros(0, np.int32), np.zeros(0, np.int64))
-
-
-@dataclass(slots=True)
 class Candidates:
-    """Possible answers: ``items (n,) int32`` ascending and their signals ``(n, 4) float32``, each 0..1."""
+    """Possible answers: ``items (n,) int32`` ascending, their signals ``(n, 4) float32``, each 0..1, and for the learned
+    ranker ``leads (n, 6) float32`` and ``own (n,) int64``, the place in the history or -1."""
 
     items: NDArray[np.int32]
     signals: NDArray[np.float32]
+    leads: NDArray[np.float32]
+    own: NDArray[np.int64]
 
 
 @dataclass(slots=True)
@@ -71,11 +64,14 @@ class Recommender:
 
     def __init__(self, folder: Path) -> None:
         self.manifest = open_artifact(folder, KIND)
+        if self.manifest.get("form") != FORM:
+            raise IncompatibleArtifact(
+                f"{folder} has form {self.manifest.get('form', 1)} of a recommender, not {FORM}",
+                mend="Build and publish again with this version of wares",
+                path=str(folder),
+            )
         self.params: dict[str, Any] = self.manifest["params"]
-        self.weights = {
-            mode: np.array([self.params[key][name] for name in SIGNALS], np.float32)
-            for mode, key in ((True, "blend"), (False, "blend_new"))
-        }
+        self.weigh(self.params)
         self.n_items = int(self.manifest["n_items"])
         self.cf_row: NDArray[Any] = load_array(folder, "cf_row")
         self.cf_ids: NDArray[Any] = load_array(folder, "cf_ids")
@@ -91,25 +87,52 @@ class Recommender:
         self.popular_top: NDArray[Any] = load_array(folder, "popular_top")
         self.log_sold: NDArray[Any] = load_array(folder, "log_sold")
         self.category_of: NDArray[Any] = load_array(folder, "category_of")
+        self.popular_scale = max(float(self.popular.max(initial=0)), 1e-6)
+        self.learned: Learned | None = None
+        self.has_near = bool(self.manifest["near"])
+        if self.has_near:
+            self.near_ids: NDArray[Any] = load_array(folder, "near_ids")
+            self.near_sims: NDArray[Any] = load_array(folder, "near_sims")
+            self.near_items: NDArray[Any] = load_array(folder, "near_items")
+            self.near_weights: NDArray[Any] = load_array(folder, "near_weights")
+        if self.manifest["learned"]:
+            self.learned = Learned(folder, self.manifest["learned"], self.category_of, self.text_of)
+
+    def weigh(self, params: dict[str, Any]) -> None:
+        """Take the weights of the blend, with and without repeats, from `params`."""
+        self.weights = {
+            mode: np.array([params[key][name] for name in SIGNALS], np.float32)
+            for mode, key in ((True, "blend"), (False, "blend_new"))
+        }
 
     @property
     def repeats(self) -> bool:
         """Whether what the shopper already has may come again."""
         return bool(self.params["repeat"])
 
-    def candidates(self, history: History, *, repeats: bool | None = None) -> Candidates:
-        """Products worth a look for this shopper, with their signals."""
+    def candidates(
+        self,
+        history: History,
+        *,
+        repeats: bool | None = None,
+        drafted: tuple[NDArray[Any], NDArray[Any]] | None = None,
+    ) -> Candidates:
+        """Products worth a look for this shopper, with their signals.
+
+        `drafted` (items, scores) stands for the collaborative draft where an artefact has no neighbour lists.
+        """
         repeats = self.repeats if repeats is None else repeats
         if len(history.items) > MAX_HISTORY:
             top = np.argpartition(-history.query, MAX_HISTORY)[:MAX_HISTORY]
             items, query = history.items[top], history.query[top]
         else:
             items, query = history.items, history.query
-        cf_ids, cf_values = self._collaborative(items, query)
+        cf_ids, cf_values = self._collaborative(items, query, history.items) if drafted is None else drafted
         text_ids, text_values = self._by_text(items, query)
+        near_ids, near_values = self._by_near(history)
         popular = self.popular_top[:CANDIDATES]
         own = history.items if repeats else history.items[:0]
-        ids = np.unique(np.concatenate([cf_ids, text_ids, popular, own]).astype(np.int32))
+        ids = np.unique(np.concatenate([cf_ids, text_ids, near_ids, popular, own]).astype(np.int32))
         if not repeats and len(history.items):
             ids = ids[~np.isin(ids, history.items)]
         signals = np.zeros((len(ids), len(SIGNALS)), np.float32)
@@ -121,12 +144,23 @@ class Recommender:
         signals[:, 2] = self.popular[ids]
         if repeats:
             put_largest(signals[:, 3], ids, history.items, history.repeat)
+        own = place_in(history.items, ids)
+        # Against the best that is new to the shopper, so that the numbers mean the same with and without repeats.
+        best = signals[own < 0].max(0, initial=0)
+        best = np.where(best > 0, best, 1)
+        leads = np.full((len(ids), len(LEADS)), np.nan, np.float32)
+        leads[:, 0] = signals[:, 0]
+        leads[:, 1:3] = signals[:, :2] / best[:2]
+        leads[:, 3] = signals[:, 2] / self.popular_scale
+        if len(near_ids):
+            leads[:, 4] = 0
+            put_largest(leads[:, 4], ids, near_ids, near_values)
         peak = signals.max(0, initial=0)
         signals /= np.where(peak > 0, peak, 1)
-        return Candidates(ids, signals)
+        return Candidates(ids, signals, leads, own)
 
     def _collaborative(
-        self, items: NDArray[np.int32], query: NDArray[np.float32]
+        self, items: NDArray[np.int32], query: NDArray[np.float32], own: NDArray[np.int32]
     ) -> tuple[NDArray[Any], NDArray[Any]]:
         rows = self.cf_row[items]
         known = rows >= 0
@@ -136,7 +170,7 @@ class Recommender:
         # With factors the lists only draft candidates, and half of each is enough for that.
         width = DRAFTED if len(self.cf_factors) else self.cf_ids.shape[1]
         ids, values = self.cf_ids[rows, :width], self.cf_weights[rows, :width] * query[:, None]
-        return _best(_sum_by_id(ids.ravel(), values.ravel(), self.n_items), CANDIDATES)
+        return _best_new(_sum_by_id(ids.ravel(), values.ravel(), self.n_items), own, self.n_items)
 
     def _exact(self, column: NDArray[np.float32], ids: NDArray[np.int32], history: History) -> None:
         """Scores of the factorised closed form, with all its small and negative weights that neighbour lists drop."""
@@ -167,6 +201,18 @@ class Recommender:
         kept = products >= 0
         return products[kept], np.broadcast_to(values[:, None], products.shape)[kept]
 
+    def _by_near(self, history: History) -> tuple[NDArray[Any], NDArray[Any]]:
+        """What shoppers with a like history do, as a share of all that they do; for the learned ranker."""
+        row = history.row
+        if not self.has_near or not 0 <= row < len(self.near_ids):
+            return np.zeros(0, np.int32), np.zeros(0, np.float32)
+        others = self.near_ids[row]
+        there = others >= 0
+        ids = self.near_items[others[there]]
+        sims = self.near_sims[row][there].astype(np.float32)
+        values = self.near_weights[others[there]] * (sims / max(float(sims.sum()), 1e-6))[:, None]
+        return _best_new(_sum_by_id(ids.ravel(), values.ravel(), self.n_items), history.items, self.n_items)
+
     def rank(
         self,
         history: History,
@@ -190,13 +236,14 @@ class Recommender:
         if not len(ids):
             return Ranked(ids, np.zeros(0, np.float32), np.zeros((0, len(SIGNALS)), np.float32))
         parts = signals * self.weights[self.repeats if repeats is None else repeats]
-        scores = parts.sum(1)
         stranger = not len(history.items)
+        learned = self.learned is not None and not stranger
+        scores = self.scored(history, found, allowed) if learned else parts.sum(1)
         if tail is None:
             # The default was tuned on shoppers who are known; what sells is all that a stranger tells us.
             tail = 0.0 if stranger else float(self.params["tail"])
         if tail > 0:
-            scale = float(scores.max()) if stranger else float(self.params["tail_scale"])
+            scale = float(scores.max()) if stranger else self.tail_scale
             scores = scores - np.float32(tail * scale) * self.log_sold[ids]
         diversity = float(self.params["diversity"]) if diversity is None else diversity
         order = diverse(scores, self.category_of[ids], k, diversity)
@@ -204,6 +251,39 @@ class Recommender:
         if len(unsold) and len(order) == k:
             order = self._make_room(order, unsold[np.lexsort((ids[unsold], -signals[unsold, 1]))], k)
         return Ranked(ids[order], scores[order], parts[order])
+
+    @property
+    def tail_scale(self) -> float:
+        """What the slider at 1 takes from the best-seller, on the scale of the scores."""
+        known = self.learned.about if self.learned is not None else self.params
+        return float(known["tail_scale"])
+
+    def cheap(self, history: History, found: Candidates) -> NDArray[np.float32]:
+        """A score ``(n,)`` to choose by what the learned ranker looks at: the blend for new products, what was done
+        lately for others."""
+        weights = self.weights[False]
+        score = (
+            found.leads[:, 1] * weights[0] + found.leads[:, 2] * weights[1] + found.leads[:, 3] * weights[2]
+        )
+        had = found.own >= 0
+        near = np.nan_to_num(found.leads[:, 4])
+        # Shoppers with a like history draft as much as what goes together does.
+        score += near * (max(float(weights[0]), 0.1) / max(float(near[~had].max(initial=0)), 1e-9))
+        score[had] = history.repeat[found.own[had]]
+        return score
+
+    def scored(
+        self, history: History, found: Candidates, allowed: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.float32]:
+        """Log-odds of being bought ``(n,)`` by the learned ranker, of those candidates that are `allowed`."""
+        assert self.learned is not None
+        cheap = self.cheap(history, found)
+        if allowed is None:
+            return self.learned.log_odds(history, found.items, found.own, found.leads, cheap)
+        kept = allowed[found.items]
+        return self.learned.log_odds(
+            history, found.items[kept], found.own[kept], found.leads[kept], cheap[kept]
+        )
 
     def new_places(self, k: int) -> int:
         """How many of `k` places belong to new products."""
@@ -250,6 +330,17 @@ class Recommender:
         return int(history.items[line[best]])
 
 
+def place_in(items: NDArray[Any], ids: NDArray[Any]) -> NDArray[np.int64]:
+    """The place of each of `ids` in `items`, or -1."""
+    out = np.full(len(ids), -1, np.int64)
+    if not len(items) or not len(ids):
+        return out
+    at = np.minimum(np.searchsorted(ids, items), len(ids) - 1)
+    there = np.flatnonzero(ids[at] == items)
+    out[at[there]] = there
+    return out
+
+
 def _sum_by_id(ids: NDArray[Any], values: NDArray[Any], n: int) -> tuple[NDArray[Any], NDArray[Any]]:
     kept = ids >= 0
     if not kept.all():
@@ -269,6 +360,21 @@ def _best(pairs: tuple[NDArray[Any], NDArray[Any]], k: int) -> tuple[NDArray[Any
         return ids, values
     top = np.argpartition(-values, k)[:k]
     return ids[top], values[top]
+
+
+def _best_new(
+    pairs: tuple[NDArray[Any], NDArray[Any]], own: NDArray[np.int32], n: int
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The best of what is not among `own`, and what is, so that neither crowds out the other."""
+    ids, values = pairs
+    if n <= FLAT_LIMIT:
+        marked = np.zeros(n, bool)
+        marked[own] = True
+        had = marked[ids]
+    else:
+        had = np.isin(ids, own)
+    fresh, best = _best((ids[~had], values[~had]), CANDIDATES)
+    return np.concatenate([fresh, ids[had]]), np.concatenate([best, values[had]])
 
 
 def diverse(scores: NDArray[Any], category: NDArray[Any], k: int, diversity: float) -> NDArray[np.int64]:

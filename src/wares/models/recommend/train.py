@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,11 @@ from wares.core.arrays import save_arrays, seal
 from wares.core.config import Recommend
 from wares.features.interactions import Interactions
 from wares.models.recommend import closed_form as cf
-from wares.models.recommend.infer import KIND, SIGNALS, History
+from wares.models.recommend.facts import Products
+from wares.models.recommend.history import History
+from wares.models.recommend.infer import FORM, KIND, SIGNALS
+from wares.models.recommend.learned import HEADS
+from wares.models.recommend.near_train import near_shoppers
 from wares.models.recommend.next_item import WINDOW, NextItem
 from wares.models.recommend.parts import sequences_of
 
@@ -43,7 +48,8 @@ class Params:
     """What validation chose.
 
     ``query`` and ``rebuy`` are the forgetting (index of ``decays``) of the two signals; ``blend_new`` weighs the
-    signals where what the shopper has is left out.
+    signals where what the shopper has is left out; ``learned`` says what the trees of the learned ranker are, and is
+    empty where there are none.
     """
 
     regularisation: float = 300.0
@@ -63,6 +69,7 @@ class Params:
     model: str = "lowrank"
     side_weight: float = 0.0
     validation: dict[str, float] = field(default_factory=dict)
+    learned: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
@@ -89,6 +96,11 @@ def history_of(data: Interactions, user: int, params: Params) -> History:
         decayed[:, params.rebuy].astype(np.float32),
         data.times[part],
         data.last[part],
+        data.first[part],
+        decayed,
+        data.visits(user),
+        data.as_of,
+        user,
     )
 
 
@@ -183,11 +195,17 @@ def fit(
     side: sp.csr_matrix | None = None,
     part: Collaborative | None = None,
     model: cf.ItemModel | None = None,
+    products: Products | None = None,
+    trees: Path | None = None,
+    lists: bool = True,
+    near: bool | None = None,
 ) -> dict[str, Any]:
     """Write a recommender into `folder`; deterministic for the same inputs and seed.
 
     `popular (n_items,)` counts recent shoppers; `side (n_entities, n_items)` is a graph as entity × item; `part`
-    and `model` may come from tuning on the same data.
+    and `model` may come from tuning on the same data. `trees` is the folder with those of ``params.learned``. Without
+    `lists` there are no neighbour lists: for tuning, where candidates are drafted otherwise. `near` adds shoppers with a
+    like history, which only the learned ranker needs; by default where there is one.
     """
     save_arrays(folder, text_of=text.text_of, text_ids=text.ids, text_sims=text.sims, category_of=category_of)
     sold = data.item_counts()
@@ -202,8 +220,12 @@ def fit(
         kind = "next" if params.model == "next" else ""
         part = part or Collaborative(data, config, memory_gb, seed, side, params.side_weight, kind)
         model = model or part.at(params.regularisation)
-        ids, weights = part.neighbours(model)
-        shared = cf.shared_users(part.users, ids)
+        if lists:
+            ids, weights = part.neighbours(model)
+            shared = cf.shared_users(part.users, ids)
+        else:
+            ids = np.full((len(part.columns.items), 1), -1, np.int32)
+            weights, shared = np.zeros(ids.shape, np.float32), np.zeros(ids.shape, np.uint16)
         items = part.columns.items
         row_of = part.columns.column_of
     else:
@@ -219,9 +241,29 @@ def fit(
     )  # fmt: skip
     factors = model.left if isinstance(model, cf.LowRankEase) else np.zeros((0, 1), np.float32)
     save_arrays(folder, cf_factors=factors, cf_squares=(factors**2).sum(1))
+    learned = params.learned if len(data.items) else {}
+    near = bool(learned) if near is None else near and len(data.items) > 0
+    if near:
+        alike = near_shoppers(data, params.query, seed)
+        save_arrays(
+            folder,
+            near_ids=alike.ids,
+            near_sims=alike.sims,
+            near_items=alike.items,
+            near_weights=alike.weights,
+        )
+    if learned:
+        products = products or Products.plain(category_of)
+        save_arrays(folder, facts=products.facts(data), brand_of=products.brand_of)
+        for head in HEADS:
+            if trees is not None and learned.get(head, {}).get("kind") == "trees":
+                shutil.copyfile(trees / f"{head}.onnx", folder / f"{head}.onnx")
     return seal(
         folder,
         KIND,
+        form=FORM,
+        learned=learned,
+        near=near,
         n_items=data.n_items,
         columns=len(items),
         params=params.to_json(),

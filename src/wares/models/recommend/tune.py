@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from wares.core.config import Recommend
 from wares.features.interactions import Interactions
 from wares.models.recommend import closed_form as cf
-from wares.models.recommend.infer import SIGNALS, Recommender
+from wares.models.recommend.facts import Products
+from wares.models.recommend.infer import CANDIDATES, SIGNALS, Recommender
+from wares.models.recommend.learn import Cut, Drafted, learn
 from wares.models.recommend.train import (
     Collaborative,
     Params,
@@ -46,9 +48,17 @@ def tune(
     memory_gb: float = 4.0,
     seed: int = 7,
     side: sp.csr_matrix | None = None,
+    products: Products | None = None,
+    earlier: Sequence[Window] = (),
+    folder: Path | None = None,
+    threads: int = 1,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Params:
-    """Parameters that give the best NDCG@10 on `truth`, the items that each user (by row) took up later."""
+    """Parameters that give the best NDCG@10 on `truth`, the items that each user (by row) took up later.
+
+    With windows from `earlier` times, a ranker is learned from them (see ``learn.py``) and kept, if it is better, with
+    its trees in `folder`.
+    """
     params = Params(tail=max(config.tail, 0.0), diversity=config.diversity, new_share=config.new_share)
     active = np.array([u for u in range(data.n_users) if u < len(truth) and len(truth[u])], np.int64)
     if not len(active) or not len(data.items):
@@ -70,7 +80,7 @@ def tune(
         part, model = _choose_side(data, part, model, users, fresh, config, params, memory_gb, seed, side)
     progress("blend")
     with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch) / "model"
+        place = Path(scratch) / "model"
         fit(
             data,
             popular,
@@ -78,19 +88,81 @@ def tune(
             category_of,
             params,
             config,
-            folder,
+            place,
             memory_gb=memory_gb,
             seed=seed,
             part=part,
             model=model,
+            near=bool(earlier),
         )
         del model
-        table, weights = _choose_blend(Recommender(folder), data, users, truth, fresh, params)
+        fitted = Recommender(place)
+        table, weights = _choose_blend(fitted, data, users, truth, fresh, params)
         if config.tail < 0:
             params.tail = table.furthest_tail(weights, params.tail_scale)
+        if earlier and folder is not None:
+            fitted.weigh(params.to_json())
+            products = products or Products.plain(category_of)
+            cut = Cut(data, truth, popular, products.facts(data))
+            drafts = _drafts(earlier, text, products, params, config, Path(scratch), memory_gb, seed)
+            params.learned = learn(
+                drafts, (cut, Drafted(fitted, lambda some: [None] * len(some))), products.brand_of, params, folder,
+                seed=seed, threads=threads, progress=progress,
+            )  # fmt: skip
+            if params.learned and config.tail < 0:
+                tails = params.learned["tails"]
+                params.tail = max(float(t) for t in tails if tails[t] >= TAIL_KEEPS * tails["0"])
     params.validation["users"] = float(len(users))
     params.validation["repeat_share"] = round(float(share), 4)
     return params
+
+
+@dataclass(frozen=True)
+class Window:
+    """What was known at a moment, what each user (by row) took up in the window after it, and popularity before it."""
+
+    data: Interactions
+    truth: Sequence[NDArray[np.int32]]
+    popular: NDArray[np.float32]
+
+
+def _drafts(
+    earlier: Sequence[Window], text: TextSide, products: Products, params: Params, config: Recommend, scratch: Path,
+    memory_gb: float, seed: int,
+) -> Iterator[tuple[Cut, Drafted]]:  # fmt: skip
+    """A model for each earlier window, fitted on what was known before it."""
+    for number, window in enumerate(earlier):
+        data = window.data
+        if not len(data.items):
+            continue
+        kind = "next" if params.model == "next" else ""
+        part = Collaborative(data, config, memory_gb, seed, kind=kind)
+        model = part.at(params.regularisation)
+        lists = not isinstance(model, cf.LowRankEase)
+        place = scratch / f"earlier{number}"
+        fit(
+            data, window.popular, text, products.category_of, params, config, place, memory_gb=memory_gb, seed=seed,
+            part=part, model=model, lists=lists, near=True,
+        )  # fmt: skip
+
+        def draft(some: NDArray[np.int64], model: Any = model, part: Collaborative = part) -> list[Any]:
+            if not isinstance(model, cf.LowRankEase):
+                return [None] * len(some)
+            query = matrix_of(part.data, part.columns, some, params.query)
+            out: list[Any] = []
+            for start in range(0, len(some), 64):
+                scores = model.scores(query[start : start + 64])
+                had = query[start : start + 64].tocoo()
+                scores[had.row, had.col] = -np.inf
+                width = min(CANDIDATES, scores.shape[1])
+                top = np.argpartition(-scores, width - 1, axis=1)[:, :width]
+                out += [(part.columns.items[one], line[one]) for one, line in zip(top, scores, strict=True)]
+            return out
+
+        yield (
+            Cut(data, window.truth, window.popular, products.facts(data)),
+            Drafted(Recommender(place), draft),
+        )
 
 
 def _choose_regularisation(

@@ -1,0 +1,291 @@
+"""Fit the learned ranker: repeat and explore apart, on windows that roll back from validation, then mixed.
+
+Features at a cut are made of what happened before it, labels are what was taken up in the window after it. The kinds of
+trees, their calibration (Platt 1999) and whether the whole is better than the plain blend are decided on validation;
+then the trees are grown once more with the validation window among the examples. The split into repeat and explore
+follows Li et al. 2021 (https://arxiv.org/abs/2109.14233).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wares.core.arrays import save_arrays
+from wares.features.interactions import Interactions
+from wares.models.recommend.forest_train import KINDS, Examples, grow, raw_scores, save_trees
+from wares.models.recommend.infer import Candidates, Recommender
+from wares.models.recommend.learned import HEADS, WIDTH, best_places
+from wares.models.recommend.moments import (
+    Items,
+    Shopper,
+    explore_features,
+    names_explore,
+    names_repeat,
+    repeat_features,
+)
+from wares.models.recommend.train import Params, history_of
+
+K = 10
+USERS = 1000
+LEAST_BOUGHT = 400
+LEAST_USERS = 100
+SAVED_ROWS = 60_000
+ROOM = 1000
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A moment of training: what was known at it, what each user (by row) took up in the window after it, and the facts
+    of products at it."""
+
+    data: Interactions
+    truth: Sequence[NDArray[np.int32]]
+    popular: NDArray[np.float32]
+    facts: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Drafted:
+    """A model fitted at a cut, with its collaborative draft for some users where it has no neighbour lists."""
+
+    model: Recommender
+    draft: Callable[[NDArray[np.int64]], Sequence[tuple[NDArray[Any], NDArray[Any]] | None]]
+
+
+class Table:
+    """Examples of both heads over the same shoppers, so that their lists can be mixed and measured."""
+
+    def __init__(
+        self, cut: Cut, fitted: Drafted, brand_of: NDArray[np.int32], params: Params, users: NDArray[np.int64]
+    ) -> None:
+        model = fitted.model
+        items = Items.of(cut.facts, model.category_of, brand_of, model.text_of)
+        parts: dict[str, list[tuple[Any, ...]]] = {head: [] for head in HEADS}
+        # Where nothing is bought again, what the shopper had is neither offered nor wanted.
+        self.wanted = np.zeros(len(users), np.int64)
+        plain: list[float] = []
+        self.sold: dict[str, list[NDArray[np.float32]]] = {head: [] for head in HEADS}
+        for line, (user, drafted) in enumerate(zip(users.tolist(), fitted.draft(users), strict=True)):
+            history = history_of(cut.data, user, params)
+            truth = cut.truth[user] if params.repeat else np.setdiff1d(cut.truth[user], history.items)
+            self.wanted[line] = len(truth)
+            found = model.candidates(history, repeats=params.repeat, drafted=drafted)
+            cheap, shopper = model.cheap(history, found), Shopper(history, items)
+            blend = found.signals @ model.weights[params.repeat]
+            bought = np.isin(found.items, truth).astype(np.float32)
+            if len(truth):
+                plain.append(ndcg(blend[None, :], bought[None, :], self.wanted[line : line + 1]))
+            had = int(np.isin(truth, history.items).sum())
+            for head, number in (("repeat", had), ("explore", len(truth) - had)):
+                close = _close(found, cheap, head)
+                ids, own, leads = found.items[close], found.own[close], found.leads[close]
+                features = (
+                    repeat_features(shopper, own, leads)
+                    if head == "repeat"
+                    else explore_features(shopper, ids, leads)
+                )
+                parts[head].append((features, np.isin(ids, truth), len(close), cheap[close], number))
+                self.sold[head].append(model.log_sold[ids])
+        self.plain = float(np.mean(plain)) if plain else 0.0
+        self.heads = {head: _examples(rows) for head, rows in parts.items()}
+
+    def log_odds(self, scores: dict[str, NDArray[np.float32]]) -> tuple[NDArray[np.float32], ...]:
+        """Padded ``(users, width)``: scores of both heads side by side, whether each was bought, log of sales."""
+        width = sum(int(self.heads[h].sizes.max(initial=0)) for h in scores)
+        n = len(self.wanted)
+        out, bought = np.full((n, width), -np.inf, np.float32), np.zeros((n, width), np.float32)
+        sold = np.zeros((n, width), np.float32)
+        shift = 0
+        for head, values in scores.items():
+            one = self.heads[head]
+            line = np.repeat(np.arange(n), one.sizes)
+            column = shift + np.arange(len(line)) - np.repeat(np.cumsum(one.sizes) - one.sizes, one.sizes)
+            out[line, column], bought[line, column] = values, one.bought
+            sold[line, column] = np.concatenate(self.sold[head]) if self.sold[head] else 0
+            shift += int(one.sizes.max(initial=0))
+        return out, bought, sold
+
+
+def _close(found: Candidates, cheap: NDArray[np.float32], head: str) -> NDArray[np.int64]:
+    mine = np.flatnonzero(found.own >= 0 if head == "repeat" else found.own < 0)
+    return mine[best_places(cheap[mine], WIDTH[head])]
+
+
+def _examples(rows: list[tuple[Any, ...]]) -> Examples:
+    return Examples(
+        np.concatenate([r[0] for r in rows]),
+        np.concatenate([r[1] for r in rows]),
+        np.array([r[2] for r in rows], np.int64),
+        np.concatenate([r[3] for r in rows]),
+        np.array([r[4] for r in rows], np.int64),
+    )
+
+
+def ndcg(scores: NDArray[np.float32], bought: NDArray[np.float32], wanted: NDArray[np.int64]) -> float:
+    """Mean NDCG@10 of padded lists ``(users, width)``, over the users who wanted something."""
+    asked = wanted > 0
+    if not asked.any() or not scores.shape[1]:
+        return 0.0
+    scores, bought = scores[asked], bought[asked]
+    k = min(K, scores.shape[1])
+    top = np.argpartition(-scores, k - 1, axis=1)[:, :k]
+    order = np.argsort(-np.take_along_axis(scores, top, 1), axis=1, kind="stable")
+    hits = np.take_along_axis(bought, np.take_along_axis(top, order, 1), 1)
+    discount = 1 / np.log2(np.arange(2, K + 2))
+    ideal = np.cumsum(discount)[np.minimum(wanted[asked], K) - 1]
+    return float((hits @ discount[:k] / ideal).mean())
+
+
+def sample(cut: Cut, seed: int, most: int = USERS) -> NDArray[np.int64]:
+    """Some users who had something before a cut and took something up after it, ascending."""
+    sizes = np.diff(cut.data.ptr)
+    active = np.array(
+        [u for u in range(cut.data.n_users) if u < len(cut.truth) and len(cut.truth[u]) and sizes[u]],
+        np.int64,
+    )
+    return (
+        active
+        if len(active) <= most
+        else np.sort(np.random.default_rng(seed).choice(active, most, replace=False))
+    )
+
+
+def platt(raw: NDArray[np.float32], bought: NDArray[np.bool_]) -> tuple[float, float]:
+    """(slope, offset) that make raw scores log-odds: logistic regression on one variable by Newton's method."""
+    x, y = raw.astype(np.float64), bought.astype(np.float64)
+    center, scale = float(x.mean()), max(float(x.std()), 1e-9)
+    z = np.column_stack([(x - center) / scale, np.ones(len(x))])
+    w = np.array([1.0, np.log((y.mean() + 1e-6) / (1 - y.mean() + 1e-6))])
+    for _ in range(50):
+        p = 1 / (1 + np.exp(-np.clip(z @ w, -30, 30)))
+        gradient = z.T @ (p - y) + 1e-3 * w
+        hessian = (z * (p * (1 - p))[:, None]).T @ z + 1e-3 * np.eye(2)
+        step = np.linalg.solve(hessian, gradient)
+        w -= step
+        if float(np.abs(step).max()) < 1e-8:
+            break
+    # A score that orders wrongly must not be turned over on the strength of one window.
+    slope = max(float(w[0]), 1e-3) / scale
+    return slope, float(w[1]) - slope * center
+
+
+def learn(
+    earlier: Iterable[tuple[Cut, Drafted]], validation: tuple[Cut, Drafted], brand_of: NDArray[np.int32], params: Params,
+    folder: Path, *, seed: int = 7, threads: int = 1,
+    progress: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:  # fmt: skip
+    """Write the trees into `folder` and return what serving needs to know of them; empty where the plain blend is not
+    beaten on validation, or where there is too little to learn from.
+
+    `earlier` are cuts whose windows end where validation begins, or before; one is in memory at a time.
+    """
+    heads = HEADS if params.repeat else HEADS[1:]
+    trained = [
+        Table(cut, fitted, brand_of, params, sample(cut, seed + number))
+        for number, (cut, fitted) in enumerate(earlier)
+    ]
+    judge = Table(validation[0], validation[1], brand_of, params, sample(validation[0], seed))
+    if not trained or len(judge.wanted) < LEAST_USERS:
+        return {}
+    examples = {head: Examples.joined([t.heads[head] for t in trained]) for head in heads}
+    if min(int(e.bought.sum()) for e in examples.values()) < LEAST_BOUGHT:
+        return {}
+    about: dict[str, Any] = {"validation": {"plain_ndcg@10": round(judge.plain, 5)}}
+    best: dict[str, NDArray[np.float32]] = {}
+    for head in heads:
+        tried: dict[str, tuple[float, NDArray[np.float32]]] = {
+            "blend": (_measured(judge, head, judge.heads[head].cheap), judge.heads[head].cheap)
+        }
+        for kind in KINDS:
+            progress(f"{head}: {kind}")
+            raw = raw_scores(grow(examples[head], kind, seed, threads), judge.heads[head].features)
+            tried[kind] = _measured(judge, head, raw), raw
+        kind = max(tried, key=lambda name: tried[name][0])
+        slope, offset = platt(tried[kind][1], judge.heads[head].bought)
+        best[head] = np.float32(slope) * tried[kind][1] + np.float32(offset)
+        about[head] = {
+            "kind": "blend" if kind == "blend" else "trees",
+            "by": kind,
+            "slope": slope,
+            "offset": offset,
+        }
+        about["validation"] |= {
+            f"{head}_ndcg@10 {name}": round(value, 5) for name, (value, _) in tried.items()
+        }
+    scores, bought, sold = judge.log_odds(best)
+    mixed = ndcg(scores, bought, judge.wanted)
+    about["validation"]["ndcg@10"] = round(mixed, 5)
+    about["validation"]["expected"] = {
+        head: round(float((1 / (1 + np.exp(-best[head]))).sum() / max(judge.heads[head].bought.sum(), 1)), 4)
+        for head in heads
+    }
+    if mixed <= judge.plain:
+        return {}
+    about["tail_scale"] = round(float(np.mean([_span(row) for row in scores])), 4)
+    about["tails"] = {
+        f"{tail:g}": ndcg(scores - np.float32(tail * about["tail_scale"]) * sold, bought, judge.wanted)
+        for tail in TAILS
+    }  # fmt: skip
+    for head in heads:
+        if about[head]["kind"] == "trees":
+            progress(f"{head}: again with validation")
+            whole = Examples.joined([examples[head], judge.heads[head]])
+            trees = grow(whole, about[head]["by"], seed, threads)
+            save_trees(
+                trees, whole.features.shape[1], folder / f"{head}.onnx", judge.heads[head].features[:2000]
+            )
+    _save_examples(examples, judge, heads, folder, seed)
+    return about
+
+
+TAILS = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
+
+
+def _measured(judge: Table, head: str, raw: NDArray[np.float32]) -> float:
+    scores, bought, _ = judge.log_odds({head: raw})
+    return ndcg(scores, bought, judge.heads[head].wanted)
+
+
+def _span(row: NDArray[np.float32]) -> float:
+    """From the best to the median of a list: what the tail slider at 1 takes from the best-seller."""
+    there = row[np.isfinite(row)]
+    return float(there.max() - np.median(there)) if len(there) else 0.0
+
+
+def _save_examples(
+    examples: dict[str, Examples], judge: Table, heads: Sequence[str], folder: Path, seed: int
+) -> None:
+    """Keep some of the examples, so that an evaluation can grow trees without one part or another."""
+    for head in heads:
+        for name, one in (("train", examples[head]), ("judge", judge.heads[head])):
+            some = _lists(one, SAVED_ROWS, seed)
+            save_arrays(
+                folder, **{f"{name}_{head}_{field}": getattr(some, field) for field in ("bought", "sizes", "cheap", "wanted")},
+                **{f"{name}_{head}_features": np.clip(some.features, -6e4, 6e4).astype(np.float16)},
+            )  # fmt: skip
+
+
+def _lists(examples: Examples, rows: int, seed: int) -> Examples:
+    """Whole lists of about so many rows, drawn by seed; the same lists for every head of the same shoppers."""
+    n = len(examples.sizes)
+    share = min(1.0, rows / max(int(examples.sizes.sum()), 1))
+    kept = np.random.default_rng(seed).random(n) < share
+    line = np.repeat(kept, examples.sizes)
+    return Examples(
+        examples.features[line],
+        examples.bought[line],
+        examples.sizes[kept],
+        examples.cheap[line],
+        examples.wanted[kept],
+    )
+
+
+def names_of(head: str, n_decays: int) -> list[str]:
+    """The features of a head, in order."""
+    return names_repeat(n_decays) if head == "repeat" else names_explore(n_decays)
