@@ -93,6 +93,9 @@ def run_build(shop: Any, *, as_json: bool, quiet: bool = False) -> Any:
     return report
 
 
+VIEWS = ("repeat_", "explore_", "next_basket_", "next_basket_repeat_", "next_basket_explore_")
+
+
 def print_parts(report: Any) -> None:
     """Each part alone and each blend, with the spread over seeds."""
     rows = []
@@ -119,7 +122,11 @@ def print_report(report: Any) -> None:
     names += [f"{g}_recall@{last}" for g in ("head", "middle", "tail", "cold")]
     names += [
         n
-        for n in (f"cold_users_ndcg@{k}", f"discovery_ndcg@{k}", f"discovery_coverage@{k}")
+        for n in (
+            f"cold_users_ndcg@{k}",
+            *(f"{view}{m}@{k}" for view in VIEWS for m in ("ndcg", "recall")),
+            f"explore_coverage@{k}",
+        )
         if n in report.metrics
     ]
     rows = []
@@ -134,5 +141,20 @@ def print_report(report: Any) -> None:
                 if name not in values
                 else f"{values[name]:.4f}" + (f" ({bounds[0]:.4f}–{bounds[1]:.4f})" if bounds else "")
             )
-        rows.append([name, ours, *others])
-    output.print_table(["metric", "wares", *report.baselines], rows, "Evaluation, with 95% intervals")
+        apart = report.differences.get(name)
+        against = (
+            f"{apart['mean']:+.4f} ({apart['interval'][0]:+.4f}–{apart['interval'][1]:+.4f})"
+            if apart
+            else "–"
+        )
+        rows.append([name, ours, *others, against])
+    output.print_table(
+        ["metric", "wares", *report.baselines, "against the best of them"],
+        rows,
+        "Evaluation, with 95% intervals",
+    )
+    gained = [row for row in report.parts if "part" in row]
+    if gained:
+        names = [n for n in ("ndcg@10", "repeat_ndcg@10", "explore_ndcg@10") if n in gained[0]]
+        rows = [[row["part"], *(f"{row[n]:.4f}" for n in names)] for row in gained]
+        output.print_table(["learned ranker", *names], rows, "What each part adds, on validation")

@@ -16,7 +16,7 @@ from wares.core.files import read_json
 
 METRICS = (
     "ndcg@10", "recall@10", "hr@10", "mrr@10", "coverage@10", "tail_share@10", "gini@10", "novelty@10", "diversity@10",
-    "head_recall@20", "middle_recall@20", "tail_recall@20", "cold_recall@20", "cold_users_ndcg@10", "discovery_ndcg@10",
+    "head_recall@20", "middle_recall@20", "tail_recall@20", "cold_recall@20", "cold_users_ndcg@10", "explore_ndcg@10",
 )  # fmt: skip
 
 

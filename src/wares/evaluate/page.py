@@ -21,6 +21,15 @@ td small{color:var(--soft)}tr.ours td{font-weight:600;color:var(--good)}.plots{d
 _COLOURS = {"wares": "#0b7a53", "popularity": "#b54708", "item-knn": "#175cd3", "own history": "#7a5af8"}
 
 
+VIEWS = {
+    "repeat_": "Only products that the shopper has bought before",
+    "explore_": "Only products that the shopper has not bought before",
+    "next_basket_": "The next basket: what was bought first, on one day",
+    "next_basket_repeat_": "The next basket: what was bought again",
+    "next_basket_explore_": "The next basket: what was bought for the first time",
+}
+
+
 def plots(report: Report) -> dict[str, str]:
     """SVG text of each plot: accuracy against tail share, Lorenz curve, recall by popularity decile."""
     try:
@@ -76,6 +85,10 @@ def _tail_plot(plt: Any, report: Report) -> str:
             xytext=(5, 4),
             fontsize=8,
         )
+        if point.get("chosen"):
+            axes.plot(
+                point["tail_share@10"], point["ndcg@10"], "o", ms=11, mfc="none", color=_COLOURS["wares"]
+            )
     for name, values in report.baselines.items():
         axes.plot(
             values["tail_share@10"], values["ndcg@10"], "s", color=_COLOURS.get(name, "#444"), label=name
@@ -178,10 +191,45 @@ def page(report: Report) -> str:
     if any(name.startswith("cold_users_") for name in report.metrics):
         parts.append("<h2>Shoppers of whom nothing is known</h2>")
         parts.append(_table(report, [f"cold_users_{m}@{k}" for m in ("hr", "recall", "ndcg") for k in ks]))
-    if any(name.startswith("discovery_") for name in report.metrics):
-        parts.append("<h2>Only products that the shopper has not bought before</h2>")
-        parts.append(_table(report, [f"discovery_{m}@{k}" for m in ("hr", "recall", "ndcg") for k in ks]))
+    for prefix, title in VIEWS.items():
+        if any(name.startswith(prefix) for name in report.metrics):
+            parts.append(f"<h2>{title}</h2>")
+            parts.append(_table(report, [f"{prefix}{m}@{k}" for m in ("hr", "recall", "ndcg") for k in ks]))
+    if report.differences:
+        parts.append("<h2>Against the best baseline, shopper by shopper</h2>")
+        parts.append(_differences(report, [f"{m}@{k}" for m in ("recall", "ndcg") for k in ks]))
+    gained = [row for row in report.parts if "part" in row]
+    if gained:
+        parts.append("<h2>What each part of the learned ranker adds</h2><p>NDCG@10 on validation.</p>")
+        parts.append(_gained(gained))
     return "".join(parts)
+
+
+def _differences(report: Report, names: list[str]) -> str:
+    rows = []
+    for prefix in ("", *VIEWS):
+        for name in names:
+            apart = report.differences.get(prefix + name)
+            if apart is not None:
+                low, high = apart["interval"]
+                rows.append(
+                    f"<tr><td>{html.escape(prefix + name)}</td><td>{apart['mean']:+.4f}</td><td>{low:+.4f} to {high:+.4f}</td>"
+                    f"<td>{html.escape(apart['against'])}</td></tr>"
+                )
+    head = "<tr><th>metric</th><th>difference</th><th>95% interval</th><th>best baseline</th></tr>"
+    return f"<div class=scroll><table>{head}{''.join(rows)}</table></div>"
+
+
+def _gained(rows: list[dict[str, Any]]) -> str:
+    names = [name for name in ("ndcg@10", "repeat_ndcg@10", "explore_ndcg@10") if name in rows[0]]
+    head = "".join(f"<th>{name}</th>" for name in ("part", *names))
+    body = "".join(
+        f"<tr><td>{html.escape(row['part'])}</td>"
+        + "".join(f"<td>{row[name]:.4f}</td>" for name in names)
+        + "</tr>"
+        for row in rows
+    )
+    return f"<div class=scroll><table><tr>{head}</tr>{body}</table></div>"
 
 
 def _describe(report: Report) -> str:

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wares.core.config import Evaluate, Recommend
-from wares.evaluate.baselines import by_item_knn, by_own_history, by_popularity
+from wares.evaluate.ablate import without_parts
+from wares.evaluate.baselines import ItemKnnBaseline, by_own_history, by_popularity
 from wares.evaluate.metrics import per_user, popularity_groups
-from wares.evaluate.report import Report, Setting, lorenz, measure, recall_by_decile
+from wares.evaluate.report import Report, Setting, differences, lorenz, measure, recall_by_decile
 from wares.features.interactions import Interactions
 from wares.models.recommend.facts import Products
 from wares.models.recommend.history import History
@@ -28,12 +29,14 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Split:
-    """Training data, and for each user by row (then newcomers) what was taken up afterwards."""
+    """Training data, and for each user by row (then newcomers) what was taken up afterwards; ``baskets`` is of that what
+    each user took up first, on one day."""
 
     data: Interactions
     truth: Sequence[NDArray[np.int32]]
     popular: NDArray[np.float32]
     name: str
+    baskets: Sequence[NDArray[np.int32]] = ()
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ def rank_users(model: Recommender, histories: list[History], k: int, **options: 
 
 def evaluate_split(
     split: Split, catalog: Catalog, params: Params, config: Recommend, rules: Evaluate, report: Report, scratch: Path,
-    *, memory_gb: float, seed: int, trees: Path | None = None, side: Any = None, hide_cold: bool = True, progress: Progress = lambda _: None,
+    *, memory_gb: float, seed: int, trees: Path | None = None, side: Any = None, hide_cold: bool = True, threads: int = 0, progress: Progress = lambda _: None,
 ) -> Report:  # fmt: skip
     """Fit on the training part, rank for everybody who took something up, and fill `report`.
 
@@ -109,28 +112,57 @@ def evaluate_split(
         split.truth[u] if model.repeats else np.setdiff1d(split.truth[u], data.items[data.of(int(u))])
         for u in warm
     ]
+    had = [data.items[data.of(int(u))] for u in warm]
     ours = rank_users(model, histories, k)
     progress("baselines")
+    knn = ItemKnnBaseline(data, config.min_support)
     lists = {
+        "wares": ours,
         "popularity": by_popularity(data, warm, split.popular, k, repeats=model.repeats),
-        "item-knn": by_item_knn(data, warm, k, repeats=model.repeats),
+        "item-knn": knn.lists(warm, k, repeats=model.repeats),
     }
     if model.repeats:
         lists["own history"] = by_own_history(data, warm, params.rebuy, k)
     progress("measure")
     report.metrics, report.intervals = measure(ours, truth, setting)
-    for name, one in lists.items():
+    for name, one in list(lists.items())[1:]:
         report.baselines[name], report.baseline_intervals[name] = measure(one, truth, setting)
+    report.differences = differences(lists, truth, setting)
     _cold_users(report, model, cold_truth, split.popular, data, k, setting)
+    views = [("", lists, truth, "")]
     if model.repeats:
-        fresh = [np.setdiff1d(split.truth[u], data.items[data.of(int(u))]) for u in warm]
-        new = {
+        again = _only(model, histories, data.n_items, k)
+        repeat = {
+            "wares": again,
+            "popularity": by_popularity(data, warm, split.popular, k, repeats=True, only_had=True),
+            "item-knn": knn.lists(warm, k, repeats=True, only_had=True),
+            "own history": lists["own history"],
+        }
+        explore = {
             "wares": rank_users(model, histories, k, repeats=False),
             "popularity": by_popularity(data, warm, split.popular, k, repeats=False),
-            "item-knn": by_item_knn(data, warm, k, repeats=False),
+            "item-knn": knn.lists(warm, k, repeats=False),
         }
-        for name, one in new.items():
-            _prefixed(report, name, "discovery_", one, fresh, setting)
+        views += [
+            ("repeat_", repeat, [np.intersect1d(t, h) for t, h in zip(truth, had, strict=True)], "repeat"),
+            ("explore_", explore, [np.setdiff1d(t, h) for t, h in zip(truth, had, strict=True)], "explore"),
+        ]
+    for prefix, ranked, wanted, _ in views[1:]:
+        _prefixed(report, prefix, ranked, wanted, setting)
+    if len(split.baskets):
+        first = [split.baskets[u] for u in warm]
+        for prefix, ranked, _, kind in views:
+            wanted = [
+                b
+                if kind == "" and model.repeats
+                else np.intersect1d(b, h)
+                if kind == "repeat"
+                else np.setdiff1d(b, h)
+                for b, h in zip(first, had, strict=True)
+            ]
+            _prefixed(report, f"next_basket_{prefix}", ranked, wanted, setting)
+    if model.learned is not None:
+        report.parts = without_parts(trees, params.learned, len(data.decays), seed, threads) if trees else []
     progress("curves")
     some = (
         np.arange(len(warm))
@@ -140,12 +172,10 @@ def evaluate_split(
     report.curves = {
         "tail": [
             _tail_point(model, [histories[i] for i in some], [truth[i] for i in some], tail, setting)
-            for tail in TAILS
+            for tail in sorted({*TAILS, params.tail})
         ],
-        "lorenz": {name: lorenz(one, data.n_items, 10) for name, one in {"wares": ours, **lists}.items()},
-        "deciles": {
-            name: recall_by_decile(one, truth, counts, 20) for name, one in {"wares": ours, **lists}.items()
-        },
+        "lorenz": {name: lorenz(one, data.n_items, 10) for name, one in lists.items()},
+        "deciles": {name: recall_by_decile(one, truth, counts, 20) for name, one in lists.items()},
     }
     report.model = params.to_json()
     report.data |= {
@@ -169,36 +199,39 @@ def _cold_users(
     if not truth:
         return
     strangers = rank_users(model, [History.empty()] * len(truth), k)
-    _prefixed(report, "wares", "cold_users_", strangers, truth, setting)
     nobody = np.full(len(truth), -1, np.int64)
-    _prefixed(
-        report,
-        "popularity",
-        "cold_users_",
-        by_popularity(data, nobody, popular, k, repeats=True),
-        truth,
-        setting,
-    )
+    sold = by_popularity(data, nobody, popular, k, repeats=True)
+    _prefixed(report, "cold_users_", {"wares": strangers, "popularity": sold}, truth, setting)
+
+
+def _only(model: Recommender, histories: list[History], n_items: int, k: int) -> NDArray[np.int32]:
+    """Lists of what each had, and nothing else."""
+    out = np.full((len(histories), k), -1, np.int32)
+    for line, history in enumerate(histories):
+        own = np.zeros(n_items, bool)
+        own[history.items] = True
+        found = model.rank(history, k, repeats=True, allowed=own).items
+        out[line, : len(found)] = found
+    return out
 
 
 def _prefixed(
-    report: Report,
-    who: str,
-    prefix: str,
-    lists: NDArray[np.int32],
-    truth: Sequence[NDArray[np.int32]],
-    setting: Setting,
-) -> None:
-    metrics, intervals = measure(lists, truth, setting)
-    into, bounds = (
-        (report.metrics, report.intervals)
-        if who == "wares"
-        else (report.baselines[who], report.baseline_intervals[who])
-    )
+    report: Report, prefix: str, lists: dict[str, NDArray[np.int32]], truth: Sequence[NDArray[np.int32]], setting: Setting
+) -> None:  # fmt: skip
+    """Put the metrics of a view of the lists into the report, with `prefix` before their names."""
     grouped = ("head_", "middle_", "cold_", "tail_hr", "tail_recall", "tail_ndcg", "tail_mrr")
-    plain = [name for name in metrics if not name.startswith(grouped)]
-    into.update({prefix + name: metrics[name] for name in plain})
-    bounds.update({prefix + name: intervals[name] for name in plain if name in intervals})
+    for who, one in lists.items():
+        metrics, intervals = measure(one, truth, setting)
+        into, bounds = (
+            (report.metrics, report.intervals)
+            if who == "wares"
+            else (report.baselines[who], report.baseline_intervals[who])
+        )
+        plain = [name for name in metrics if not name.startswith(grouped)]
+        into.update({prefix + name: metrics[name] for name in plain})
+        bounds.update({prefix + name: intervals[name] for name in plain if name in intervals})
+    found = differences(lists, truth, setting)
+    report.differences.update({prefix + name: value for name, value in found.items()})
 
 
 def _tail_point(
@@ -214,6 +247,7 @@ def _tail_point(
     share = float((setting.group[shown] == 2).mean()) if len(shown) else 0.0
     return {
         "tail": tail,
+        "chosen": int(tail == float(model.params["tail"])),
         "ndcg@10": float(np.nanmean(values)),
         "tail_share@10": share,
         "coverage@10": len(np.unique(shown)) / max(setting.n_items, 1),

@@ -18,7 +18,7 @@ GROUPS = ("head", "middle", "tail")
 class Report:
     """Figures by flat name (``ndcg@10``, ``tail_recall@20`` …), their 95% intervals, and the same for baselines.
 
-    ``parts`` has a row for each part of a model alone and for each blend of them, with the spread over seeds.
+    ``differences`` sets a metric against the best baseline of it, user by user. ``parts`` has a row for each part of a model alone and for each blend of them, with the spread over seeds.
     """
 
     command: str
@@ -28,6 +28,7 @@ class Report:
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
     baselines: dict[str, dict[str, float]] = field(default_factory=dict)
     baseline_intervals: dict[str, dict[str, tuple[float, float]]] = field(default_factory=dict)
+    differences: dict[str, dict[str, Any]] = field(default_factory=dict)
     curves: dict[str, Any] = field(default_factory=dict)
     model: dict[str, Any] = field(default_factory=dict)
     parts: list[dict[str, Any]] = field(default_factory=list)
@@ -98,6 +99,27 @@ def measure(
         )
     )
     return metrics, intervals
+
+
+def differences(lists: dict[str, Lists], truth: Truth, setting: Setting) -> dict[str, dict[str, Any]]:
+    """How far ``wares`` is from the baseline with the best mean, by metric: ``against``, ``mean`` and the 95% ``interval``
+    of a paired bootstrap over users (Efron, Tibshirani 1993), which is much narrower than two intervals set beside each
+    other. Needs ``wares`` and a baseline among the lists."""
+    values = {name: per_user(one, truth, setting.ks) for name, one in lists.items()}
+    out: dict[str, dict[str, Any]] = {}
+    others = [name for name in lists if name != "wares"]
+    for metric in values["wares"] if others else []:
+        means = {name: _mean(values[name][metric]) for name in others}
+        best = max(means, key=lambda name: means[name])
+        apart = values["wares"][metric] - values[best][metric]
+        interval = bootstrap(apart, setting.resamples, setting.seed)
+        out[metric] = {"against": best, "mean": _mean(apart), "interval": interval}
+    return out
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    asked = values[~np.isnan(values)]
+    return float(asked.mean()) if len(asked) else 0.0
 
 
 def recall_by_decile(lists: Lists, truth: Truth, popularity: NDArray[Any], k: int) -> list[float]:

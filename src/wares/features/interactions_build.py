@@ -158,6 +158,27 @@ class EventLog:
                 truth[place[name]].append(item)
         return [np.array(t, np.int32) for t in truth], newcomers
 
+    def first_baskets(self, since: int, until: int, users: Sequence[str]) -> list[NDArray[np.int32]]:
+        """Distinct items that each of `users` took up on the first day of [since, until) on which they took up any."""
+        with Engine(self.memory_gb, scratch=self.scratch) as engine:
+            events = self._events(engine)
+            strong = events.filter(
+                (events["at"] >= since) & (events["at"] < until) & (events.weight >= self._strong())
+            )
+            days = strong.select("user", "item", day=strong["at"] // DAY).distinct()
+            first = days.group_by("user").aggregate(first=days.day.min()).rename(who="user")
+            chosen = days.join(first, [days.user == first.who, days.day == first.first])
+            table = engine.arrow(chosen.select("user", "item").order_by(["user", "item"]))
+        rows = pc.index_in(table["item"], value_set=self.item_ids)
+        known = pc.is_valid(rows)
+        names, items = table.filter(known)["user"].to_pylist(), rows.filter(known).to_numpy()
+        place = {name: i for i, name in enumerate(users)}
+        baskets: list[list[int]] = [[] for _ in users]
+        for name, item in zip(names, items.tolist(), strict=True):
+            if name in place:
+                baskets[place[name]].append(item)
+        return [np.array(basket, np.int32) for basket in baskets]
+
     def _strong(self) -> float:
         return min(self.config.kinds.get(c.PURCHASE, 1.0), max(self.config.kinds.values(), default=1.0))
 

@@ -27,6 +27,7 @@ MODULES = (
     "wares.evaluate.report",
     "wares.evaluate.baselines",
     "wares.evaluate.page",
+    "wares.evaluate.ablate",
 )
 
 
@@ -66,7 +67,11 @@ def evaluate_workspace(shop: Workspace, latest: dict[str, Any], progress: Callab
     truth, newcomers = log.window(start, end, users)
     days = (end - start) / 86400
     split = Split(
-        data, truth, log.popularity(start, config.recommend.popular_days), f"the last {days:.0f} days"
+        data,
+        truth,
+        log.popularity(start, config.recommend.popular_days),
+        f"the last {days:.0f} days",
+        log.first_baskets(start, end, users),
     )
     facts = {
         "shop": config.shop.name,
@@ -77,7 +82,7 @@ def evaluate_workspace(shop: Workspace, latest: dict[str, Any], progress: Callab
     with tempfile.TemporaryDirectory(dir=context.scratch) as scratch:
         evaluate_split(
             split, catalog_of(context), tuned_params(context), config.recommend, config.evaluate, report, Path(scratch) / "model",
-            memory_gb=config.build.memory_gb, seed=config.shop.seed, trees=context.done["tune"], progress=progress,
+            memory_gb=config.build.memory_gb, seed=config.shop.seed, trees=context.done["tune"], threads=config.build.threads, progress=progress,
         )  # fmt: skip
     report.seconds = time.perf_counter() - begun
     report.peak_rss_mb = peak_rss() / 2**20

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wares.core.arrays import save_arrays
+from wares.core.arrays import load_array, save_arrays
 from wares.features.interactions import Interactions
 from wares.models.recommend.forest_train import KINDS, Examples, grow, raw_scores, save_trees
 from wares.models.recommend.infer import Candidates, Recommender
@@ -95,21 +95,35 @@ class Table:
         self.plain = float(np.mean(plain)) if plain else 0.0
         self.heads = {head: _examples(rows) for head, rows in parts.items()}
 
-    def log_odds(self, scores: dict[str, NDArray[np.float32]]) -> tuple[NDArray[np.float32], ...]:
-        """Padded ``(users, width)``: scores of both heads side by side, whether each was bought, log of sales."""
-        width = sum(int(self.heads[h].sizes.max(initial=0)) for h in scores)
-        n = len(self.wanted)
-        out, bought = np.full((n, width), -np.inf, np.float32), np.zeros((n, width), np.float32)
-        sold = np.zeros((n, width), np.float32)
-        shift = 0
-        for head, values in scores.items():
-            one = self.heads[head]
-            line = np.repeat(np.arange(n), one.sizes)
-            column = shift + np.arange(len(line)) - np.repeat(np.cumsum(one.sizes) - one.sizes, one.sizes)
-            out[line, column], bought[line, column] = values, one.bought
-            sold[line, column] = np.concatenate(self.sold[head]) if self.sold[head] else 0
-            shift += int(one.sizes.max(initial=0))
+    def side_by_side(
+        self, scores: dict[str, NDArray[np.float32]]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """See `side_by_side`; with the log of sales of each."""
+        out, bought, place = side_by_side(self.heads, scores)
+        sold = np.zeros_like(out)
+        for head, (line, column) in place.items():
+            sold[line, column] = np.concatenate(self.sold[head])
         return out, bought, sold
+
+
+def side_by_side(
+    heads: dict[str, Examples], scores: dict[str, NDArray[np.float32]]
+) -> tuple[NDArray[np.float32], NDArray[np.float32], dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]]]:
+    """Padded ``(users, width)``: the scores of heads beside each other and whether each was bought; and where the rows of
+    each head went."""
+    n = len(next(iter(heads.values())).sizes)
+    width = sum(int(heads[head].sizes.max(initial=0)) for head in scores)
+    out, bought = np.full((n, width), -np.inf, np.float32), np.zeros((n, width), np.float32)
+    place: dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
+    shift = 0
+    for head, values in scores.items():
+        sizes = heads[head].sizes
+        line = np.repeat(np.arange(n), sizes)
+        column = shift + np.arange(len(line)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        out[line, column], bought[line, column] = values, heads[head].bought
+        place[head] = line, column
+        shift += int(sizes.max(initial=0))
+    return out, bought, place
 
 
 def _close(found: Candidates, cheap: NDArray[np.float32], head: str) -> NDArray[np.int64]:
@@ -218,7 +232,7 @@ def learn(
         about["validation"] |= {
             f"{head}_ndcg@10 {name}": round(value, 5) for name, (value, _) in tried.items()
         }
-    scores, bought, sold = judge.log_odds(best)
+    scores, bought, sold = judge.side_by_side(best)
     mixed = ndcg(scores, bought, judge.wanted)
     about["validation"]["ndcg@10"] = round(mixed, 5)
     about["validation"]["expected"] = {
@@ -240,7 +254,8 @@ def learn(
             save_trees(
                 trees, whole.features.shape[1], folder / f"{head}.onnx", judge.heads[head].features[:2000]
             )
-    _save_examples(examples, judge, heads, folder, seed)
+    for name, one in (("train", examples), ("judge", {head: judge.heads[head] for head in heads})):
+        _save_examples(name, one, folder, seed)
     return about
 
 
@@ -248,7 +263,7 @@ TAILS = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
 
 
 def _measured(judge: Table, head: str, raw: NDArray[np.float32]) -> float:
-    scores, bought, _ = judge.log_odds({head: raw})
+    scores, bought, _ = judge.side_by_side({head: raw})
     return ndcg(scores, bought, judge.heads[head].wanted)
 
 
@@ -258,32 +273,29 @@ def _span(row: NDArray[np.float32]) -> float:
     return float(there.max() - np.median(there)) if len(there) else 0.0
 
 
-def _save_examples(
-    examples: dict[str, Examples], judge: Table, heads: Sequence[str], folder: Path, seed: int
-) -> None:
-    """Keep some of the examples, so that an evaluation can grow trees without one part or another."""
-    for head in heads:
-        for name, one in (("train", examples[head]), ("judge", judge.heads[head])):
-            some = _lists(one, SAVED_ROWS, seed)
-            save_arrays(
-                folder, **{f"{name}_{head}_{field}": getattr(some, field) for field in ("bought", "sizes", "cheap", "wanted")},
-                **{f"{name}_{head}_features": np.clip(some.features, -6e4, 6e4).astype(np.float16)},
-            )  # fmt: skip
+def _save_examples(name: str, examples: dict[str, Examples], folder: Path, seed: int) -> None:
+    """Keep the lists of some shoppers, so that an evaluation can grow trees without one part or another."""
+    some = next(iter(examples.values()))
+    share = min(SAVED_ROWS / max(len(one.bought), 1) for one in examples.values())
+    kept = np.random.default_rng(seed).random(len(some.sizes)) < share
+    for head, one in examples.items():
+        line = np.repeat(kept, one.sizes)
+        save_arrays(
+            folder,
+            **{
+                f"{name}_{head}_features": np.clip(one.features[line], -6e4, 6e4).astype(np.float16),
+                f"{name}_{head}_bought": one.bought[line],
+                f"{name}_{head}_sizes": one.sizes[kept],
+                f"{name}_{head}_cheap": one.cheap[line],
+                f"{name}_{head}_wanted": one.wanted[kept],
+            },
+        )
 
 
-def _lists(examples: Examples, rows: int, seed: int) -> Examples:
-    """Whole lists of about so many rows, drawn by seed; the same lists for every head of the same shoppers."""
-    n = len(examples.sizes)
-    share = min(1.0, rows / max(int(examples.sizes.sum()), 1))
-    kept = np.random.default_rng(seed).random(n) < share
-    line = np.repeat(kept, examples.sizes)
-    return Examples(
-        examples.features[line],
-        examples.bought[line],
-        examples.sizes[kept],
-        examples.cheap[line],
-        examples.wanted[kept],
-    )
+def load_examples(name: str, head: str, folder: Path) -> Examples:
+    """What `learn` kept: `name` is ``train`` or ``judge``."""
+    arrays = {field: load_array(folder, f"{name}_{head}_{field}") for field in Examples.__dataclass_fields__}
+    return Examples(**{**arrays, "features": np.asarray(arrays["features"], np.float32)})
 
 
 def names_of(head: str, n_decays: int) -> list[str]:
