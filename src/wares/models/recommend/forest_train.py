@@ -18,6 +18,7 @@ from wares.models.recommend.learned import Trees
 
 KINDS = ("log-loss", "lambdamart")
 ROUNDS = 80
+LARGEST = float(np.finfo(np.float32).max)
 _SHAPE = {
     "num_leaves": 31, "learning_rate": 0.08, "min_data_in_leaf": 100, "feature_fraction": 0.6, "bagging_fraction": 0.7,
     "bagging_freq": 1, "lambda_l2": 5.0,
@@ -137,7 +138,8 @@ def _walk(root: dict[str, Any], tree: int, put: Any) -> None:
 
 def _below(threshold: float) -> float:
     """The largest float32 not above a threshold: a float32 feature is on the same side of both."""
-    single = np.float32(threshold)
+    # Splits of missing against present have thresholds that no float32 holds.
+    single = np.float32(np.clip(threshold, -LARGEST, LARGEST))
     return float(np.nextafter(single, np.float32(-np.inf)) if float(single) > threshold else single)
 
 
