@@ -59,11 +59,12 @@ class People:
         """What some rows did before the build, as one history whose ``query`` and ``repeat`` are still to be made."""
         data, none = self.data, np.zeros(0, np.float32)
         parts = [data.of(row) for row in rows] or [slice(0, 0)]
-        columns = (data.items, data.times, data.last, data.first, data.decayed)
-        items, times, last, first, decayed = (
-            column[parts[0]] if len(parts) == 1 else np.concatenate([column[p] for p in parts])
-            for column in columns
-        )
+
+        def taken(column: NDArray[Any]) -> NDArray[Any]:
+            return column[parts[0]] if len(parts) == 1 else np.concatenate([column[p] for p in parts])
+
+        items, times, decayed = taken(data.items), taken(data.times), taken(data.decayed)
+        first, last = taken(data.first), taken(data.last)
         visits = data.visits(rows[0]) if rows else np.zeros(0, np.int32)
         if len(rows) > 1:
             visits = np.unique(np.concatenate([data.visits(row) for row in rows]))
