@@ -24,7 +24,7 @@ from wares.models.recommend.moments import (
     repeat_features,
 )
 from wares.models.recommend.near_train import near_shoppers
-from wares.models.recommend.train import TextSide, fit, history_of
+from wares.models.recommend.train import GraphSide, TextSide, fit, history_of
 from wares.models.recommend.tune import Window, tune
 
 DECAYS = (10.0, 1000.0)
@@ -235,6 +235,56 @@ def test_too_little_to_learn_from_leaves_the_blend(tmp_path):
         earlier=windows[1:], folder=tmp_path,
     )  # fmt: skip
     assert params.learned == {}
+
+
+def with_graph(tmp_path, sims: np.ndarray) -> tuple:
+    """Parameters tuned with a graph in which products are joined as `sims (N, N)` says."""
+    events = rhythm()
+    windows = []
+    for now in (120.0, 110.0, 100.0):
+        data = seen(events, 150, N, now)
+        windows.append(
+            Window(data, truth_of(events, 150, now, now + 10), data.item_counts().astype(np.float32))
+        )
+    config = Recommend.model_validate({"regularisation": [10.0], "min_support": 1, "model": "ease"})
+    ids = np.argsort(-sims, axis=1)[:, :20].astype(np.int32)
+    graph = GraphSide(ids, np.take_along_axis(sims, ids, 1).astype(np.float16))
+    category = np.zeros(N, np.int32)
+    now, *earlier = windows
+    params = tune(
+        now.data,
+        now.truth,
+        now.popular,
+        TextSide.none(N),
+        category,
+        config,
+        earlier=earlier,
+        folder=tmp_path,
+        graph=graph,
+    )
+    return params, graph, now.data, config, category
+
+
+def test_the_graph_stays_only_where_it_helps(tmp_path, monkeypatch):
+    monkeypatch.setattr(learning, "LEAST_BOUGHT", 100)
+    params, graph, data, config, category = with_graph(tmp_path, np.random.default_rng(3).random((N, N)))
+    gate = params.learned["graph"]
+    assert gate["kept"] == (gate["explore_ndcg@10 with"] > gate["explore_ndcg@10 without"])
+    place = tmp_path / "model"
+    fit(
+        data, data.item_counts().astype(np.float32), TextSide.none(N), category, params, config, place, trees=tmp_path,
+        graph=graph,
+    )  # fmt: skip
+    ranker = Recommender(place)
+    history = history_of(data, 3, params)
+    found = ranker.candidates(history)
+    at = LEADS.index("graph")
+    assert np.nanmax(found.leads[found.own < 0, at]) == pytest.approx(1, abs=1e-3)
+    assert len(ranker.rank(history, 5).items) == 5
+
+
+def test_without_a_graph_the_gate_says_so(tuned):
+    assert tuned[0].learned["graph"] == {"kept": False, "why": "there is none"}
 
 
 # -- trees ---------------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from wares.features.interactions import Interactions
 from wares.models.recommend.facts import Products
 from wares.models.recommend.history import History
 from wares.models.recommend.infer import Recommender
-from wares.models.recommend.train import Params, TextSide, fit, history_of
+from wares.models.recommend.train import GraphSide, Params, TextSide, fit, history_of
 
 COLD_SHARE = 0.05
 TAILS = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
@@ -41,11 +41,13 @@ class Split:
 
 @dataclass(frozen=True)
 class Catalog:
-    """What the evaluation needs of products: text neighbours, ``category_of (n_items,)``, brands and prices."""
+    """What the evaluation needs of products: text neighbours, ``category_of (n_items,)``, brands and prices, and
+    neighbours in the graph by what was known before the test."""
 
     text: TextSide
     category_of: NDArray[np.int32]
     products: Products | None = None
+    graph: GraphSide | None = None
 
 
 def rank_users(model: Recommender, histories: list[History], k: int, **options: Any) -> NDArray[np.int32]:
@@ -89,6 +91,7 @@ def evaluate_split(
         side=side,
         products=catalog.products,
         trees=trees,
+        graph=catalog.graph,
     )
     model = Recommender(scratch)
     counts = data.item_counts()

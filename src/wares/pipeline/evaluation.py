@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from wares.evaluate.page import page, plots
 from wares.evaluate.recommend import Split, evaluate_split
 from wares.evaluate.report import Report
 from wares.pipeline.plan import Context, code_digest
-from wares.pipeline.steps import STEPS, catalog_of, event_log, split_times, tuned_params
+from wares.pipeline.steps import STEPS, catalog_of, event_log, graph_of, split_times, tuned_params
 
 if TYPE_CHECKING:
     from wares.pipeline.workspace import Workspace
@@ -78,10 +79,13 @@ def evaluate_workspace(shop: Workspace, latest: dict[str, Any], progress: Callab
         "versions": {t: latest["versions"].get(t) for t in (c.PRODUCTS, c.EVENTS)},
         "newcomers": len(newcomers),
     }
+    params = tuned_params(context)
+    progress("graph")
+    catalog = replace(catalog_of(context), graph=graph_of(context, params, start))
     report = Report("wares evaluate", facts, config.shop.seed)
     with tempfile.TemporaryDirectory(dir=context.scratch) as scratch:
         evaluate_split(
-            split, catalog_of(context), tuned_params(context), config.recommend, config.evaluate, report, Path(scratch) / "model",
+            split, catalog, params, config.recommend, config.evaluate, report, Path(scratch) / "model",
             memory_gb=config.build.memory_gb, seed=config.shop.seed, trees=context.done["tune"], threads=config.build.threads, progress=progress,
         )  # fmt: skip
     report.seconds = time.perf_counter() - begun

@@ -153,7 +153,7 @@ def _tune(context: Context, folder: Path, tick: Tick) -> Any:
         params = tune(
             data, truth[: data.n_users], popular, catalog.text, catalog.category_of, config.recommend,
             memory_gb=config.build.memory_gb, seed=config.shop.seed, products=catalog.products,
-            earlier=_earlier(log, start, end - start, config.recommend.popular_days), folder=folder,
+            graph=_graph_before(context, start - EARLIER * (end - start)), earlier=_earlier(log, start, end - start, config.recommend.popular_days), folder=folder,
             threads=config.build.threads, progress=lambda _: tick(min(next(stages), 11), 12),
         )  # fmt: skip
     write_json(folder / "params.json", params.to_json())
@@ -174,14 +174,36 @@ def _earlier(log: EventLog, start: int, length: int, popular_days: float) -> lis
     return windows
 
 
+def _graph_before(context: Context, until: int) -> recommend.GraphSide | None:
+    """Neighbours in the graph by what was known before a moment; None where the graph says nothing."""
+    if not context.manifest("graph_neighbours")["helps"]:
+        return None
+    found = graphing.graph_neighbours_before(context, until)
+    return recommend.GraphSide(found.ids, found.sims) if (found.ids >= 0).any() else None
+
+
+def graph_of(
+    context: Context, params: recommend.Params, until: int | None = None
+) -> recommend.GraphSide | None:
+    """Neighbours in the graph where tuning kept them: as they are, or by what was known before `until`."""
+    if not params.learned.get("graph", {}).get("kept"):
+        return None
+    if until is not None:
+        return _graph_before(context, until)
+    ids, sims = graphing.read_neighbours(context.done["graph_neighbours"])
+    return recommend.GraphSide(np.asarray(ids), np.asarray(sims))
+
+
 def _recommend(context: Context, folder: Path, tick: Tick) -> Any:
     data, _ = Interactions.load(context.done["interactions"])
     popular = np.asarray(load_array(context.done["interactions"], "popular"))
     catalog = catalog_of(context)
     config = context.config
+    params = tuned_params(context)
     return recommend.fit(
-        data, popular, catalog.text, catalog.category_of, tuned_params(context), config.recommend, folder,
+        data, popular, catalog.text, catalog.category_of, params, config.recommend, folder,
         memory_gb=config.build.memory_gb, seed=config.shop.seed, products=catalog.products, trees=context.done["tune"],
+        graph=graph_of(context, params),
     )  # fmt: skip
 
 
@@ -210,7 +232,7 @@ def _search(context: Context, folder: Path, tick: Tick) -> Any:
 
 
 _F, _R = "wares.features.", "wares.models.recommend."
-_RANKER = tuple(f"{_R}{name}" for name in ("facts", "near_train", "moments", "learned", "history"))
+_RANKER = tuple(f"{_R}{name}" for name in ("facts", "near_train", "moments", "learned", "history", "lists"))
 
 STEPS = [
     Step("catalogue", CATALOGUE, _catalogue, (c.PRODUCTS, c.clean_name(c.PRODUCTS), c.PRICES, c.PRODUCT_CLUSTERS, c.PRODUCTS_FUSED), (), ("encoder.text", "columns"), (f"{_F}catalogue_build", f"{_F}columns", f"{_F}catalogue", "wares.core.text")),
@@ -222,8 +244,8 @@ STEPS = [
     Step("graph_read", graphing.READ, graphing.read_texts, (), ("catalogue", "interactions"), ("graph.enabled", "graph.llm"), graphing.READ_MODULES, graphing.llm_asked),
     Step("graph", GRAPH, graphing.build_graph, (c.EVENTS,), ("catalogue", "interactions", "graph_pairs", "graph_read"), ("graph", "recommend.kinds"), graphing.GRAPH_MODULES, graphing.files_named),
     Step("graph_neighbours", GRAPH_NEIGHBOURS, graphing.build_neighbours, (c.EVENTS,), ("catalogue", "graph_pairs", "graph"), ("graph", "evaluate.test_days", "recommend.kinds", "recommend.half_lives_days"), graphing.NEIGHBOURS_MODULES),
-    Step("tune", TUNED, _tune, (c.EVENTS,), ("catalogue", "text_neighbours"), ("recommend", "evaluate.test_days", "build.memory_gb"), (f"{_R}tune", f"{_R}train", f"{_R}closed_form", f"{_R}infer", f"{_R}learn", f"{_R}forest_train", *_RANKER)),
-    Step("recommend", RECOMMENDER, _recommend, (), ("catalogue", "text_neighbours", "interactions", "tune"), ("recommend", "build.memory_gb"), (f"{_R}train", f"{_R}closed_form", *_RANKER)),
+    Step("tune", TUNED, _tune, (c.EVENTS,), ("catalogue", "text_neighbours", "graph", "graph_neighbours"), ("recommend", "evaluate.test_days", "build.memory_gb"), (f"{_R}tune", f"{_R}train", f"{_R}closed_form", f"{_R}infer", f"{_R}learn", f"{_R}forest_train", *_RANKER)),
+    Step("recommend", RECOMMENDER, _recommend, (), ("catalogue", "text_neighbours", "interactions", "graph_neighbours", "tune"), ("recommend", "build.memory_gb"), (f"{_R}train", f"{_R}closed_form", *_RANKER)),
     Step("similar", SIMILAR, _similar, (), ("catalogue", "text_neighbours", "interactions"), ("recommend.min_support",), ("wares.models.similar.train", f"{_R}closed_form")),
     Step("search", SEARCH, _search, (), ("catalogue", "vectors", "interactions"), ("search",), ("wares.models.search.train", "wares.models.search.analysis", "wares.models.search.infer")),
 ]  # fmt: skip

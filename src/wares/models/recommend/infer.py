@@ -25,6 +25,7 @@ from wares.core.arrays import load_array, open_artifact, put_largest
 from wares.core.errors import IncompatibleArtifact
 from wares.models.recommend.history import History
 from wares.models.recommend.learned import Learned
+from wares.models.recommend.lists import CANDIDATES, best_new, best_of, diverse, place_in, sum_by_id
 from wares.models.recommend.moments import LEADS
 
 KIND = "recommender"
@@ -32,11 +33,9 @@ FORM = 2
 """Which arrays and facts an artefact has; another one is refused."""
 SIGNALS = ("cf", "text", "popular", "repeat")
 MAX_HISTORY = 64
-CANDIDATES = 200
 DRAFTED = 100
 EVIDENCE = 60
 TEXTS = 60
-FLAT_LIMIT = 500_000
 
 
 @dataclass(slots=True)
@@ -95,6 +94,10 @@ class Recommender:
             self.near_sims: NDArray[Any] = load_array(folder, "near_sims")
             self.near_items: NDArray[Any] = load_array(folder, "near_items")
             self.near_weights: NDArray[Any] = load_array(folder, "near_weights")
+        self.has_graph = bool(self.manifest["graph"])
+        if self.has_graph:
+            self.graph_ids: NDArray[Any] = load_array(folder, "graph_ids")
+            self.graph_sims: NDArray[Any] = load_array(folder, "graph_sims")
         if self.manifest["learned"]:
             self.learned = Learned(folder, self.manifest["learned"], self.category_of, self.text_of)
 
@@ -130,9 +133,12 @@ class Recommender:
         cf_ids, cf_values = self._collaborative(items, query, history.items) if drafted is None else drafted
         text_ids, text_values = self._by_text(items, query)
         near_ids, near_values = self._by_near(history)
+        graph_ids, graph_values = self._by_graph(items, query, history.items)
         popular = self.popular_top[:CANDIDATES]
         own = history.items if repeats else history.items[:0]
-        ids = np.unique(np.concatenate([cf_ids, text_ids, near_ids, popular, own]).astype(np.int32))
+        ids = np.unique(
+            np.concatenate([cf_ids, text_ids, near_ids, graph_ids, popular, own]).astype(np.int32)
+        )
         if not repeats and len(history.items):
             ids = ids[~np.isin(ids, history.items)]
         signals = np.zeros((len(ids), len(SIGNALS)), np.float32)
@@ -155,6 +161,10 @@ class Recommender:
         if len(near_ids):
             leads[:, 4] = 0
             put_largest(leads[:, 4], ids, near_ids, near_values)
+        if len(graph_ids):
+            leads[:, 5] = 0
+            put_largest(leads[:, 5], ids, graph_ids, graph_values)
+            leads[:, 5] /= max(float(leads[own < 0, 5].max(initial=0)), 1e-9)
         peak = signals.max(0, initial=0)
         signals /= np.where(peak > 0, peak, 1)
         return Candidates(ids, signals, leads, own)
@@ -170,7 +180,7 @@ class Recommender:
         # With factors the lists only draft candidates, and half of each is enough for that.
         width = DRAFTED if len(self.cf_factors) else self.cf_ids.shape[1]
         ids, values = self.cf_ids[rows, :width], self.cf_weights[rows, :width] * query[:, None]
-        return _best_new(_sum_by_id(ids.ravel(), values.ravel(), self.n_items), own, self.n_items)
+        return best_new(sum_by_id(ids.ravel(), values.ravel(), self.n_items), own, self.n_items)
 
     def _exact(self, column: NDArray[np.float32], ids: NDArray[np.int32], history: History) -> None:
         """Scores of the factorised closed form, with all its small and negative weights that neighbour lists drop."""
@@ -196,7 +206,7 @@ class Recommender:
             return np.zeros(0, np.int32), np.zeros(0, np.float32)
         rows = self.text_of[items]
         ids, values = self.text_ids[rows], self.text_sims[rows].astype(np.float32) * query[:, None]
-        texts, values = _best(_sum_by_id(ids.ravel(), values.ravel(), len(self.text_ids)), TEXTS)
+        texts, values = best_of(sum_by_id(ids.ravel(), values.ravel(), len(self.text_ids)), TEXTS)
         products = self.text_items[texts]
         kept = products >= 0
         return products[kept], np.broadcast_to(values[:, None], products.shape)[kept]
@@ -211,7 +221,16 @@ class Recommender:
         ids = self.near_items[others[there]]
         sims = self.near_sims[row][there].astype(np.float32)
         values = self.near_weights[others[there]] * (sims / max(float(sims.sum()), 1e-6))[:, None]
-        return _best_new(_sum_by_id(ids.ravel(), values.ravel(), self.n_items), history.items, self.n_items)
+        return best_new(sum_by_id(ids.ravel(), values.ravel(), self.n_items), history.items, self.n_items)
+
+    def _by_graph(
+        self, items: NDArray[np.int32], query: NDArray[np.float32], own: NDArray[np.int32]
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Neighbours in the graph of what was done; for the learned ranker, where they helped on validation."""
+        if not self.has_graph or not len(items):
+            return np.zeros(0, np.int32), np.zeros(0, np.float32)
+        ids, values = self.graph_ids[items], self.graph_sims[items].astype(np.float32) * query[:, None]
+        return best_new(sum_by_id(ids.ravel(), values.ravel(), self.n_items), own, self.n_items)
 
     def rank(
         self,
@@ -328,75 +347,3 @@ class Recommender:
             return None
         best = int(np.argmax(self.text_sims[rows[line], column]))
         return int(history.items[line[best]])
-
-
-def place_in(items: NDArray[Any], ids: NDArray[Any]) -> NDArray[np.int64]:
-    """The place of each of `ids` in `items`, or -1."""
-    out = np.full(len(ids), -1, np.int64)
-    if not len(items) or not len(ids):
-        return out
-    at = np.minimum(np.searchsorted(ids, items), len(ids) - 1)
-    there = np.flatnonzero(ids[at] == items)
-    out[at[there]] = there
-    return out
-
-
-def _sum_by_id(ids: NDArray[Any], values: NDArray[Any], n: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    kept = ids >= 0
-    if not kept.all():
-        ids, values = ids[kept], values[kept]
-    if n <= FLAT_LIMIT:
-        sums = np.bincount(ids, values, minlength=n)
-        found = np.flatnonzero(sums != 0)  # of booleans: ten times faster than of floats
-        return found.astype(np.int32), sums[found].astype(np.float32)
-    # A flat array of ten million places for a few thousand values would cost more than sorting them.
-    found, inverse = np.unique(ids, return_inverse=True)
-    return found.astype(np.int32), np.bincount(inverse, values).astype(np.float32)
-
-
-def _best(pairs: tuple[NDArray[Any], NDArray[Any]], k: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    ids, values = pairs
-    if len(ids) <= k:
-        return ids, values
-    top = np.argpartition(-values, k)[:k]
-    return ids[top], values[top]
-
-
-def _best_new(
-    pairs: tuple[NDArray[Any], NDArray[Any]], own: NDArray[np.int32], n: int
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The best of what is not among `own`, and what is, so that neither crowds out the other."""
-    ids, values = pairs
-    if n <= FLAT_LIMIT:
-        marked = np.zeros(n, bool)
-        marked[own] = True
-        had = marked[ids]
-    else:
-        had = np.isin(ids, own)
-    fresh, best = _best((ids[~had], values[~had]), CANDIDATES)
-    return np.concatenate([fresh, ids[had]]), np.concatenate([best, values[had]])
-
-
-def diverse(scores: NDArray[Any], category: NDArray[Any], k: int, diversity: float) -> NDArray[np.int64]:
-    """Positions of the best `k`, where each further hit of a category loses the share `diversity` of the score range.
-
-    A greedy re-ranking in the manner of maximal marginal relevance (Carbonell, Goldstein, SIGIR 1998) with
-    "same category" as the likeness.
-    """
-    pool = np.lexsort((np.arange(len(scores)), -scores))[: max(5 * k, 50)]
-    k = min(k, len(pool))
-    if diversity <= 0 or len(pool) <= 1:
-        return pool[:k]
-    value = scores[pool].astype(np.float64)
-    group = category[pool]
-    span = max(float(value[0] - value[-1]), 1e-9)
-    # The loss is a share of the distance that the list itself spans, so that it means the same in every shop.
-    step = diversity * 0.2 * span
-    chosen = np.zeros(k, np.int64)
-    for place in range(k):
-        best = int(np.argmax(value))
-        chosen[place] = pool[best]
-        if group[best] >= 0:
-            value[group == group[best]] -= step
-        value[best] = -np.inf
-    return chosen

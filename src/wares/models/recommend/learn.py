@@ -92,6 +92,7 @@ class Table:
                 )
                 parts[head].append((features, np.isin(ids, truth), len(close), cheap[close], number))
                 self.sold[head].append(model.log_sold[ids])
+        self.n_decays = cut.data.decayed.shape[1]
         self.plain = float(np.mean(plain)) if plain else 0.0
         self.heads = {head: _examples(rows) for head, rows in parts.items()}
 
@@ -211,6 +212,7 @@ def learn(
     if min(int(e.bought.sum()) for e in examples.values()) < LEAST_BOUGHT:
         return {}
     about: dict[str, Any] = {"validation": {"plain_ndcg@10": round(judge.plain, 5)}}
+    about["graph"] = _gate_graph(examples, judge, seed, threads)
     best: dict[str, NDArray[np.float32]] = {}
     for head in heads:
         tried: dict[str, tuple[float, NDArray[np.float32]]] = {
@@ -260,6 +262,32 @@ def learn(
 
 
 TAILS = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
+
+
+def _gate_graph(examples: dict[str, Examples], judge: Table, seed: int, threads: int) -> dict[str, Any]:
+    """Leave the graph out of all examples where it does not help to find new products; with both figures."""
+    names = names_explore(judge.n_decays)
+    column = [names.index("graph")]
+    if not np.isfinite(examples["explore"].features[:, column]).any():
+        return {"kept": False, "why": "there is none"}
+    values = []
+    for train, one in (
+        (examples["explore"], judge.heads["explore"]),
+        (examples["explore"].without(column), judge.heads["explore"].without(column)),
+    ):
+        values.append(
+            _measured(judge, "explore", raw_scores(grow(train, KINDS[0], seed, threads), one.features))
+        )
+    kept = values[0] > values[1]
+    if not kept:
+        for head in examples:
+            at = [names_of(head, judge.n_decays).index("graph")]
+            examples[head], judge.heads[head] = examples[head].without(at), judge.heads[head].without(at)
+    return {
+        "kept": kept,
+        "explore_ndcg@10 with": round(values[0], 5),
+        "explore_ndcg@10 without": round(values[1], 5),
+    }
 
 
 def _measured(judge: Table, head: str, raw: NDArray[np.float32]) -> float:

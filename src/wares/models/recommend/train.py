@@ -43,6 +43,14 @@ class TextSide:
         return cls(np.zeros((0, 0), np.int32), np.zeros((0, 0), np.float16), np.zeros(n_items, np.int32))
 
 
+@dataclass(frozen=True, slots=True)
+class GraphSide:
+    """Neighbours of products in the graph: ``ids (n_items, k) int32`` best first, -1 beyond, ``sims (n_items, k) float16``."""
+
+    ids: NDArray[np.int32]
+    sims: NDArray[np.float16]
+
+
 @dataclass
 class Params:
     """What validation chose.
@@ -199,13 +207,15 @@ def fit(
     trees: Path | None = None,
     lists: bool = True,
     near: bool | None = None,
+    graph: GraphSide | None = None,
 ) -> dict[str, Any]:
     """Write a recommender into `folder`; deterministic for the same inputs and seed.
 
     `popular (n_items,)` counts recent shoppers; `side (n_entities, n_items)` is a graph as entity × item; `part`
     and `model` may come from tuning on the same data. `trees` is the folder with those of ``params.learned``. Without
     `lists` there are no neighbour lists: for tuning, where candidates are drafted otherwise. `near` adds shoppers with a
-    like history, which only the learned ranker needs; by default where there is one.
+    like history, which only the learned ranker needs; by default where there is one. `graph` are neighbours in the graph,
+    for the learned ranker too.
     """
     save_arrays(folder, text_of=text.text_of, text_ids=text.ids, text_sims=text.sims, category_of=category_of)
     sold = data.item_counts()
@@ -252,6 +262,8 @@ def fit(
             near_items=alike.items,
             near_weights=alike.weights,
         )
+    if graph is not None:
+        save_arrays(folder, graph_ids=graph.ids, graph_sims=graph.sims)
     if learned:
         products = products or Products.plain(category_of)
         save_arrays(folder, facts=products.facts(data), brand_of=products.brand_of)
@@ -264,6 +276,7 @@ def fit(
         form=FORM,
         learned=learned,
         near=near,
+        graph=graph is not None,
         n_items=data.n_items,
         columns=len(items),
         params=params.to_json(),

@@ -16,10 +16,12 @@ from wares.core.config import Recommend
 from wares.features.interactions import Interactions
 from wares.models.recommend import closed_form as cf
 from wares.models.recommend.facts import Products
-from wares.models.recommend.infer import CANDIDATES, SIGNALS, Recommender
+from wares.models.recommend.infer import SIGNALS, Recommender
 from wares.models.recommend.learn import Cut, Drafted, learn
+from wares.models.recommend.lists import CANDIDATES
 from wares.models.recommend.train import (
     Collaborative,
+    GraphSide,
     Params,
     TextSide,
     fit,
@@ -50,6 +52,7 @@ def tune(
     side: sp.csr_matrix | None = None,
     products: Products | None = None,
     earlier: Sequence[Window] = (),
+    graph: GraphSide | None = None,
     folder: Path | None = None,
     threads: int = 1,
     progress: Callable[[str], None] = lambda _: None,
@@ -57,7 +60,8 @@ def tune(
     """Parameters that give the best NDCG@10 on `truth`, the items that each user (by row) took up later.
 
     With windows from `earlier` times, a ranker is learned from them (see ``learn.py``) and kept, if it is better, with
-    its trees in `folder`.
+    its trees in `folder`. `graph` are neighbours by what was known before the first of those windows; they stay only
+    where they help.
     """
     params = Params(tail=max(config.tail, 0.0), diversity=config.diversity, new_share=config.new_share)
     active = np.array([u for u in range(data.n_users) if u < len(truth) and len(truth[u])], np.int64)
@@ -94,6 +98,7 @@ def tune(
             part=part,
             model=model,
             near=bool(earlier),
+            graph=graph if earlier else None,
         )
         del model
         fitted = Recommender(place)
@@ -104,7 +109,7 @@ def tune(
             fitted.weigh(params.to_json())
             products = products or Products.plain(category_of)
             cut = Cut(data, truth, popular, products.facts(data))
-            drafts = _drafts(earlier, text, products, params, config, Path(scratch), memory_gb, seed)
+            drafts = _drafts(earlier, text, products, params, config, Path(scratch), memory_gb, seed, graph)
             params.learned = learn(
                 drafts, (cut, Drafted(fitted, lambda some: [None] * len(some))), products.brand_of, params, folder,
                 seed=seed, threads=threads, progress=progress,
@@ -128,7 +133,7 @@ class Window:
 
 def _drafts(
     earlier: Sequence[Window], text: TextSide, products: Products, params: Params, config: Recommend, scratch: Path,
-    memory_gb: float, seed: int,
+    memory_gb: float, seed: int, graph: GraphSide | None,
 ) -> Iterator[tuple[Cut, Drafted]]:  # fmt: skip
     """A model for each earlier window, fitted on what was known before it."""
     for number, window in enumerate(earlier):
@@ -142,7 +147,7 @@ def _drafts(
         place = scratch / f"earlier{number}"
         fit(
             data, window.popular, text, products.category_of, params, config, place, memory_gb=memory_gb, seed=seed,
-            part=part, model=model, lists=lists, near=True,
+            part=part, model=model, lists=lists, near=True, graph=graph,
         )  # fmt: skip
 
         def draft(some: NDArray[np.int64], model: Any = model, part: Collaborative = part) -> list[Any]:
