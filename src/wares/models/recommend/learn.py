@@ -35,8 +35,7 @@ K = 10
 USERS = 1000
 LEAST_BOUGHT = 400
 LEAST_USERS = 100
-SAVED_ROWS = 60_000
-ROOM = 1000
+SAVED_ROWS = {"train": 80_000, "judge": 200_000}
 
 
 @dataclass(frozen=True)
@@ -304,7 +303,7 @@ def _span(row: NDArray[np.float32]) -> float:
 def _save_examples(name: str, examples: dict[str, Examples], folder: Path, seed: int) -> None:
     """Keep the lists of some shoppers, so that an evaluation can grow trees without one part or another."""
     some = next(iter(examples.values()))
-    share = min(SAVED_ROWS / max(len(one.bought), 1) for one in examples.values())
+    share = min(SAVED_ROWS[name] / max(len(one.bought), 1) for one in examples.values())
     kept = np.random.default_rng(seed).random(len(some.sizes)) < share
     for head, one in examples.items():
         line = np.repeat(kept, one.sizes)
