@@ -222,17 +222,15 @@ def _prefixed(
     report: Report, prefix: str, lists: dict[str, NDArray[np.int32]], truth: Sequence[NDArray[np.int32]], setting: Setting
 ) -> None:  # fmt: skip
     """Put the metrics of a view of the lists into the report, with `prefix` before their names."""
-    grouped = ("head_", "middle_", "cold_", "tail_hr", "tail_recall", "tail_ndcg", "tail_mrr")
     for who, one in lists.items():
-        metrics, intervals = measure(one, truth, setting)
+        metrics, intervals = measure(one, truth, setting, groups=False)
         into, bounds = (
             (report.metrics, report.intervals)
             if who == "wares"
             else (report.baselines[who], report.baseline_intervals[who])
         )
-        plain = [name for name in metrics if not name.startswith(grouped)]
-        into.update({prefix + name: metrics[name] for name in plain})
-        bounds.update({prefix + name: intervals[name] for name in plain if name in intervals})
+        into.update({prefix + name: value for name, value in metrics.items()})
+        bounds.update({prefix + name: value for name, value in intervals.items()})
     found = differences(lists, truth, setting)
     report.differences.update({prefix + name: value for name, value in found.items()})
 

@@ -71,9 +71,10 @@ class Setting:
 
 
 def measure(
-    lists: Lists, truth: Truth, setting: Setting
+    lists: Lists, truth: Truth, setting: Setting, *, groups: bool = True
 ) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
-    """All metrics of some lists with their intervals, overall and on head, middle, tail and cold products apart."""
+    """All metrics of some lists with their intervals, overall and, with `groups`, on head, middle, tail and cold products
+    apart."""
     metrics: dict[str, float] = {}
     intervals: dict[str, tuple[float, float]] = {}
 
@@ -84,9 +85,10 @@ def measure(
             intervals[prefix + name] = bootstrap(values, setting.resamples, setting.seed)
 
     take("", truth)
-    for code, name in enumerate(GROUPS):
-        take(f"{name}_", [t[(setting.group[t] == code) & ~setting.cold[t]] for t in truth])
-    take("cold_", [t[setting.cold[t]] for t in truth])
+    if groups:
+        for code, name in enumerate(GROUPS):
+            take(f"{name}_", [t[(setting.group[t] == code) & ~setting.cold[t]] for t in truth])
+        take("cold_", [t[setting.cold[t]] for t in truth])
     metrics.update(
         list_metrics(
             lists,
