@@ -11,7 +11,7 @@ from wares.evaluate.files import Task, evaluate_file, prepare
 from wares.evaluate.metrics import bootstrap, gini, list_metrics, per_user, popularity_groups
 from wares.evaluate.page import page
 from wares.evaluate.readers import read_vectors
-from wares.evaluate.report import Report, Setting, differences, lorenz, recall_by_decile
+from wares.evaluate.report import Report, lorenz, recall_by_decile
 
 
 def lists(*rows):
@@ -191,20 +191,3 @@ def test_samples_of_a_next_item_file_become_sequences_again(tmp_path):
     names = ["a", "b", "c", "d", "x", "y", "e", "f", "q", "r"]
     whole = [[names[i] for i in [*w, *t]] for w, t in zip(quad.whole, quad.test, strict=True)]
     assert whole == [["a", "b", "c", "d", "e", "f"], ["x", "y", "q", "r"], ["a", "b"]]
-
-
-def test_differences_are_paired_and_against_the_best():
-
-    truth = [np.array([u], np.int32) for u in range(40)]
-    ours = np.stack([np.array([u, 99]) for u in range(40)]).astype(np.int32)
-    second = np.stack([np.array([99, u]) for u in range(40)]).astype(np.int32)
-    never = np.full((40, 2), 98, np.int32)
-    nothing = np.zeros(100, np.int8)
-    setting = Setting([1, 2], 100, 40, nothing, nothing > 0, nothing.astype(np.int32), nothing, 100, 3)
-    found = differences({"wares": ours, "second": second, "never": never}, truth, setting)
-    assert found["ndcg@2"]["against"] == "second"
-    assert found["ndcg@2"]["mean"] == pytest.approx(1 - 1 / np.log2(3))
-    # Every shopper gains the same, so that the paired interval has no width, however far shoppers differ.
-    assert found["ndcg@2"]["interval"] == pytest.approx((1 - 1 / np.log2(3),) * 2)
-    assert found["recall@2"]["mean"] == 0
-    assert differences({"wares": ours}, truth, setting) == {}
