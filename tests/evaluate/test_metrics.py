@@ -9,6 +9,7 @@ import pytest
 from wares.core.errors import SourceError
 from wares.evaluate.files import Task, evaluate_file, prepare
 from wares.evaluate.metrics import bootstrap, gini, list_metrics, per_user, popularity_groups
+from wares.evaluate.own_graph import own_graph
 from wares.evaluate.page import page
 from wares.evaluate.readers import read_vectors
 from wares.evaluate.report import Report, lorenz, recall_by_decile
@@ -191,3 +192,18 @@ def test_samples_of_a_next_item_file_become_sequences_again(tmp_path):
     names = ["a", "b", "c", "d", "x", "y", "e", "f", "q", "r"]
     whole = [[names[i] for i in [*w, *t]] for w, t in zip(quad.whole, quad.test, strict=True)]
     assert whole == [["a", "b", "c", "d", "e", "f"], ["x", "y", "q", "r"], ["a", "b"]]
+
+
+def test_a_products_file_is_a_graph_of_its_own():
+    cells = {
+        "title": ["Acme steel pump X200", "Acme pump", None, "Zed hose for X200"],
+        "brand": ["Acme", "ACME ", "", "Zed"],
+        "category": ["Pumps > Water", "Pumps > Air", "Pumps", None],
+    }
+    found = own_graph(cells, [3, 1, 0, 2], 5).toarray()
+    # Lines 0, 1, 2 are items 3, 1, 0: a brand and a category step are shared.
+    assert found.shape[0] == 5
+    shared = {tuple(np.flatnonzero(column).tolist()) for column in found.T}
+    assert {(1, 3), (0, 1, 3)} <= shared
+    assert not found[4].any()
+    assert own_graph({}, [0, 1], 2).shape == (2, 0)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from wares.core.config import Encoder, Evaluate, SourceConfig
@@ -23,6 +24,7 @@ from wares.data.mapping import guess, text_of
 from wares.data.sources import read_file
 from wares.evaluate.lab import Lab, LabPlan, LabResult, Quad
 from wares.evaluate.metrics import popularity_groups
+from wares.evaluate.own_graph import own_graph
 from wares.evaluate.readers import Rows, read_attributes, read_events, read_graph, read_vectors
 from wares.evaluate.report import Report, Setting, lorenz, measure, recall_by_decile
 from wares.models.recommend.ensemble import names_for, names_for_cold
@@ -307,7 +309,9 @@ def _side(
     task: Task, items: dict[str, int], progress: Callable[[str], None]
 ) -> tuple[Side, NDArray[np.int32], tuple[str, ...]]:
     """Side information, ``category_of (n_items,)`` and the names of what may leak; new items join the catalogue."""
-    texts, categories, other = read_texts(task.products, items) if task.products is not None else ([], [], {})
+    texts, categories, other, own = (
+        read_products(task.products, items) if task.products is not None else ([], [], {}, None)
+    )
     n = len(items)
     vectors, features = {}, {}
     if any(texts):
@@ -317,6 +321,10 @@ def _side(
     if task.attributes is not None:
         features["attributes"] = read_attributes(task.attributes, items)
     leaky = []
+    if task.graph is None and own is not None and own.shape[1]:
+        features["graph"] = sp.vstack(
+            [own, sp.csr_matrix((n - own.shape[0], own.shape[1]), dtype=np.float32)]
+        ).tocsr()
     if task.graph is not None:
         progress("graph")
         sound, doubtful = read_graph(task.graph, items, other)
@@ -332,7 +340,17 @@ def _side(
 
 
 def read_texts(path: Path, items: dict[str, int]) -> tuple[list[str], list[str], dict[str, str]]:
-    """(text, category) by item and, for graphs that use them, other ids of a product → its item id."""
+    """The first three of `read_products`."""
+    return read_products(path, items)[:3]
+
+
+def read_products(
+    path: Path, items: dict[str, int]
+) -> tuple[list[str], list[str], dict[str, str], sp.csr_matrix | None]:
+    """(text, category) by item; for graphs that use them, other ids of a product → its item id; the file's own graph.
+
+    The own graph is None where the file has none of the usual columns to make one from.
+    """
     config = SourceConfig.model_validate({"as": "products", "path": str(path)})
     table = pa.concat_tables([c.table for c in read_file(path, config) if c.table.num_columns])
     names = table.column_names
@@ -348,7 +366,8 @@ def read_texts(path: Path, items: dict[str, int]) -> tuple[list[str], list[str],
     chosen = {
         ours: mapping[ours] for ours in ("title", "brand", "category", "description") if ours in mapping
     }
-    if not chosen:
+    usual = bool(chosen)
+    if not usual:
         chosen = {n: n for n in names if n != key and n not in ("asin", "sku", "product_id")}
     cells = {ours: text_of(table[theirs]).to_pylist() for ours, theirs in chosen.items()}
     parts = template_parts(". ".join(f"{{{name}}}" for name in chosen))
@@ -357,7 +376,8 @@ def read_texts(path: Path, items: dict[str, int]) -> tuple[list[str], list[str],
         texts[items[item]] = plain(fill(parts, {name: column[row] for name, column in cells.items()}))[:2000]
         if "category" in cells:
             categories[items[item]] = cells["category"][row] or ""
-    return texts, categories, other
+    own = own_graph(cells, [items[item] for item in ids], len(items)) if usual else None
+    return texts, categories, other, own
 
 
 def encode_texts(
