@@ -184,6 +184,20 @@ def test_strangers_and_hidden_products(model):
     assert allowed[ranker.rank(history, 5, allowed=allowed).items].all()
 
 
+def test_repeats_can_be_asked_of_a_shop_that_learned_none(model, tmp_path):
+    import json
+    import shutil
+
+    shutil.copytree(model[3], tmp_path / "new")
+    path = tmp_path / "new" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    del manifest["learned"]["repeat"]
+    path.write_text(json.dumps(manifest))
+    ranker, history = Recommender(tmp_path / "new"), history_of(model[1], 3, model[2])
+    assert set(ranker.rank(history, N, repeats=True).items) & set(history.items)
+    assert not set(ranker.rank(history, 10, repeats=False).items) & set(history.items)
+
+
 def test_the_tail_slider_moves_learned_lists_too(model):
     ranker, data, params, _ = model
     sold = data.item_counts()

@@ -25,7 +25,7 @@ from wares.core.arrays import load_array, open_artifact, put_largest
 from wares.core.errors import IncompatibleArtifact
 from wares.models.recommend.history import History
 from wares.models.recommend.learned import Learned
-from wares.models.recommend.lists import CANDIDATES, best_new, best_of, diverse, place_in, sum_by_id
+from wares.models.recommend.lists import CANDIDATES, best_new, best_of, diverse, place_in, sum_by_id, union_of
 from wares.models.recommend.moments import LEADS
 
 KIND = "recommender"
@@ -135,12 +135,10 @@ class Recommender:
         near_ids, near_values = self._by_near(history)
         graph_ids, graph_values = self._by_graph(items, query, history.items)
         popular = self.popular_top[:CANDIDATES]
-        own = history.items if repeats else history.items[:0]
-        ids = np.unique(
-            np.concatenate([cf_ids, text_ids, near_ids, graph_ids, popular, own]).astype(np.int32)
-        )
+        drafts = [cf_ids, text_ids, near_ids, graph_ids, popular]
+        ids = union_of([*drafts, history.items] if repeats else drafts, self.n_items)
         if not repeats and len(history.items):
-            ids = ids[~np.isin(ids, history.items)]
+            ids = ids[place_in(history.items, ids) < 0]
         signals = np.zeros((len(ids), len(SIGNALS)), np.float32)
         if len(self.cf_factors):
             self._exact(signals[:, 0], ids, history)
@@ -256,7 +254,7 @@ class Recommender:
             return Ranked(ids, np.zeros(0, np.float32), np.zeros((0, len(SIGNALS)), np.float32))
         parts = signals * self.weights[self.repeats if repeats is None else repeats]
         stranger = not len(history.items)
-        learned = self.learned is not None and not stranger
+        learned = self.learned is not None and not stranger and self.learned.covers(found.own)
         scores = self.scored(history, found, allowed) if learned else parts.sum(1)
         if tail is None:
             # The default was tuned on shoppers who are known; what sells is all that a stranger tells us.
@@ -266,9 +264,9 @@ class Recommender:
             scores = scores - np.float32(tail * scale) * self.log_sold[ids]
         diversity = float(self.params["diversity"]) if diversity is None else diversity
         order = diverse(scores, self.category_of[ids], k, diversity)
-        unsold = np.flatnonzero((self.log_sold[ids] == 0) & (signals[:, 1] > 0))
-        if len(unsold) and len(order) == k:
-            order = self._make_room(order, unsold[np.lexsort((ids[unsold], -signals[unsold, 1]))], k)
+        unsold = (self.log_sold[ids] == 0) & (signals[:, 1] > 0)
+        if len(order) == k:
+            order = self._make_room(order, unsold, ids, signals[:, 1], k)
         return Ranked(ids[order], scores[order], parts[order])
 
     @property
@@ -308,9 +306,17 @@ class Recommender:
         """How many of `k` places belong to new products."""
         return int(np.ceil(k * float(self.params["new_share"]))) if k >= 10 else 0
 
-    def _make_room(self, order: NDArray[np.int64], unsold: NDArray[np.int64], k: int) -> NDArray[np.int64]:
-        missing = self.new_places(k) - int(np.isin(order, unsold).sum())
-        fresh = unsold[~np.isin(unsold, order)][: max(missing, 0)]
+    def _make_room(
+        self, order: NDArray[np.int64], unsold: NDArray[np.bool_], ids: NDArray[np.int32], text: NDArray[np.float32], k: int
+    ) -> NDArray[np.int64]:  # fmt: skip
+        """Give the last places to what was never sold and is nearest by text, as many as are kept for it."""
+        missing = self.new_places(k) - int(unsold[order].sum())
+        if missing <= 0:
+            return order
+        left = unsold.copy()
+        left[order] = False
+        fresh = np.flatnonzero(left)
+        fresh = fresh[np.lexsort((ids[fresh], -text[fresh]))][:missing]
         return np.concatenate([order[: k - len(fresh)], fresh]) if len(fresh) else order
 
     def evidence(self, items: NDArray[np.int32], history: History) -> dict[int, tuple[int, int]]:

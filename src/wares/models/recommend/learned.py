@@ -60,6 +60,11 @@ class Learned:
             if about.get(head, {}).get("kind") == "trees"
         }
 
+    def covers(self, own: NDArray[np.int64]) -> bool:
+        """Whether there is a head for each kind of candidate: a shop where nothing is bought again has one for new
+        products only, and may still be asked for repeats."""
+        return "repeat" in self.about or not (own >= 0).any()
+
     def features(
         self,
         head: str,
@@ -118,7 +123,9 @@ def _follow(
     """Line up what was not looked at closely behind what was, in the order and on the scale of the cheap score."""
     if len(close) == len(mine):
         return
-    rest = np.setdiff1d(mine, close, assume_unique=True)
+    waiting = np.zeros(len(out), bool)
+    waiting[mine], waiting[close] = True, False
+    rest = np.flatnonzero(waiting)
     low, span = float(out[close].min()), float(np.ptp(out[close]))
     edge = float(cheap[close].min())
     step = span / max(float(cheap[close].max()) - edge, 1e-6)

@@ -22,6 +22,17 @@ def place_in(items: NDArray[Any], ids: NDArray[Any]) -> NDArray[np.int64]:
     return out
 
 
+def union_of(parts: list[NDArray[Any]], n: int) -> NDArray[np.int32]:
+    """The distinct ids of all parts, ascending; all are below `n`."""
+    if n > FLAT_LIMIT:
+        return np.unique(np.concatenate(parts)).astype(np.int32)
+    # Marks in a flat array are quicker than sorting.
+    marked = np.zeros(n, bool)
+    for part in parts:
+        marked[part] = True
+    return np.flatnonzero(marked).astype(np.int32)
+
+
 def sum_by_id(ids: NDArray[Any], values: NDArray[Any], n: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """Distinct ids that are not -1, ascending, and the sum of the values of each; `n` is beyond the largest id."""
     kept = ids >= 0
