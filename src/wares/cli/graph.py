@@ -219,6 +219,9 @@ def evaluate_graph(
     seeds: Annotated[int, typer.Option(min=1, max=20, help="How often what is random is drawn.")] = 3,
     seed: Annotated[int, typer.Option(help="The first seed.")] = 7,
     tuning_users: Annotated[int, typer.Option(min=0, help="Validation users that choose (0: all).")] = 2000,
+    test_users: Annotated[
+        int, typer.Option(min=0, help="Users that are tested, drawn by the seed (0: all).")
+    ] = 0,
     cache: Annotated[Path | None, typer.Option(help="Keep text vectors here.")] = None,
     json: Json = False,
 ) -> None:
@@ -240,7 +243,13 @@ def evaluate_graph(
             report = graph_files.evaluate_ratings(ratings, links, kg, _command(), drawn, stage)
         elif events is not None and ratings is None and links is None:
             task = graph_files.sequence_task(
-                events, kg, products, seeds=tuple(drawn), tuning_users=tuning_users, cache=cache
+                events,
+                kg,
+                products,
+                seeds=tuple(drawn),
+                tuning_users=tuning_users,
+                limit=test_users,
+                cache=cache,
             )
             report = graph_files.evaluate_sequences(task, _command(), stage)
         else:

@@ -109,7 +109,7 @@ def evaluate_ratings(
 
 @dataclass(frozen=True)
 class SequenceTask:
-    """Sequences with a product graph. `users` is how many of them tune; `limit` how many are tested (0: all)."""
+    """Sequences with a product graph. `tuning_users` choose on validation; `limit` users are tested (0: all)."""
 
     events: Path
     graph: Path
@@ -155,7 +155,7 @@ def evaluate_sequences(task: SequenceTask, command: str, say: Say = lambda _: No
         vectors["text"] = encode_texts(texts + [""] * (len(items) - len(texts)), task.cache, say)
     facts = {
         "file": task.events.name, "sha256": file_digest(task.events), "protocol": "leave-last", "ranking": "full catalogue",
-        "users": sum(len(t) > 0 for t in quad.test), "items": len(items), "seeds": list(task.seeds),
+        "users": sum(len(t) > 0 for t in quad.test), "items": len(items), "seeds": list(task.seeds), "tested": task.limit or "all",
     }  # fmt: skip
     report = Report(command, facts, task.seeds[0])
     for name, leave_out in _graphs(task.graph):

@@ -17,7 +17,7 @@ from wares.evaluate.metrics import per_user
 from wares.evaluate.report import Report
 from wares.graph.infer import Graph
 from wares.graph.likeness import Channel, channels, learn_weights
-from wares.graph.propagate import propagate
+from wares.graph.propagate import adjacency, over_hops
 
 BLOCK = 256
 DECAYS = (0.5, 0.8, 1.0)
@@ -127,8 +127,7 @@ def behaviour_vectors(
     start = np.random.default_rng(seed).random(min(matrix.shape))
     _, values, right = svds(matrix.astype(np.float64), k=k, v0=start)
     out = (right.T * np.sqrt(values)).astype(np.float32)
-    norm = np.linalg.norm(out, axis=1, keepdims=True)
-    return np.where(norm > 1e-6, out / np.maximum(norm, 1e-9), 0).astype(np.float32)
+    return unit(out)
 
 
 class _Bench:
@@ -179,6 +178,7 @@ def rank_by_graph(task: Ranking, name: str, report: Report, say: Callable[[str],
             row[metric] = float(np.mean([r[metric] for r in rows]))
             row[f"{metric}_sd"] = float(np.std([r[metric] for r in rows]))
         report.parts.append({**row, **facts, "seconds": time.perf_counter() - begun})
+        say(f"graph {name}: {variant}: NDCG@10 {row['ndcg@10']:.4f}")
 
     begun = time.perf_counter()
     score = by_channels(found, equal)
@@ -223,27 +223,33 @@ def _by_propagation(
         return given if given is not None else behaviour_vectors(sequences, bench.n, DIM, task.seeds[0])
 
     known, later = own(task.quad.fit), own(task.quad.whole)
+    matrix = adjacency(task.graph, weights)
 
-    def spread(alpha: float, hops: int, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        return propagate(task.graph, vectors, weights, hops=hops, alpha=alpha)[: bench.n]
+    def spread(alpha: float, vectors: NDArray[np.float32]) -> list[Score]:
+        return [
+            by_vectors(unit(v[: bench.n])) for v in over_hops(task.graph, vectors, matrix, HOPS[-1], alpha)
+        ]
 
     if first:
         add(f"{kind} vectors, no graph", [by_vectors(later)], bench.on_validation(by_vectors(known)), begun)
-    tried: list[tuple[float, int, float]] = []
-    for hops in HOPS:
-        begun = time.perf_counter()
-        alpha, valid = bench.best(ALPHAS, lambda a, hops=hops: by_vectors(spread(a, hops, known)))
-        tried.append((valid, hops, alpha))
-        add(
-            f"{kind} vectors, {hops} hops",
-            [by_vectors(spread(alpha, hops, later))],
-            valid,
-            begun,
-            alpha=alpha,
-        )
     begun = time.perf_counter()
-    _, hops, alpha = max(tried)
-    tuned = by_vectors(spread(alpha, hops, known))
+    tuning = {alpha: spread(alpha, known) for alpha in ALPHAS}
+    found: list[tuple[float, int, float]] = []
+    for hops in HOPS:
+        alpha, valid = bench.best(ALPHAS, lambda a, hops=hops: tuning[a][hops - 1])
+        found.append((valid, hops, alpha))
+    tested = {alpha: spread(alpha, later) for alpha in {alpha for _, _, alpha in found}}
+    for valid, hops, alpha in found:
+        add(f"{kind} vectors, {hops} hops", [tested[alpha][hops - 1]], valid, begun, alpha=alpha)
+        begun = time.perf_counter()
+    _, hops, alpha = max(found)
+    tuned = tuning[alpha][hops - 1]
     share, valid = bench.best(SHARES, lambda s: together(learned, tuned, s))
-    tested = together(learned, by_vectors(spread(alpha, hops, later)), share)
-    add(f"learned weights + {kind} vectors", [tested], valid, begun, alpha=alpha, hops=hops, share=share)
+    both = together(learned, tested[alpha][hops - 1], share)
+    add(f"learned weights + {kind} vectors", [both], valid, begun, alpha=alpha, hops=hops, share=share)
+
+
+def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Rows of length one, or zero."""
+    norm = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.where(norm > 1e-6, vectors / np.maximum(norm, 1e-9), 0).astype(np.float32)

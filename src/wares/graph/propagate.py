@@ -7,7 +7,8 @@ the edges of relation r. An entity without a vector of its own takes over its ne
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import scipy.sparse as sp
@@ -63,22 +64,39 @@ def propagate(
     Raises:
         DataError: when the vectors do not fit the graph, or a weight is negative.
     """
+    matrix = adjacency(graph, weights, until)
+    last = deque(over_hops(graph, product_vectors, matrix, hops, alpha), maxlen=1)
+    return _lengthened(last[0] if last else _own(graph, product_vectors))
+
+
+def over_hops(
+    graph: Graph, product_vectors: NDArray[np.float32], matrix: sp.csr_matrix, hops: int, alpha: float
+) -> Iterator[NDArray[np.float32]]:
+    """Entity vectors after each hop over `matrix`, which `adjacency` makes; not of unit length. See `propagate`.
+
+    Raises:
+        DataError: when the vectors do not fit the graph.
+    """
+    own = _own(graph, product_vectors)
+    has = np.abs(own).sum(1) > 0
+    vectors = own
+    for _ in range(hops):
+        spread = _lengthened(np.asarray(matrix @ vectors))
+        # Who has no vector of its own lives on its neighbours' alone, or hops would fade it out.
+        vectors = np.where(has[:, None], np.float32(1 - alpha) * own + np.float32(alpha) * spread, spread)
+        yield vectors
+
+
+def _own(graph: Graph, product_vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     if product_vectors.ndim != 2 or len(product_vectors) != graph.n_products:
         raise DataError(
             f"{graph.n_products} products need vectors of shape ({graph.n_products}, dim), not {product_vectors.shape}",
             mend="Build the vectors of this catalogue",
             column="product_vectors",
         )
-    matrix = adjacency(graph, weights, until)
     own = np.zeros((len(graph), product_vectors.shape[1]), np.float32)
     own[: graph.n_products] = np.nan_to_num(product_vectors, nan=0.0, posinf=0.0, neginf=0.0)
-    has = np.abs(own).sum(1) > 0
-    vectors = own.copy()
-    for _ in range(hops):
-        spread = np.asarray(matrix @ vectors)
-        # Who has no vector of its own lives on its neighbours' alone, or hops would fade it out.
-        vectors = np.where(has[:, None], (1 - alpha) * own + alpha * _lengthened(spread), _lengthened(spread))
-    return _lengthened(vectors)
+    return own
 
 
 def _lengthened(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
