@@ -86,6 +86,16 @@ def test_a_recommendation_that_nothing_else_explains_is_explained_by_the_graph(c
     assert all(hit.why.text for hit in hits)
 
 
+def test_what_the_product_page_of_the_console_shows(client):
+    from wares.console.knowledge import facts_of
+
+    ranker = client.app.state.shelf.ranker
+    facts = dict(facts_of(ranker, "p0000"))
+    assert facts["kg_brand"] == [("brand0", "")]
+    assert "desk lamp" in {text for text, _ in facts["kg_terms"]}
+    assert facts_of(ranker, "ghost") == []
+
+
 def test_a_product_that_came_in_online_has_no_edges_yet(copy_of_built):
     with TestClient(create_app(copy_of_built.root)) as client:
         client.put("/v1/products/fresh", json={"title": "blue desk lamp"})

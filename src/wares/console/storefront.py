@@ -7,6 +7,7 @@ from typing import Any
 from nicegui import run, ui
 
 from wares.console.frame import cards, frame, language, money, shelf, shopper, t
+from wares.console.knowledge import knowledge
 from wares.core.errors import NotFound
 from wares.core.nouns import Hit
 from wares.models.search.infer import Filters
@@ -206,6 +207,7 @@ def register() -> None:
                 if item.description:
                     ui.label(item.description[:2000])
                 _prices(ranker.price_history(product_id), item.currency)
+            knowledge(ranker, product_id)
             ui.html(f"<h2>{t('similar')}</h2>", sanitize=False)
             tongue = language()
             hits = await run.io_bound(lambda: ranker.similar(product_id, 12, language=tongue))
