@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import urllib.request
 
 import pytest
 from fastapi.testclient import TestClient
+from tests.conftest import running_server
 from typer.testing import CliRunner
 
 from wares.cli import graph as graph_cli
@@ -94,6 +96,16 @@ def test_what_the_product_page_of_the_console_shows(client):
     assert facts["kg_brand"] == [("brand0", "")]
     assert "desk lamp" in {text for text, _ in facts["kg_terms"]}
     assert facts_of(ranker, "ghost") == []
+
+
+def test_the_page_holds_the_block(built):
+    with (
+        running_server(built.root, "--console") as (_, port),
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/product/p0000", timeout=60) as page,
+    ):
+        text = page.read().decode()
+    assert "Knows about this product" in text
+    assert "brand0" in text
 
 
 def test_a_product_that_came_in_online_has_no_edges_yet(copy_of_built):

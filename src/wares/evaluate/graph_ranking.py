@@ -22,7 +22,7 @@ from wares.graph.propagate import adjacency, over_hops
 BLOCK = 256
 DECAYS = (0.5, 0.8, 1.0)
 ALPHAS = (0.3, 0.6, 0.9)
-SHARES = (0.1, 0.3, 1.0, 3.0)
+SHARES = (0.1, 0.3, 1.0, 3.0, 10.0)
 HOPS = (1, 2, 3)
 DIM = 128
 K = 20
