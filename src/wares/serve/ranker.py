@@ -42,7 +42,7 @@ from wares.serve.steering import Steering
 MAX_K = 200
 _SEAMS = str.maketrans(dict.fromkeys("-/,:;.()[]&+>|\"'", " "))
 FRESH_LIKENESS = 0.45
-EXPLAINED = 8
+EXPLAINED = 4
 """Things that a shopper had from which the graph looks for a way."""
 Vector = NDArray[np.float32]
 
@@ -360,8 +360,6 @@ class Ranker:
         if own >= 0 and (times := int(history.times[own])) > 0:
             date = datetime.fromtimestamp(int(history.last[own]), UTC).date().isoformat()
             return reason("again" if times > 1 else "again_once", language, times=times, date=date)
-        if lead == "graph" and (said := self._by_graph(row, history, language)) is not None:
-            return said
         if lead == "text" or self.recommender.log_sold[row] == 0:
             near = self.recommender.nearest_text(row, history)
             if near is not None:
