@@ -149,7 +149,7 @@ class Lab:
         quad = self.quad
         # Each seed of a sequence model finds its own number of epochs.
         tuned = dict((self.plan.params if kind_of(name) == "sequence" else self.tuned).get(name, {}))
-        phases = ["fit", "whole"] if self.plan.refit and not self._sister(name) else ["fit"]
+        phases = ["fit", "whole"] if self.plan.refit else ["fit"]
         begin = dict(tuned)
         tuned = self._load(name, at, seed, begin)
         phases = [phase for phase in phases if (name, phase, at) not in self.drafts]
@@ -192,10 +192,6 @@ class Lab:
 
     def _logs(self, name: str, phase: str, seed: int) -> Path | None:
         return None if self.plan.logs is None else self.plan.logs / f"{name}-{phase}-{seed}"
-
-    def _sister(self, name: str) -> bool:
-        """The sequence model without side information is only shown beside the one with it."""
-        return name == "sequence" and "sequence+" in self.plan.names
 
     def _kept(self, name: str, params: Params, seed: int, phase: str) -> Path | None:
         """Where the drafts of a part lie: named by all that they come from."""
