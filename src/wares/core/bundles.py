@@ -11,7 +11,19 @@ from wares.core.files import read_json, write_json
 
 KIND = "bundle"
 POINTER = "live.json"
-PARTS = ("catalogue", "encoder", "interactions", "recommend", "similar", "search", "graph")
+PARTS = (
+    "catalogue",
+    "encoder",
+    "interactions",
+    "recommend",
+    "similar",
+    "search",
+    "graph",
+    "together",
+    "rebuy",
+    "segments",
+    "trending",
+)
 
 
 def bundles_folder(workspace: Path) -> Path:

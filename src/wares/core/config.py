@@ -130,7 +130,7 @@ class Recommend(Section):
         description="Whether bought products may come again; `auto` includes them where shoppers do buy again.",
     )
     session_decay: float = Field(
-        default=0.8,
+        default=0.7,
         gt=0,
         le=1,
         description="What a deed of a visit weighs for each further deed since, beside forgetting by days; 1: all alike.",

@@ -194,6 +194,14 @@ class EventLog:
         lines = events.mutate(day=(events["at"] / DAY).floor().cast("int32"))
         return lines.group_by(["user", "day", "item"]).aggregate(at=lines["at"].min())
 
+    def moments(self, engine: Engine, kinds: Sequence[str], since: int, until: int) -> Table:
+        """Each event of these kinds within [since, until) in Unix seconds: ``user``, ``item``, ``at``."""
+        events = self._events(engine)
+        events = events.filter(
+            events["kind"].isin(list(kinds)) & (events["at"] >= since) & (events["at"] < until)
+        )
+        return events.select("user", "item", "at")
+
     def popularity(self, until: int, days: float) -> NDArray[np.float32]:
         """How many users took up each item in the `days` before `until` ``(n_items,)``."""
         with Engine(self.memory_gb, scratch=self.scratch) as engine:

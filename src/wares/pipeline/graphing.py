@@ -82,9 +82,13 @@ def files_named(context: Context) -> list[list[str]]:
 
 
 def count_pairs(context: Context, folder: Path, tick: Tick) -> Any:
-    """Count pairs of products once for both moments: now, and before the window that teaches relation weights."""
-    log = event_log(context) if context.config.graph.enabled else None
-    found = window_before(log, None, context.config.evaluate.test_days) if log is not None else None
+    """Count pairs of products once for both moments: now, and before the window that teaches relation weights.
+
+    Without a graph, only what lies in baskets now is counted: for what goes together.
+    """
+    log = event_log(context)
+    wanted = log if context.config.graph.enabled else None
+    found = window_before(wanted, None, context.config.evaluate.test_days) if wanted is not None else None
     n = len(StringTable.load(context.done["catalogue"], c.PRODUCT_ID))
     cuts: list[int | None] = [None] if found is None else [None, found[0]]
     counted = pairs_before(log, cuts) if log is not None else [(no_pairs(n), no_pairs(n))]
@@ -143,6 +147,12 @@ def read_texts(context: Context, folder: Path, tick: Tick) -> Any:
     # After the seal, as how it went is no part of what was read.
     write_json(folder / "report.json", report.to_json())
     return manifest
+
+
+def pairs_now(context: Context) -> tuple[Pairs, Pairs | None]:
+    """Products bought in one basket, and looked at on one day; None where nobody looks."""
+    bought, viewed = _pairs(context, 0)
+    return bought, viewed if len(viewed.a) else None
 
 
 def build_graph(context: Context, folder: Path, tick: Tick) -> Any:

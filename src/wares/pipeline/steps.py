@@ -26,10 +26,18 @@ from wares.features.vectors_build import KIND as VECTORS
 from wares.features.vectors_build import build_vectors
 from wares.graph.infer import KIND as GRAPH
 from wares.graph.neighbours import KIND as GRAPH_NEIGHBOURS
+from wares.models.recommend import together_train as together
 from wares.models.recommend import train as recommend
 from wares.models.recommend.closed_form import Columns, ItemKnn, shared_users, to_matrix
 from wares.models.recommend.facts import Products
 from wares.models.recommend.infer import KIND as RECOMMENDER
+from wares.models.recommend.rebuy_infer import KIND as REBUY
+from wares.models.recommend.rebuy_train import build_rebuy
+from wares.models.recommend.segments_infer import KIND as SEGMENTS
+from wares.models.recommend.segments_train import build_segments
+from wares.models.recommend.together_infer import KIND as TOGETHER
+from wares.models.recommend.trending_infer import KIND as TRENDING
+from wares.models.recommend.trending_train import build_trending
 from wares.models.recommend.tune import Window, tune
 from wares.models.search import train as search
 from wares.models.search.infer import KIND as SEARCH
@@ -231,6 +239,34 @@ def _search(context: Context, folder: Path, tick: Tick) -> Any:
     )
 
 
+def _together(context: Context, folder: Path, tick: Tick) -> Any:
+    products, log = Catalogue(context.done["catalogue"]), event_log(context)
+    data, users = Interactions.load(context.done["interactions"])
+    shop = together.Shop(
+        list(products.columns[c.CATEGORY]), np.asarray(products.prices), data, together.baskets_of(log, users)
+    )
+    bought, viewed = graphing.pairs_now(context)
+    return together.fit(bought, viewed, shop, folder)
+
+
+def _rebuy(context: Context, folder: Path, tick: Tick) -> Any:
+    _, users = Interactions.load(context.done["interactions"])
+    category_of = np.asarray(load_array(context.done["catalogue"], "category_of"))
+    return build_rebuy(event_log(context), users, category_of, context.config.shop.seed, folder)
+
+
+def _segments(context: Context, folder: Path, tick: Tick) -> Any:
+    data, users = Interactions.load(context.done["interactions"])
+    categories = list(StringTable.load(context.done["catalogue"], c.CATEGORY))
+    return build_segments(event_log(context), data, users, categories, folder)
+
+
+def _trending(context: Context, folder: Path, tick: Tick) -> Any:
+    return build_trending(
+        event_log(context), len(StringTable.load(context.done["catalogue"], c.PRODUCT_ID)), folder
+    )
+
+
 _F, _R = "wares.features.", "wares.models.recommend."
 _RANKER = tuple(f"{_R}{name}" for name in ("facts", "near_train", "moments", "learned", "history", "lists"))
 
@@ -248,4 +284,8 @@ STEPS = [
     Step("recommend", RECOMMENDER, _recommend, (), ("catalogue", "text_neighbours", "interactions", "graph_neighbours", "tune"), ("recommend", "build.memory_gb"), (f"{_R}train", f"{_R}closed_form", *_RANKER)),
     Step("similar", SIMILAR, _similar, (), ("catalogue", "text_neighbours", "interactions"), ("recommend.min_support",), ("wares.models.similar.train", f"{_R}closed_form")),
     Step("search", SEARCH, _search, (), ("catalogue", "vectors", "interactions"), ("search",), ("wares.models.search.train", "wares.models.search.analysis", "wares.models.search.infer")),
+    Step("together", TOGETHER, _together, (c.EVENTS,), ("catalogue", "interactions", "graph_pairs"), ("recommend.kinds",), (f"{_R}together_train", f"{_R}together_infer", "wares.graph.behaviour")),
+    Step("rebuy", REBUY, _rebuy, (c.EVENTS,), ("catalogue", "interactions"), ("recommend.kinds",), (f"{_R}rebuy_train", f"{_R}rebuy_infer")),
+    Step("segments", SEGMENTS, _segments, (c.EVENTS,), ("catalogue", "interactions"), ("recommend.kinds", "recommend.popular_days"), (f"{_R}segments_train",)),
+    Step("trending", TRENDING, _trending, (c.EVENTS,), ("catalogue",), ("recommend.kinds",), (f"{_R}trending_train",)),
 ]  # fmt: skip
