@@ -38,6 +38,9 @@ def test_every_command_has_help_with_an_example():
         "search",
         "recommend",
         "similar",
+        "together",
+        "again",
+        "trending",
         "evaluate",
         "asset",
         "key",
@@ -55,6 +58,8 @@ def test_every_command_has_help_with_an_example():
         ("asset", "show"),
         ("key", "create"),
         ("bench", "serve"),
+        ("bench", "sessions"),
+        ("evaluate", "cold-users"),
     ):
         assert "Example" in wares(*group, "--help").stdout
 

@@ -144,12 +144,12 @@ def test_deeds_of_one_minute_weigh_by_their_order(built):
     ordered = [weight[ranker.catalogue.row(f"p{n:04d}")] for n in range(50)]
     assert ordered == sorted(ordered)
     assert len(set(ordered[-20:])) == 20
-    assert (2 ** ordered[-2] - 1) / (2 ** ordered[-1] - 1) == pytest.approx(0.8, rel=1e-3)
+    assert (2 ** ordered[-2] - 1) / (2 ** ordered[-1] - 1) == pytest.approx(0.7, rel=1e-3)
     # A pause makes a new visit, and another session fades by itself.
     apart = [Deed("p0001", "view", now - 7200, session="s"), Deed("p0002", "view", now, session="s")]
     assert ranker.people._fading(apart) == [1.0, 1.0]
     mixed = [Deed("p0001", "view", now, session=s) for s in "abab"]
-    assert ranker.people._fading(mixed) == [0.8, 0.8, 1.0, 1.0]
+    assert ranker.people._fading(mixed) == [0.7, 0.7, 1.0, 1.0]
 
 
 def test_an_event_of_the_future_counts_as_now(copy_of_built):

@@ -32,6 +32,9 @@ GROUPS = (
     "tune",
     "bench_recommend",
     "graph",
+    "recommend",
+    "services",
+    "evaluate_services",
 )
 """Modules of this package that put further commands onto the application; each has a ``register(app)``."""
 
@@ -236,18 +239,6 @@ def search(
     """Ask the live bundle, without a server."""
     page = _load(shop).search(query, user or None, k)
     _print_hits(page.hits, as_json=json, total=page.total, relaxed=page.relaxed, corrected=page.corrected)
-
-
-@app.command(epilog="Example: `wares recommend --user 900 --tail 0.3`")
-def recommend(
-    user: Annotated[str, typer.Option(help="The shopper; empty for a stranger.")] = "",
-    k: Annotated[int, typer.Option(min=1, max=200, help="How many.")] = 10,
-    tail: Annotated[float | None, typer.Option(min=0, max=1, help="0: most accurate, 1: discovery.")] = None,
-    shop: Shop = Path(),
-    json: Json = False,
-) -> None:
-    """Recommendations of the live bundle, with reasons."""
-    _print_hits(_load(shop).recommend(user or None, k, tail=tail), as_json=json)
 
 
 @app.command(epilog="Example: `wares similar 1029743`")

@@ -24,10 +24,10 @@ from wares.core.errors import NotFitted, QueryError, WaresError
 from wares.core.nouns import Hit
 from wares.core.state import State
 from wares.models.search.infer import Filters
-from wares.serve import assets, graph, problems, quality
+from wares.serve import assets, graph, problems, quality, services_api
 from wares.serve.auth import Gate
 from wares.serve.limits import EVENTS, RELOADS, Admission, exposition
-from wares.serve.ranker import MAX_K, Ranker
+from wares.serve.ranker import Ranker
 from wares.serve.schemas import (
     EventsIn,
     EventsOut,
@@ -38,7 +38,7 @@ from wares.serve.schemas import (
     hit_json,
     product_json,
 )
-from wares.serve.situation import Situation
+from wares.serve.situation import MAX_K, Situation
 from wares.serve.steering import Steering
 
 log = logging.getLogger("wares.serve")
@@ -163,6 +163,7 @@ def create_app(workspace: Path, *, require_keys: bool = False, settings: Serve |
 
     _health(app, shelf)
     _reading(app, shelf, may("read"))
+    services_api.routes(app, lambda: shelf.ranker, _hits, may("read"), _ERRORS, _MISSING)
     _writing(app, shelf, may("write"))
     quality.register(app, state, gate, workspace, config.access.key_role)
     graph.routes(app, lambda: shelf.ranker, may("read"), _ERRORS)
@@ -268,6 +269,14 @@ def _reading(app: FastAPI, shelf: Shelf, allowed: Any) -> None:
         basket: Annotated[
             list[str] | None, Query(description="Products in the basket, with commas between.")
         ] = None,
+        segment: Annotated[
+            str | None,
+            Query(max_length=200, description="One of `/v1/segments`, for those little is known of."),
+        ] = None,
+        category: Annotated[
+            str | None,
+            Query(max_length=1000, description="The page: this category and what lies below it."),
+        ] = None,
         exclude: Annotated[list[str] | None, Query(max_length=200, description="Products left out.")] = None,
         pin: Annotated[list[str] | None, Query(max_length=20, description="Products put first.")] = None,
         per_brand: Annotated[int, Query(ge=0, le=100, description="Most places of a brand; 0: no cap.")] = 0,
@@ -287,7 +296,7 @@ def _reading(app: FastAPI, shelf: Shelf, allowed: Any) -> None:
     ) -> Response:
         steering = Steering.asked(exclude, pin, per_brand, calibrate, diversity, margin)
         ranker = shelf.ranker
-        situation = Situation.asked(session, likes, basket, None, None, ranker.knows)
+        situation = Situation.asked(session, likes, basket, segment, category, ranker.knows)
         found = ranker.recommend(
             user, k, tail=tail, repeats=repeats, language=language, steering=steering, situation=situation
         )

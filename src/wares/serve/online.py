@@ -80,6 +80,11 @@ class Online:
         self.hidden: NDArray[np.int32] = np.zeros(0, np.int32)
         self.version = 0
 
+    @property
+    def seen_events(self) -> int:
+        """The sequence number of the last event taken in."""
+        return self._events
+
     def refresh(self) -> None:
         """Take in what was written since the last time; costs microseconds when nothing was."""
         changed, seen = self.state.changed(self._seen)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wares.core import bundles
-from wares.core.arrays import open_artifact
+from wares.core.arrays import load_array, open_artifact
 from wares.core.errors import NotFound, QueryError
 from wares.core.nouns import Hit, Product, Reason, SearchPage
 from wares.core.people import People as Registered
@@ -32,18 +32,21 @@ from wares.models.recommend.infer import SIGNALS, History, Recommender
 from wares.models.search.analysis import stem, surface_words
 from wares.models.search.infer import Filters, Found, Searcher
 from wares.models.similar.infer import Similar, check_weights
+from wares.serve.fresh import Rules, below, likest, places_for, put_in
 from wares.serve.graph_reasons import graph_reason, telling
 from wares.serve.online import Deed, NewProduct, Online, matching
 from wares.serve.people import People
 from wares.serve.reasons import reason, same
-from wares.serve.situation import Situation
-from wares.serve.steering import Steering
+from wares.serve.services import Services
+from wares.serve.situation import Situation, check_k
+from wares.serve.steering import Prior, Steering
 
-MAX_K = 200
 _SEAMS = str.maketrans(dict.fromkeys("-/,:;.()[]&+>|\"'", " "))
-FRESH_LIKENESS = 0.45
 EXPLAINED = 4
 """Things that a shopper had from which the graph looks for a way."""
+PAGE = 400
+REMEMBERED = 256
+PRIOR_DEEDS = 2.0
 Vector = NDArray[np.float32]
 
 
@@ -67,12 +70,14 @@ class Ranker:
 
     def __init__(self, folder: Path, state: State | None = None, *, verify: bool = False) -> None:
         self.manifest = bundles.open_bundle(folder, verify=verify)
+        self.folder = folder
         self.name = str(self.manifest["name"])
         self.catalogue = Catalogue(folder / "catalogue")
         self.encoder = TextEncoder(folder / "encoder", threads=1)
         self._encoding = threading.Lock()
         self._query_vector = lru_cache(4096)(self._encode_query)
         self._text_of = lru_cache(20_000)(self._lower)
+        self._row = lru_cache(50_000)(self.catalogue.row)
         self.recommender = Recommender(folder / "recommend")
         self.likeness = Similar(folder / "similar")
         self.searcher = Searcher(folder / "search", self.catalogue, self._query_vector)
@@ -82,6 +87,8 @@ class Ranker:
         self.graph = KnowledgeGraph(folder / "graph") if there else None
         self._template = template_parts(str(self.catalogue.manifest["template"]))
         facts = open_artifact(folder / "interactions", INTERACTIONS)
+        # How many shoppers took up each product in the last days before the build ``(n_items,)``.
+        self.popular = load_array(folder / "interactions", "popular")
         self.people = People(
             self.interactions, self.users, self.recommender.params, facts["kinds"], self._row_for,
             float(facts.get("session_decay", 1.0)),
@@ -96,6 +103,8 @@ class Ranker:
             if state is not None
             else None
         )
+        self._categories: dict[str, NDArray[np.bool_]] = {}
+        self.services = Services(self, folder)
         self.warm_up()
 
     def warm_up(self) -> None:
@@ -232,7 +241,10 @@ class Ranker:
     def unheard(self, here: Situation) -> dict[str, Any]:
         """What a request named that nobody knows, for the answer; empty when all is known."""
         unknown = [name for name in (*here.likes, *here.basket) if not self.knows(name)]
-        return {"unknown_products": unknown} if unknown else {}
+        out: dict[str, Any] = {"unknown_products": unknown} if unknown else {}
+        if here.segment and self.services.segments.find(here.segment) < 0:
+            out["unknown_segment"] = here.segment
+        return out
 
     def visited(self, session: str) -> bool:
         """Whether anything is known of a visit."""
@@ -241,11 +253,28 @@ class Ranker:
         here = self.online is not None and session in self.online.visits
         return here or self.users.find(f"~{session}") >= 0
 
+    def known(self, user: str, session: str = "") -> tuple[int, list[Deed]]:
+        """The row of a shopper before the build (-1: none) and what they did since, oldest first."""
+        if self.registered is not None:
+            user, session = (
+                "" if self.registered.is_erased(v) else self.registered.known_as(v) for v in (user, session)
+            )
+        if self.online is None:
+            return (self.users.find(user) if user else -1), []
+        user, deeds, _ = self.online.history(user, session)
+        return (self.users.find(user) if user else -1), deeds
+
+    def visible(self) -> NDArray[np.bool_]:
+        """Products that may be shown ``(n_items,)``; not to be written to."""
+        return self._mask()
+
     def _row_for(self, product_id: str) -> int:
         """The row that speaks for a product: its own, or for a new one the nearest by text."""
-        row = self.catalogue.row(product_id)
+        row = self._row(product_id)
+        if row >= 0:
+            return row
         new = self._new().get(product_id)
-        if row >= 0 or new is None or not len(self.searcher.vectors):
+        if new is None or not len(self.searcher.vectors):
             return row
         found = self.searcher.near.search(new.vector, 1)
         text = int(np.asarray(found.keys)[0])
@@ -273,7 +302,7 @@ class Ranker:
         Raises:
             QueryError: when `k` or `tail` is out of range.
         """
-        _check_k(k)
+        check_k(k)
         if tail is not None and not 0 <= tail <= 1:
             raise QueryError(
                 "tail must be between 0 and 1", mend="0 is most accurate, 1 is discovery", parameter="tail"
@@ -284,11 +313,20 @@ class Ranker:
             self.log_in(here.session, user)
         history = self.history(user, here.session, here.likes, here.basket)
         allowed = self._allowed_here(here)
-        if steering is None:
+        prior = self._prior(here, history, allowed)
+        if steering is None and prior is None:
             ranked = self.recommender.rank(history, k, tail=tail, repeats=repeats, allowed=allowed)
         else:
-            ranked = steering.rank(
-                self.recommender, self.catalogue, history, k, tail=tail, repeats=repeats, allowed=allowed
+            rules = steering or Steering(diversity=float(self.recommender.params["diversity"]))
+            ranked = rules.rank(
+                self.recommender,
+                self.catalogue,
+                history,
+                k,
+                tail=tail,
+                repeats=repeats,
+                allowed=allowed,
+                prior=prior,
             )
         known = {item: i for i, item in enumerate(history.items.tolist())}
         evidence = (
@@ -310,42 +348,66 @@ class Ranker:
                 ranked.items.tolist(), ranked.scores.tolist(), ranked.parts.tolist(), leading, strict=True
             )
         ]
-        return hits if steering is not None and steering.pin else self._with_fresh(hits, history, k, language)
+        return self._with_fresh(hits, history, k, language, steering or Steering(), here)
+
+    def within(self, category: str) -> NDArray[np.bool_]:
+        """The visible products of a category and what lies below it, or all of them; not to be written to."""
+        if not category:
+            return self._mask()
+        known = self._categories.get(category)
+        if known is None:
+            known = np.fromiter(
+                (below(str(name), category) for name in self.catalogue.columns["category"]),
+                bool,
+                len(self.catalogue),
+            )
+            if len(self._categories) < REMEMBERED:
+                self._categories = {**self._categories, category: known}
+        return self._mask() & known
 
     def _allowed_here(self, here: Situation) -> NDArray[np.bool_]:
         """What may come: neither picks nor what lies in the basket, and only the category that is looked at."""
-        mask = self._mask()
+        mask = self.within(here.category)
         rows = [row for row in map(self.catalogue.row, (*here.likes, *here.basket)) if row >= 0]
         if rows:
             mask = mask.copy()
             mask[rows] = False
         return mask
 
-    def _with_fresh(self, hits: list[Hit], history: History, k: int, language: str) -> list[Hit]:
-        """Give new products that are like what the shopper had the places kept for them."""
-        new = [n for n in self._new().values() if n.product.available]
-        if not new or not len(history.items) or not len(self.searcher.vectors):
-            return hits
-        known = history.items[np.argsort(-history.query, kind="stable")[:50]]
-        near = (
-            np.stack([n.vector for n in new])
-            @ self.searcher.vectors[self.catalogue.text_of[known]].astype(np.float32).T
+    def _prior(self, here: Situation, history: History, allowed: NDArray[np.bool_]) -> Prior | None:
+        """What a segment or a page says of products, the more the less is known of the shopper."""
+        segment = self.services.segments.find(here.segment) if here.segment else -1
+        if segment < 0 and not here.category:
+            return None
+        popular = self.popular
+        inside = np.flatnonzero(allowed) if here.category else np.zeros(0, np.int64)
+        inside = inside[np.lexsort((inside, -popular[inside]))][:PAGE]
+        ids, values = (
+            inside.astype(np.int32),
+            popular[inside] / max(float(popular[inside].max(initial=0)), 1e-9),
         )
-        best = near.max(1)
-        places = max(1, self.recommender.new_places(k))
-        order = [int(i) for i in np.argsort(-best, kind="stable") if best[i] >= FRESH_LIKENESS][:places]
-        fresh: list[Hit] = []
-        for i in order:
-            liked = self.catalogue.product(int(known[int(near[i].argmax())]))
-            fresh.append(
-                Hit(
-                    new[i].product,
-                    float(best[i]),
-                    reason("new_like", language, title=liked.title),
-                    {"text": float(best[i])},
-                )
-            )
-        return [*hits[: max(0, k - len(fresh))], *fresh]
+        if segment >= 0:
+            mine, shares = self.services.segments.popular(segment)
+            mine, shares = mine[allowed[mine]], shares[allowed[mine]]
+            rest = ~np.isin(ids, mine)
+            least = float(shares.min()) if len(shares) else 1.0
+            ids = np.concatenate([mine, ids[rest]])
+            values = np.concatenate([shares, values[rest] * least])
+        return Prior(ids, values.astype(np.float32), PRIOR_DEEDS / (PRIOR_DEEDS + len(history.items)))
+
+    def _with_fresh(
+        self, hits: list[Hit], history: History, k: int, language: str, steering: Steering, here: Situation
+    ) -> list[Hit]:
+        """Give new products that are like what the shopper had the places kept for them."""
+        rules = Rules(
+            frozenset((*steering.exclude, *here.likes, *here.basket)),
+            steering.per_brand,
+            here.category,
+            min(len(steering.pin), len(hits)),
+        )
+        found = likest(self._new().values(), history, self.catalogue.text_of, self.searcher.vectors, rules)
+        titled = [(new, value, self.catalogue.product(row).title) for new, value, row in found]
+        return put_in(hits, titled, k, places_for(self.recommender.new_places(k), k), rules, language)
 
     def _why(
         self,
@@ -410,7 +472,7 @@ class Ranker:
             NotFound: for an unknown product.
             QueryError: for wrong weights.
         """
-        _check_k(k)
+        check_k(k)
         weight = check_weights(weights)
         self.refresh()
         product = self.product(product_id)
@@ -489,7 +551,7 @@ class Ranker:
         Raises:
             QueryError: when `k` or `offset` is out of range.
         """
-        _check_k(k)
+        check_k(k)
         if not 0 <= offset <= 10_000:
             raise QueryError(
                 "offset must be between 0 and 10000",
@@ -557,7 +619,7 @@ class Ranker:
 
     def suggest(self, text: str, k: int = 8) -> list[str]:
         """Completions of what was typed so far, best-selling first."""
-        _check_k(k)
+        check_k(k)
         self.refresh()
         typed = " ".join(text.lower().split())
         new = [
@@ -567,10 +629,3 @@ class Ranker:
             and any(w.startswith(typed) for w in (n.product.title.lower(), *n.product.title.lower().split()))
         ]
         return list(dict.fromkeys([*self.searcher.suggest(text, k), *new]))[:k]
-
-
-def _check_k(k: int) -> None:
-    if not 1 <= k <= MAX_K:
-        raise QueryError(
-            f"k must be between 1 and {MAX_K}", mend="Ask for fewer, or page with offset", parameter="k"
-        )

@@ -26,6 +26,29 @@ TEXTS: dict[str, dict[str, str]] = {
     "code": {"en": "its product number", "zh": "商品编号匹配"},
     "browse": {"en": "best-seller here", "zh": "热销商品"},
     "together": {"en": "{shoppers} shoppers have both", "zh": "{shoppers} 位顾客两者都买"},
+    "basket": {"en": "in {count} baskets with {title}", "zh": "{count} 个购物篮中与 {title} 一起购买"},
+    "goes_with": {
+        "en": "goes with {title}: bought with it {count} times",
+        "zh": "搭配 {title}：一起购买 {count} 次",
+    },
+    "instead": {
+        "en": "instead of {title}: {count} shoppers considered both",
+        "zh": "可替代 {title}：{count} 位顾客在两者间选择",
+    },
+    "like_instead": {"en": "could be taken instead: {same}", "zh": "可以替代：{same}"},
+    "due": {
+        "en": "you buy this about every {every} days, last on {last}; due about {due}",
+        "zh": "您约每 {every} 天购买一次，上次 {last}；预计 {due} 需要",
+    },
+    "overdue": {
+        "en": "you buy this about every {every} days, last on {last}; was due about {due}",
+        "zh": "您约每 {every} 天购买一次，上次 {last}；本应于 {due} 购买",
+    },
+    "rising": {
+        "en": "{rise} times as many shoppers as usual in {hours} hours: {shoppers}",
+        "zh": "{hours} 小时内顾客数为平时的 {rise} 倍：{shoppers} 位",
+    },
+    "well_known": {"en": "many shoppers know this", "zh": "许多顾客熟悉的商品"},
 }
 _SAME = {
     "en": {

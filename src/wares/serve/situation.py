@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from wares.core.errors import QueryError
 
+MAX_K = 200
 MOST_PICKS = 100
 MOST_OF_A_BASKET = 200
 
@@ -65,3 +66,11 @@ def id_list(
                 parameter=parameter,
             )
     return tuple(found)
+
+
+def check_k(k: int) -> None:
+    """Raise QueryError for a list that is too long or has no place."""
+    if not 1 <= k <= MAX_K:
+        raise QueryError(
+            f"k must be between 1 and {MAX_K}", mend="Ask for fewer, or page with offset", parameter="k"
+        )

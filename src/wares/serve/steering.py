@@ -15,6 +15,16 @@ from wares.models.recommend.steer import Rules, arrange, mix_of
 
 
 @dataclass(frozen=True, slots=True)
+class Prior:
+    """What is believed of products before the shopper is known: ``ids (n,) int32``, ``values (n,)`` from 0 to 1, and
+    their share `weight` of the score."""
+
+    ids: NDArray[np.int32]
+    values: NDArray[np.float32]
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
 class Steering:
     """``exclude`` and ``pin`` are product ids; the rest as in `wares.models.recommend.steer.Rules`."""
 
@@ -49,8 +59,11 @@ class Steering:
         tail: float | None,
         repeats: bool | None,
         allowed: NDArray[np.bool_],
+        prior: Prior | None = None,
     ) -> Ranked:
-        """The best `k` under the rules. What is pinned comes even if no model proposed it, unless it is hidden.
+        """The best `k` under the rules, with the places that belong to products never sold.
+
+        What is pinned comes even if no model proposed it, unless it is hidden; so does what a `prior` proposes.
 
         Raises:
             NotFound: when a pinned product is in no build; products excluded in vain are no fault.
@@ -58,11 +71,14 @@ class Steering:
         pinned = np.array([self._row(catalogue, name) for name in self.pin], np.int32)
         excluded = np.array([r for r in map(catalogue.row, self.exclude) if r >= 0], np.int32)
         found = model.rank(history, 1000, tail=tail, diversity=0.0, repeats=repeats, allowed=allowed)
-        more = pinned[~np.isin(pinned, found.items) & allowed[pinned]]
+        wanted = pinned if prior is None else np.unique(np.concatenate([pinned, prior.ids]))
+        more = wanted[~np.isin(wanted, found.items) & allowed[wanted]]
         items = np.concatenate([found.items, more])
         lowest = float(found.scores.min()) if len(found.scores) else 0.0
         scores = np.concatenate([found.scores, np.full(len(more), lowest)])
         parts = np.concatenate([found.parts, np.zeros((len(more), len(SIGNALS)), np.float32)])
+        if prior is not None:
+            scores = _believed(scores, items, prior)
         rules = Rules(excluded, pinned, self.per_brand, self.calibrate, self.margin, self.diversity)
         order = arrange(
             scores,
@@ -74,7 +90,45 @@ class Steering:
             margin=self._margins(catalogue, items) if self.margin > 0 else None,
             mix=mix_of(catalogue.category_of[history.items], history.query) if self.calibrate > 0 else None,
         )
-        return Ranked(items[order], scores[order], parts[order])
+        order = self._floor(order, items, scores, model, pinned, excluded, catalogue, k)
+        return Ranked(items[order], scores[order].astype(np.float32), parts[order])
+
+    def _floor(
+        self,
+        order: NDArray[np.int64],
+        items: NDArray[np.int32],
+        scores: NDArray[np.float64],
+        model: Recommender,
+        pinned: NDArray[np.int32],
+        excluded: NDArray[np.int32],
+        catalogue: Catalogue,
+        k: int,
+    ) -> NDArray[np.int64]:
+        """The order with ``new_share`` of a full list given to products never sold; pins and caps are kept."""
+        unsold = model.log_sold[items] == 0
+        missing = model.new_places(k) - int(unsold[order].sum())
+        if missing <= 0 or len(order) < k:
+            return order
+        free = np.flatnonzero(unsold & ~np.isin(items, excluded))
+        free = free[~np.isin(free, order)]
+        free = free[np.lexsort((items[free], -scores[free]))]
+        place = [
+            i for i in range(len(order) - 1, -1, -1) if not unsold[order[i]] and items[order[i]] not in pinned
+        ]
+        chosen = order.copy()
+        brand = catalogue.brand_of
+        for new in free.tolist():
+            if not missing or not place:
+                break
+            kept = np.delete(chosen, place[0])
+            mine = int(brand[items[new]])
+            if self.per_brand and mine >= 0 and int((brand[items[kept]] == mine).sum()) >= self.per_brand:
+                continue
+            chosen = np.append(kept, new)
+            # What stood behind the place moved up by one.
+            place = [p for p in place[1:] if p < place[0]]
+            missing -= 1
+        return chosen
 
     @staticmethod
     def _row(catalogue: Catalogue, name: str) -> int:
@@ -97,3 +151,16 @@ class Steering:
                 continue
         known = out[np.isfinite(out)]
         return np.where(np.isfinite(out), out, known.mean() if len(known) else 0.0)
+
+
+def _believed(scores: NDArray[np.float64], items: NDArray[np.int32], prior: Prior) -> NDArray[np.float64]:
+    """Scores on the scale from 0 to 1, mixed with what the prior says of each item."""
+    low, high = (float(scores.min()), float(scores.max())) if len(scores) else (0.0, 1.0)
+    mine = (scores - low) / max(high - low, 1e-9)
+    said = np.zeros(len(items))
+    order = np.argsort(prior.ids, kind="stable")
+    if len(order):
+        at = np.minimum(np.searchsorted(prior.ids[order], items), len(order) - 1)
+        there = prior.ids[order][at] == items
+        said[there] = prior.values[order][at[there]] / max(float(prior.values.max()), 1e-9)
+    return (1 - prior.weight) * mine + prior.weight * said

@@ -1,0 +1,243 @@
+"""Shoppers never seen: how good are the first lists, after no deed, one, two, three, five, and after first picks?
+
+A share of the shoppers, by hash, is taken out of training whole: out of the interactions, the popularity and the
+segments. Each is then met as a newcomer at the start of the window: the first n different products of the window are
+what is known, the rest is wanted. Lists come from the model that a shop serves (`Recommender`) and the history that it
+makes (`History`), with the segment of the first deeds as a prior; the weight of the prior is chosen on the window
+before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wares.evaluate.metrics import per_user
+from wares.features.interactions import Interactions
+from wares.models.recommend.infer import History, Recommender
+from wares.models.recommend.onboarding_infer import POOL, cover
+from wares.models.recommend.segments_train import popularity, segments_of, tops_of
+
+SHARE = 5
+AFTER = (0, 1, 2, 3, 5)
+SHOWN = 24
+PRIORS = (0.0, 0.5, 2.0, 8.0)
+MOST = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Newcomers:
+    """Users unseen: for each, distinct items of the window in order ``sequences``, and what they ever took before it
+    (only to simulate picks)."""
+
+    sequences: list[NDArray[np.int32]]
+    earlier: list[NDArray[np.int32]]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the shop knows of others: the model in `folder`, recent pairs of user and item, categories."""
+
+    model: Recommender
+    popular: NDArray[np.float32]
+    segment_of: NDArray[np.int32]
+    names: list[str]
+    top_of: NDArray[np.int64]
+    ids: NDArray[np.int32]
+    shares: NDArray[np.float32]
+    vectors: NDArray[np.float32]
+    usual: NDArray[np.float64]
+    as_of: int
+    decays: int
+
+
+def unseen(users: Sequence[str], seed: int) -> NDArray[np.bool_]:
+    """One in `SHARE` of the shoppers, by hash ``(n_users,)``."""
+    return np.array(
+        [
+            hashlib.blake2b(f"{seed}:{name}".encode(), digest_size=4).digest()[0] % SHARE == 0
+            for name in users
+        ],
+        bool,
+    )
+
+
+def knowledge(
+    model: Recommender,
+    data: Interactions,
+    recent: tuple[NDArray[np.int64], NDArray[np.int64]],
+    categories: Sequence[str],
+    vectors: NDArray[np.float32],
+) -> Known:
+    """Segments and popularity from shoppers that may be known; `recent` are rows of users and items of the last days."""
+    top_of, names = tops_of(categories)
+    n = len(categories)
+    segment_of = segments_of(data, top_of, len(names)) if names else np.full(data.n_users, -1, np.int32)
+    users, items = recent
+    ids, shares = popularity(segment_of, users, items, len(names), n)
+    kind = top_of[data.items]
+    usual = np.bincount(kind[kind >= 0], minlength=len(names)) / max(int((kind >= 0).sum()), 1)
+    popular = np.bincount(items, minlength=n).astype(np.float32)
+    return Known(
+        model,
+        popular,
+        segment_of,
+        names,
+        top_of,
+        ids,
+        shares,
+        vectors,
+        usual,
+        data.as_of,
+        data.decayed.shape[1],
+    )
+
+
+def first_segment(known: Known, items: NDArray[np.int32]) -> int:
+    """The segment that a few deeds speak for, as in training; -1 when they speak for none."""
+    kind = known.top_of[items]
+    kind = kind[kind >= 0]
+    if not len(kind):
+        return -1
+    counts = np.bincount(kind, minlength=len(known.names))
+    lift = (counts + 5 * known.usual) / (len(kind) + 5) / np.maximum(known.usual, 1e-9)
+    return int(np.argmax(counts * np.log(np.maximum(lift, 1e-9))))
+
+
+def history_of(known: Known, items: NDArray[np.int32], decay: float) -> History:
+    """A history of one visit at the moment of the split: equal deeds that fade by steps, each in every forgetting."""
+    if not len(items):
+        return History.empty()
+    weight = (decay ** np.arange(len(items) - 1, -1, -1)).astype(np.float32)
+    order = np.argsort(items)
+    weight, n = weight[order], len(items)
+    at = np.full(n, known.as_of, np.int64)
+    return History(
+        items[order].astype(np.int32),
+        np.log2(1 + weight).astype(np.float32),
+        weight,
+        np.ones(n, np.int32),
+        at,
+        at,
+        np.repeat(weight[:, None], known.decays, axis=1),
+        np.array([known.as_of // 86_400], np.int32),
+        known.as_of,
+    )
+
+
+def ranked(known: Known, items: NDArray[np.int32], prior: float, decay: float, k: int) -> NDArray[np.int32]:
+    """The list for a newcomer; with a `prior` above zero the segment of the deeds has a share prior / (prior + n)."""
+    history = history_of(known, items, decay)
+    if prior <= 0 or not len(items) or (segment := first_segment(known, items)) < 0:
+        return known.model.rank(history, k, repeats=False).items
+    found = known.model.rank(history, MOST, diversity=0.0, repeats=False)
+    scores = found.scores.astype(np.float64)
+    scores = (scores - scores.min()) / max(float(np.ptp(scores)), 1e-9) if len(scores) else scores
+    weight = prior / (prior + len(items))
+    total = np.zeros(len(known.popular))
+    total[found.items] = (1 - weight) * scores
+    mine = known.ids[segment]
+    there = mine >= 0
+    total[mine[there]] += (
+        weight * known.shares[segment][there] / max(float(known.shares[segment].max()), 1e-9)
+    )
+    total[items] = -1
+    best = np.lexsort((np.arange(len(total)), -total))[:k]
+    return best[total[best] > 0].astype(np.int32)
+
+
+def figures(
+    known: Known,
+    newcomers: Newcomers,
+    prior: float,
+    decay: float,
+    after: Sequence[int] = AFTER,
+    progress: Callable[[str], None] = lambda _: None,
+) -> dict[str, float]:
+    """``after{n}_ndcg@10`` and ``after{n}_recall@20`` of ours, ``popular_`` and ``segment_`` (popularity by segment), and
+    ``picks{n}_…`` where n first picks out of `SHOWN` onboarding products are known.
+
+    All are asked of the same shoppers: those with more than the most deeds that are revealed. What was revealed is
+    neither listed nor wanted.
+    """
+    some = [s for s in newcomers.sequences if len(s) > max(after)]
+    out: dict[str, float] = {"newcomers": float(len(some))}
+    if not some:
+        return out
+    pop = np.lexsort((np.arange(len(known.popular)), -known.popular))[: 20 + max(after)].astype(np.int32)
+    for n in after:
+        progress(f"after {n}")
+        seen, truth = [s[:n] for s in some], [s[n:] for s in some]
+        ways = {
+            "": [ranked(known, s, prior, decay, 20) for s in seen],
+            "without_segment_": [ranked(known, s, 0.0, decay, 20) for s in seen],
+            "popular_": [without(pop, s) for s in seen],
+            "segment_": [without(_by_segment(known, s, pop), s) for s in seen],
+        }
+        for name, lists in ways.items():
+            out |= _measured(f"{name}after{n}", lists, truth)
+    shown = onboarding(known)
+    for n in (k for k in after if k):
+        picked = [
+            (shown[np.isin(shown, early)][:n], s)
+            for early, s in zip(newcomers.earlier, newcomers.sequences, strict=True)
+            if len(s) and np.isin(shown, early).sum() >= n
+        ]
+        if picked:
+            progress(f"picks {n}")
+            wanted = [s[~np.isin(s, p)] for p, s in picked]
+            ours = [ranked(known, p.astype(np.int32), prior, 1.0, 20) for p, _ in picked]
+            out |= _measured(f"picks{n}", ours, wanted)
+            out |= _measured(f"popular_picks{n}", [without(pop, p) for p, _ in picked], wanted)
+            out[f"picks{n}_newcomers"] = float(len(picked))
+    return out
+
+
+def onboarding(known: Known) -> NDArray[np.int32]:
+    """The `SHOWN` products that a newcomer is asked about."""
+    pool = np.lexsort((np.arange(len(known.popular)), -known.popular))[:POOL]
+    pool = pool[known.popular[pool] > 0]
+    order = cover(known.popular[pool], known.vectors[pool], known.top_of[pool].astype(np.int32), SHOWN)
+    return pool[order].astype(np.int32)
+
+
+def without(items: NDArray[np.int32], seen: NDArray[Any]) -> NDArray[np.int32]:
+    """Twenty of a list, without what was seen."""
+    return items[~np.isin(items, seen)][:20]
+
+
+def _by_segment(known: Known, seen: NDArray[np.int32], popular: NDArray[np.int32]) -> NDArray[np.int32]:
+    segment = first_segment(known, seen)
+    if segment < 0:
+        return popular
+    ids = known.ids[segment]
+    return ids[ids >= 0]
+
+
+def _measured(name: str, lists: list[NDArray[np.int32]], truth: list[NDArray[np.int32]]) -> dict[str, float]:
+    wide = np.full((len(lists), 20), -1, np.int32)
+    for row, found in enumerate(lists):
+        wide[row, : len(found[:20])] = found[:20]
+    values = per_user(wide, truth, (10, 20))
+    return {f"{name}_{m}": float(np.nanmean(values[m])) for m in ("ndcg@10", "recall@20", "hr@10")}
+
+
+def choose_prior(known: Known, newcomers: Newcomers, decay: float) -> tuple[float, dict[str, float]]:
+    """The prior with the best mean NDCG@10 after 1, 2, 3 and 5 deeds, and what each gave; on validation."""
+    tried: dict[str, float] = {}
+    for prior in PRIORS:
+        some = figures(known, newcomers, prior, decay, AFTER)
+        tried[str(prior)] = float(np.mean([some.get(f"after{n}_ndcg@10", 0.0) for n in AFTER if n]))
+    best = max(PRIORS, key=lambda p: (tried[str(p)], -p))
+    return best, tried
+
+
+def load(folder: Path) -> Recommender:
+    """The model that was fitted without them."""
+    return Recommender(folder)
