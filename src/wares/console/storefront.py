@@ -11,8 +11,10 @@ from wares.console.knowledge import knowledge
 from wares.core.errors import NotFound
 from wares.core.nouns import Hit
 from wares.models.search.infer import Filters
+from wares.serve.ranker import Ranker
 
 PAGE = 24
+ROW = 5
 
 
 class SearchPage:
@@ -129,18 +131,39 @@ class SearchPage:
         await self.refresh()
 
 
+def _related(ranker: Ranker, relation: str, product_id: str, tongue: str) -> list[Hit]:
+    return ranker.services.related(relation, product_id, ROW, tongue)
+
+
+def _rising(ranker: Ranker, tongue: str) -> list[Hit]:
+    """What rises today or, in a shop where little happens in a day, in a week."""
+    return ranker.services.trending(ROW, hours=24, language=tongue) or ranker.services.trending(
+        ROW, hours=168, language=tongue
+    )
+
+
+def block(heading: str, hits: list[Hit]) -> None:
+    """Products under a heading; nothing at all where there are none."""
+    if hits:
+        with ui.element("section").classes("w-full").props(f'aria-label="{t(heading)}"'):
+            ui.html(f"<h2>{t(heading)}</h2>", sanitize=False)
+            cards(hits)
+
+
 def register() -> None:
     """Put the pages onto the application."""
 
     @ui.page("/")
     async def home() -> None:
         with frame("shop"):
+            rising = await run.io_bound(_rising, shelf().ranker, language())
             page = SearchPage()
             page.build()
             await ui.context.client.connected()
             # On a telephone the products come first and the filters wait folded.
             page.open = int(await ui.run_javascript("window.innerWidth", timeout=10)) >= 760
             await page.refresh()
+            block("trending", rising or [])
 
     @ui.page("/for-you")
     async def for_you(user: str = "") -> None:
@@ -183,6 +206,13 @@ def register() -> None:
             slider.on("update:model-value", show, throttle=0.3, leading_events=False)
             again.on_value_change(show)
             await show()
+            services = shelf().ranker.services
+            if who:
+                due = await run.io_bound(lambda: services.again(who, ROW, language=tongue))
+                block("buy_again", due or [])
+            else:
+                picks = await run.io_bound(lambda: services.onboarding(ROW, tongue))
+                block("first_picks", picks or [])
 
     @ui.page("/product/{product_id:path}")
     async def product(product_id: str) -> None:
@@ -208,8 +238,11 @@ def register() -> None:
                     ui.label(item.description[:2000])
                 _prices(ranker.price_history(product_id), item.currency)
             knowledge(ranker, product_id)
-            ui.html(f"<h2>{t('similar')}</h2>", sanitize=False)
             tongue = language()
+            for relation in ("together", "accessories", "substitutes"):
+                some = await run.io_bound(_related, ranker, relation, product_id, tongue)
+                block(relation, some or [])
+            ui.html(f"<h2>{t('similar')}</h2>", sanitize=False)
             hits = await run.io_bound(lambda: ranker.similar(product_id, 12, language=tongue))
             cards(hits or [])
 
