@@ -107,6 +107,8 @@ def newproduct(workspace: Path, rounds: int, say: Callable[[str], None]) -> dict
                 time.sleep(0.01)
             else:
                 took.append(time.perf_counter() - begun)
+            # Off the shelf again: a list of twenty keeps one place for new products, and rounds must not compete.
+            _ask(port, "PUT", f"/v1/products/{name}", {**body, "available": False})
     return {
         "rounds": rounds, "found": len(took), "p50_s": round(float(np.median(took)), 3) if took else None,
         "max_s": round(max(took), 3) if took else None, "bundle": ranker.name, "seed": SEED, "cores": os.cpu_count(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,8 @@ class Graph:
         self.weights: NDArray[Any] = load_array(folder, "weights")
         self.days: NDArray[Any] = load_array(folder, "days")
         self.source_of: NDArray[Any] = load_array(folder, "source_of")
+        # Products of many lists come again and again; sets meet faster than arrays that must be sorted first.
+        self._around = lru_cache(4096)(self._tails_of)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -125,16 +128,27 @@ class Graph:
 
         Never through an entity with over 2,000 edges. Takes time in proportion to the edges of both.
         """
-        here, there = (np.asarray(self.tails[self.ptr[e] : self.ptr[e + 1]]) for e in (one, other))
-        found = [[self._edge(one, int(self.ptr[one]) + int(i))] for i in np.flatnonzero(here == other)]
-        if len(here) > MOST_SEEN or len(there) > MOST_SEEN or one == other:
+        here, there = (self.tails[self.ptr[e] : self.ptr[e + 1]] for e in (one, other))
+        if len(here) > MOST_SEEN or len(there) > MOST_SEEN:
+            return [self._direct(one, int(i)) for i in np.flatnonzero(here == other)][:limit]
+        near = self._around(one)
+        found = [self._direct(one, int(i)) for i in np.flatnonzero(here == other)] if other in near else []
+        if one == other:
             return found[:limit]
-        both = np.intersect1d(here, there)
-        degree = np.asarray(self.ptr)[both + 1] - np.asarray(self.ptr)[both]
+        both = np.array(sorted(near & self._around(other)), np.int64)
+        if not len(both):
+            return found[:limit]
+        degree = self.ptr[both + 1] - self.ptr[both]
         for middle in both[np.lexsort((both, degree))][: int((degree <= HUB).sum())][:limit].tolist():
             first = self._strongest(one, here, middle)
             found.append([first, _turned(self._strongest(other, there, middle))])
         return found[:limit]
+
+    def _direct(self, head: int, place: int) -> list[Edge]:
+        return [self._edge(head, int(self.ptr[head]) + place)]
+
+    def _tails_of(self, entity: int) -> frozenset[int]:
+        return frozenset(self.tails[self.ptr[entity] : self.ptr[entity + 1]].tolist())
 
     def _strongest(self, head: int, tails: NDArray[Any], tail: int) -> Edge:
         at = np.flatnonzero(tails == tail) + int(self.ptr[head])

@@ -81,7 +81,13 @@ def rows_for(
     for done, user in enumerate(users, 1):
         if ranker.registered is None or not ranker.registered.is_erased(user):
             hits = ranker.recommend(
-                user, k, tail=tail, steering=steering, language=language, repeats=False if new_only else None
+                user,
+                k,
+                tail=tail,
+                steering=steering,
+                language=language,
+                repeats=False if new_only else None,
+                reasons=why,
             )
             yield [
                 {

@@ -47,6 +47,7 @@ EXPLAINED = 4
 PAGE = 400
 REMEMBERED = 256
 PRIOR_DEEDS = 2.0
+UNSAID = Reason("", "")
 Vector = NDArray[np.float32]
 
 
@@ -292,12 +293,13 @@ class Ranker:
         language: str = "en",
         steering: Steering | None = None,
         situation: Situation | None = None,
+        reasons: bool = True,
     ) -> list[Hit]:
         """The best `k` products for a shopper; for strangers a varied list of what sells.
 
         `tail` from 0 (most accurate) to 1 (discovery); `repeats` whether what the shopper has may come again;
         `steering` the shop's rules for this list; `situation` what is known beside the shopper. A visit that is named
-        together with a shopper becomes the shopper's.
+        together with a shopper becomes the shopper's. Without `reasons` the list is made in half the time.
 
         Raises:
             QueryError: when `k` or `tail` is out of range.
@@ -331,7 +333,7 @@ class Ranker:
         known = {item: i for i, item in enumerate(history.items.tolist())}
         evidence = (
             self.recommender.evidence(ranked.items[~np.isin(ranked.items, history.items)], history)
-            if known
+            if known and reasons
             else {}
         )
         leading = (
@@ -341,7 +343,7 @@ class Ranker:
             Hit(
                 self.catalogue.product(row),
                 score,
-                self._why(row, SIGNALS[lead], history, known, evidence, language),
+                self._why(row, SIGNALS[lead], history, known, evidence, language) if reasons else UNSAID,
                 dict(zip(SIGNALS, parts, strict=True)),
             )
             for row, score, parts, lead in zip(
