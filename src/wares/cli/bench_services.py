@@ -54,6 +54,7 @@ def sessions(workspace: Path, deeds: int, visits: int, k: int, say: Callable[[st
         ranker.refresh()
         alone: list[float] = []
         work: list[float] = []
+        bare: list[float] = []
         after: list[float] = []
         say("answer")
         for visit in rng.permutation(visits).tolist():
@@ -62,6 +63,9 @@ def sessions(workspace: Path, deeds: int, visits: int, k: int, say: Callable[[st
             ranker.recommend(None, k, situation=here)
             alone.append(time.perf_counter() - begun)
             work.append(time.thread_time() - worked)
+            worked = time.thread_time()
+            ranker.recommend(None, k, situation=here, reasons=False)
+            bare.append(time.thread_time() - worked)
         say("event and answer")
         for visit in rng.permutation(visits).tolist():
             event = _event(ranker, f"visit-{visit}", int(rng.choice(pool)))
@@ -72,7 +76,8 @@ def sessions(workspace: Path, deeds: int, visits: int, k: int, say: Callable[[st
         state.close()
     return {
         "deeds": deeds, "visits": visits, "k": k, "cores": os.cpu_count(), "bundle": ranker.name, "seed": SEED,
-        "rows": {"list of a visit": _percentiles(alone), "its work (CPU time)": _percentiles(work), "one more event on disk, then the list": _percentiles(after)},
+        "rows": {"list of a visit": _percentiles(alone), "its work (CPU time)": _percentiles(work),
+            "its work without reasons (CPU time)": _percentiles(bare), "one more event on disk, then the list": _percentiles(after)},
     }  # fmt: skip
 
 
