@@ -23,6 +23,7 @@ class SearchPage:
     def __init__(self) -> None:
         self.text, self.shown, self.open = "", PAGE, True
         self.chosen: dict[str, set[str]] = {"brand": set(), "category": set(), "price": set()}
+        self.rising: list[Hit] = []
 
     def filters(self) -> Filters:
         """The chosen facets as filters; several price bands count from the lowest to the highest."""
@@ -46,6 +47,7 @@ class SearchPage:
         with ui.element("div").classes("split"):
             self.facets = ui.element("aside")
             self.results = ui.element("section").props("aria-live=polite")
+        self.risen = ui.element("div").classes("w-full")
         self._ideas([])
 
     async def _typed(self, text: str) -> None:
@@ -90,6 +92,11 @@ class SearchPage:
                 ui.button(t("more"), on_click=self._more).props("outline no-caps color=teal-9").style(
                     "margin-top:14px"
                 )
+        self.risen.clear()
+        # Who asks for something is shown that alone.
+        if not self.text.strip() and not any(self.chosen.values()):
+            with self.risen:
+                block("trending", self.rising)
         self.facets.clear()
         with self.facets:
             if any(self.chosen.values()):
@@ -158,12 +165,12 @@ def register() -> None:
         with frame("shop"):
             rising = await run.io_bound(_rising, shelf().ranker, language())
             page = SearchPage()
+            page.rising = rising or []
             page.build()
             await ui.context.client.connected()
             # On a telephone the products come first and the filters wait folded.
             page.open = int(await ui.run_javascript("window.innerWidth", timeout=10)) >= 760
             await page.refresh()
-            block("trending", rising or [])
 
     @ui.page("/for-you")
     async def for_you(user: str = "") -> None:

@@ -32,7 +32,7 @@ from wares.models.recommend.moments import (
 from wares.models.recommend.train import Params, history_of
 
 K = 10
-USERS = 1000
+USERS = 700
 LEAST_BOUGHT = 400
 LEAST_USERS = 100
 SAVED_ROWS = {"train": 80_000, "judge": 200_000}

@@ -19,7 +19,7 @@ from wares.models.recommend.history import History
 from wares.models.recommend.moments import Items, Shopper, explore_features, repeat_features
 
 HEADS = ("repeat", "explore")
-WIDTH = {"repeat": 128, "explore": 192}
+WIDTH = {"repeat": 96, "explore": 128}
 """How many candidates of a shopper are looked at closely; the others follow them in the order of the cheap score."""
 FACT_ARRAYS = ("facts", "brand_of")
 

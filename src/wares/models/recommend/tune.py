@@ -30,7 +30,7 @@ from wares.models.recommend.train import (
     tries_next,
 )
 
-SAMPLE = 2500
+SAMPLE = 1200
 SIDE_WEIGHTS = (0.3, 0.6, 1.0)
 REPEAT_SHARE = 0.1
 GRID = (0.0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.5, 4.0)
