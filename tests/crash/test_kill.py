@@ -72,7 +72,8 @@ def test_acknowledged_means_present_after_kill_9(copy_of_built):
         assert server.returncode == -signal.SIGKILL
     state = State.at(copy_of_built.root / "state")
     stored = [row["event_id"] for row in state.events_after(0, 10**6)]
-    assert len(acknowledged) > 10 * KILLS
+    # Most lives got to take something in, also on a machine that does other work; how much is no promise.
+    assert len(acknowledged) > KILLS
     assert acknowledged <= set(stored)
     assert len(stored) == len(set(stored))
     # All or none of a request.

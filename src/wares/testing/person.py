@@ -136,8 +136,14 @@ def traces(root: Path, needles: list[str], *, skip: tuple[str, ...] = ()) -> lis
         if inside.parts[0] in skip:
             continue
         if path.name.startswith("state.db"):
-            with opened_apart(path) as stream:
-                raws = [stream.read()]
+            try:
+                with opened_apart(path) as stream:
+                    raws = [stream.read()]
+            except OSError:
+                if path.exists():
+                    raise
+                # The log of the database goes when its last reader leaves.
+                continue
         else:
             raws = [path.read_bytes()]
         if path.suffix == ".parquet":
