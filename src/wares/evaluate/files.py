@@ -25,7 +25,7 @@ from wares.data.sources import read_file
 from wares.evaluate.lab import Lab, LabPlan, LabResult, Quad
 from wares.evaluate.metrics import popularity_groups
 from wares.evaluate.own_graph import own_graph
-from wares.evaluate.readers import Rows, read_attributes, read_events, read_graph, read_vectors
+from wares.evaluate.readers import Rows, overlap, read_attributes, read_events, read_graph, read_vectors
 from wares.evaluate.report import Report, Setting, lorenz, measure, recall_by_decile
 from wares.models.recommend.ensemble import names_for, names_for_cold
 from wares.models.recommend.parts import Side
@@ -183,9 +183,8 @@ def _append(rows: Rows, later: Rows) -> None:
     rows += [[] for _ in range(len(later) - len(rows))]
     for row, new in zip(rows, later, strict=False):
         items, fresh = [item for _, item in row], [item for _, item in new]
-        shared = next((m for m in range(min(len(items), len(fresh)), 0, -1) if items[-m:] == fresh[:m]), 0)
         begin = row[-1][0] + 1 if row else 0.0
-        row += [(begin + step, item) for step, item in enumerate(fresh[shared:])]
+        row += [(begin + step, item) for step, item in enumerate(fresh[overlap(items, fresh) :])]
 
 
 def read_params(path: Path) -> dict[str, dict[str, Any]]:

@@ -95,6 +95,11 @@ def read_events(path: Path, items: dict[str, int], users: dict[str, int]) -> Row
     return rows
 
 
+def overlap(known: Sequence[int], later: Sequence[int]) -> int:
+    """How many items `later` begins with that `known` ends with."""
+    return next((m for m in range(min(len(known), len(later)), 0, -1) if known[-m:] == later[:m]), 0)
+
+
 def _samples(columns: dict[str, pa.Array], items: dict[str, int], users: dict[str, int]) -> Rows:
     """Sequences out of samples of (user, the last items before, the item), in the order of the file."""
     rows: Rows = [[] for _ in users]
@@ -110,10 +115,7 @@ def _samples(columns: dict[str, pa.Array], items: dict[str, int], users: dict[st
             rows.append([])
             known.append([])
         window = [items.setdefault(name, len(items)) for name in [*(before or "").split(), item]]
-        shared = next(
-            (m for m in range(min(len(window), len(known[row])), 0, -1) if known[row][-m:] == window[:m]), 0
-        )
-        for one in window[shared:]:
+        for one in window[overlap(known[row], window) :]:
             known[row].append(one)
             rows[row].append((at, one))
             at += 1.0
