@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ from wares.evaluate.metrics import per_user
 from wares.features.interactions import Interactions
 from wares.models.recommend.infer import History, Recommender
 from wares.models.recommend.onboarding_infer import POOL, cover
-from wares.models.recommend.segments_train import popularity, segments_of, tops_of
+from wares.models.recommend.segments_train import popularity, segments_of, set_apart, tops_of
 
 SHARE = 5
 AFTER = (0, 1, 2, 3, 5)
@@ -105,9 +104,7 @@ def first_segment(known: Known, items: NDArray[np.int32]) -> int:
     kind = kind[kind >= 0]
     if not len(kind):
         return -1
-    counts = np.bincount(kind, minlength=len(known.names))
-    lift = (counts + 5 * known.usual) / (len(kind) + 5) / np.maximum(known.usual, 1e-9)
-    return int(np.argmax(counts * np.log(np.maximum(lift, 1e-9))))
+    return int(np.argmax(set_apart(np.bincount(kind, minlength=len(known.names)), known.usual)))
 
 
 def history_of(known: Known, items: NDArray[np.int32], decay: float) -> History:
@@ -236,8 +233,3 @@ def choose_prior(known: Known, newcomers: Newcomers, decay: float) -> tuple[floa
         tried[str(prior)] = float(np.mean([some.get(f"after{n}_ndcg@10", 0.0) for n in AFTER if n]))
     best = max(PRIORS, key=lambda p: (tried[str(p)], -p))
     return best, tried
-
-
-def load(folder: Path) -> Recommender:
-    """The model that was fitted without them."""
-    return Recommender(folder)

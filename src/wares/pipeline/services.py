@@ -22,6 +22,7 @@ from wares.evaluate import again as rebuying
 from wares.evaluate import cold_users as cold
 from wares.features.interactions_build import DAY, EventLog
 from wares.models.recommend import train as recommend
+from wares.models.recommend.infer import Recommender
 from wares.models.recommend.segments_train import taken
 from wares.pipeline.plan import Context
 from wares.pipeline.steps import STEPS, catalog_of, event_log, graph_of, split_times, tuned_params
@@ -132,7 +133,7 @@ def _newcomers(
             kept, popular, catalog.text, catalog.category_of, params, config.recommend, Path(scratch),
             memory_gb=config.build.memory_gb, seed=seed, products=catalog.products, trees=context.done["tune"], graph=catalog.graph,
         )  # fmt: skip
-        model = cold.load(Path(scratch))
+        model = Recommender(Path(scratch))
         vectors = np.asarray(load_array(context.done["vectors"], "vectors"))
         text_of = np.asarray(load_array(context.done["catalogue"], "text_of"))
         some = vectors[text_of] if len(vectors) else np.zeros((data.n_items, 0), np.float32)

@@ -58,11 +58,16 @@ def segments_of(data: Interactions, top_of: NDArray[np.int64], n: int) -> NDArra
     users, kind = data.rows(), top_of[data.items]
     known = kind >= 0
     counts = np.bincount(users[known] * n + kind[known], minlength=data.n_users * n).reshape(data.n_users, n)
-    total = counts.sum(1, keepdims=True)
     usual = counts.sum(0) / max(int(counts.sum()), 1)
+    apart = set_apart(counts, usual)
+    return np.where(counts.sum(1) >= FEWEST_DEEDS, apart.argmax(1), -1).astype(np.int32)
+
+
+def set_apart(counts: NDArray[np.int64], usual: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How much each category sets a shopper apart, of deeds by category ``(…, n_categories)``; `usual` are their shares."""
+    total = counts.sum(-1, keepdims=True)
     lift = (counts + PRIOR * usual) / (total + PRIOR) / np.maximum(usual, 1e-9)
-    apart = counts * np.log(np.maximum(lift, 1e-9))
-    return np.where(total[:, 0] >= FEWEST_DEEDS, apart.argmax(1), -1).astype(np.int32)
+    return np.asarray(counts * np.log(np.maximum(lift, 1e-9)), np.float64)
 
 
 def taken(
