@@ -3,8 +3,8 @@
 A share of the shoppers, by hash, is taken out of training whole: out of the interactions, the popularity and the
 segments. Each is then met as a newcomer at the start of the window: the first n different products of the window are
 what is known, the rest is wanted. Lists come from the model that a shop serves (`Recommender`) and the history that it
-makes (`History`), with the segment of the first deeds as a prior; the weight of the prior is chosen on the window
-before.
+makes (`History`). Beside it stands the same list with the segment of the first deeds as a prior, whose weight is chosen
+on the window before.
 """
 
 from __future__ import annotations
@@ -107,30 +107,9 @@ def first_segment(known: Known, items: NDArray[np.int32]) -> int:
     return int(np.argmax(set_apart(np.bincount(kind, minlength=len(known.names)), known.usual)))
 
 
-def history_of(known: Known, items: NDArray[np.int32], decay: float) -> History:
-    """A history of one visit at the moment of the split: equal deeds that fade by steps, each in every forgetting."""
-    if not len(items):
-        return History.empty()
-    weight = (decay ** np.arange(len(items) - 1, -1, -1)).astype(np.float32)
-    order = np.argsort(items)
-    weight, n = weight[order], len(items)
-    at = np.full(n, known.as_of, np.int64)
-    return History(
-        items[order].astype(np.int32),
-        np.log2(1 + weight).astype(np.float32),
-        weight,
-        np.ones(n, np.int32),
-        at,
-        at,
-        np.repeat(weight[:, None], known.decays, axis=1),
-        np.array([known.as_of // 86_400], np.int32),
-        known.as_of,
-    )
-
-
 def ranked(known: Known, items: NDArray[np.int32], prior: float, decay: float, k: int) -> NDArray[np.int32]:
     """The list for a newcomer; with a `prior` above zero the segment of the deeds has a share prior / (prior + n)."""
-    history = history_of(known, items, decay)
+    history = History.of_visit(items, decay, known.as_of, known.decays) if len(items) else History.empty()
     if prior <= 0 or not len(items) or (segment := first_segment(known, items)) < 0:
         return known.model.rank(history, k, repeats=False).items
     found = known.model.rank(history, MOST, diversity=0.0, repeats=False)
@@ -157,7 +136,7 @@ def figures(
     after: Sequence[int] = AFTER,
     progress: Callable[[str], None] = lambda _: None,
 ) -> dict[str, float]:
-    """``after{n}_ndcg@10`` and ``after{n}_recall@20`` of ours, ``popular_`` and ``segment_`` (popularity by segment), and
+    """``after{n}_ndcg@10`` and ``after{n}_recall@20`` of what is served, ``inferred_`` with a segment inferred, ``popular_`` and ``segment_`` (popularity by segment), and
     ``picks{n}_…`` where n first picks out of `SHOWN` onboarding products are known.
 
     All are asked of the same shoppers: those with more than the most deeds that are revealed. What was revealed is
@@ -172,8 +151,8 @@ def figures(
         progress(f"after {n}")
         seen, truth = [s[:n] for s in some], [s[n:] for s in some]
         ways = {
-            "": [ranked(known, s, prior, decay, 20) for s in seen],
-            "without_segment_": [ranked(known, s, 0.0, decay, 20) for s in seen],
+            "": [ranked(known, s, 0.0, decay, 20) for s in seen],
+            "inferred_": [ranked(known, s, prior, decay, 20) for s in seen],
             "popular_": [without(pop, s) for s in seen],
             "segment_": [without(_by_segment(known, s, pop), s) for s in seen],
         }
@@ -189,7 +168,7 @@ def figures(
         if picked:
             progress(f"picks {n}")
             wanted = [s[~np.isin(s, p)] for p, s in picked]
-            ours = [ranked(known, p.astype(np.int32), prior, 1.0, 20) for p, _ in picked]
+            ours = [ranked(known, p.astype(np.int32), 0.0, 1.0, 20) for p, _ in picked]
             out |= _measured(f"picks{n}", ours, wanted)
             out |= _measured(f"popular_picks{n}", [without(pop, p) for p, _ in picked], wanted)
             out[f"picks{n}_newcomers"] = float(len(picked))
@@ -230,6 +209,6 @@ def choose_prior(known: Known, newcomers: Newcomers, decay: float) -> tuple[floa
     tried: dict[str, float] = {}
     for prior in PRIORS:
         some = figures(known, newcomers, prior, decay, AFTER)
-        tried[str(prior)] = float(np.mean([some.get(f"after{n}_ndcg@10", 0.0) for n in AFTER if n]))
+        tried[str(prior)] = float(np.mean([some.get(f"inferred_after{n}_ndcg@10", 0.0) for n in AFTER if n]))
     best = max(PRIORS, key=lambda p: (tried[str(p)], -p))
     return best, tried

@@ -31,3 +31,23 @@ class History:
         """A shopper of whom nothing is known."""
         f = np.zeros(0, np.float32)
         return cls(np.zeros(0, np.int32), f, f, np.zeros(0, np.int32), np.zeros(0, np.int64))
+
+    @classmethod
+    def of_visit(cls, items: NDArray[np.int32], decay: float, now: int, n_decays: int) -> History:
+        """Distinct `items` just looked at, first to last: each weighs `decay` times what the next one does, in every
+        one of `n_decays` forgettings."""
+        weight = (decay ** np.arange(len(items) - 1, -1, -1)).astype(np.float32)
+        order = np.argsort(items)
+        weight, n = weight[order], len(items)
+        at = np.full(n, now, np.int64)
+        return cls(
+            items[order].astype(np.int32),
+            np.log2(1 + weight).astype(np.float32),
+            weight,
+            np.ones(n, np.int32),
+            at,
+            at,
+            np.repeat(weight[:, None], n_decays, axis=1),
+            np.array([now // 86_400], np.int32),
+            now,
+        )

@@ -36,6 +36,9 @@ MAX_HISTORY = 64
 DRAFTED = 100
 EVIDENCE = 60
 TEXTS = 60
+THIN = (1, 2, 3, 5)
+"""Numbers of deeds of a newcomer for which the signals are weighed apart; the last holds up to `NEWCOMER` deeds."""
+NEWCOMER = 8
 
 
 @dataclass(slots=True)
@@ -107,11 +110,27 @@ class Recommender:
             mode: np.array([params[key][name] for name in SIGNALS], np.float32)
             for mode, key in ((True, "blend"), (False, "blend_new"))
         }
+        self.thin = {
+            int(deeds): np.array([weights[name] for name in SIGNALS], np.float32)
+            for deeds, weights in params.get("blend_thin", {}).items()
+        }
 
     @property
     def repeats(self) -> bool:
         """Whether what the shopper already has may come again."""
         return bool(self.params["repeat"])
+
+    def _for_newcomer(self, history: History, repeats: bool) -> NDArray[np.float32] | None:
+        """The weights for a shopper whom the model has not met, after so few deeds; None for others."""
+        deeds = max((n for n in self.thin if n <= len(history.items)), default=0)
+        if history.row >= 0 or not deeds or len(history.items) > NEWCOMER:
+            return None
+        weights = self.thin[deeds].copy()
+        if repeats:
+            # What was done keeps the place among the rest that it has for regulars.
+            usual = self.weights[True]
+            weights[3] = usual[3] * weights[:3].sum() / max(float(usual[:3].sum()), 1e-6)
+        return weights
 
     def candidates(
         self,
@@ -252,8 +271,10 @@ class Recommender:
             ids, signals = ids[kept], signals[kept]
         if not len(ids):
             return Ranked(ids, np.zeros(0, np.float32), np.zeros((0, len(SIGNALS)), np.float32))
-        parts = signals * self.weights[self.repeats if repeats is None else repeats]
-        stranger = not len(history.items)
+        repeats = self.repeats if repeats is None else repeats
+        thin = self._for_newcomer(history, repeats)
+        parts = signals * (self.weights[repeats] if thin is None else thin)
+        stranger = thin is not None or not len(history.items)
         learned = self.learned is not None and not stranger and self.learned.covers(found.own)
         scores = self.scored(history, found, allowed) if learned else parts.sum(1)
         if tail is None:

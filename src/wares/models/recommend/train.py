@@ -56,7 +56,7 @@ class Params:
     """What validation chose.
 
     ``query`` and ``rebuy`` are the forgetting (index of ``decays``) of the two signals; ``blend_new`` weighs the
-    signals where what the shopper has is left out; ``learned`` says what the trees of the learned ranker are, and is
+    signals where what the shopper has is left out, ``blend_thin`` for shoppers of so many deeds; ``learned`` says what the trees of the learned ranker are, and is
     empty where there are none.
     """
 
@@ -70,6 +70,7 @@ class Params:
     blend_new: dict[str, float] = field(
         default_factory=lambda: {"cf": 1.0, "text": 0.1, "popular": 0.05, "repeat": 0.0}
     )
+    blend_thin: dict[str, dict[str, float]] = field(default_factory=dict)
     tail: float = 0.0
     tail_scale: float = 0.6
     new_share: float = 0.05

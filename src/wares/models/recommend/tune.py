@@ -16,9 +16,12 @@ from wares.core.config import Recommend
 from wares.features.interactions import Interactions
 from wares.models.recommend import closed_form as cf
 from wares.models.recommend.facts import Products
-from wares.models.recommend.infer import SIGNALS, Recommender
+from wares.models.recommend.history import History
+from wares.models.recommend.infer import Recommender
 from wares.models.recommend.learn import Cut, Drafted, learn
 from wares.models.recommend.lists import CANDIDATES
+from wares.models.recommend.newcomers_train import choose_thin
+from wares.models.recommend.table import TAIL_KEEPS, K, Table, dcg, named
 from wares.models.recommend.train import (
     Collaborative,
     GraphSide,
@@ -33,10 +36,6 @@ from wares.models.recommend.train import (
 SAMPLE = 1200
 SIDE_WEIGHTS = (0.3, 0.6, 1.0)
 REPEAT_SHARE = 0.1
-GRID = (0.0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.5, 4.0)
-K = 10
-TAILS = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
-TAIL_KEEPS = 0.995
 
 
 def tune(
@@ -105,6 +104,7 @@ def tune(
         table, weights = _choose_blend(fitted, data, users, truth, fresh, params)
         if config.tail < 0:
             params.tail = table.furthest_tail(weights, params.tail_scale)
+        choose_thin(fitted, data, [truth[u] for u in users], config.session_decay, params, seed)
         if earlier and folder is not None:
             fitted.weigh(params.to_json())
             products = products or Products.plain(category_of)
@@ -264,7 +264,7 @@ def _discovery(
             seen = part.columns.column_of[data.items[data.of(user)]]
             scores[line, seen[seen >= 0]] = -np.inf
             top = _top(scores[line], K)
-            total += _dcg(np.isin(part.columns.items[top], wanted)) / _dcg(np.ones(min(K, len(wanted))))
+            total += dcg(np.isin(part.columns.items[top], wanted)) / dcg(np.ones(min(K, len(wanted))))
             count += 1
     return total / count if count else 0.0
 
@@ -275,10 +275,6 @@ def _top(scores: NDArray[Any], k: int) -> NDArray[np.int64]:
     return top[np.argsort(-scores[top], kind="stable")]
 
 
-def _dcg(hits: NDArray[Any]) -> float:
-    return float((hits / np.log2(np.arange(2, len(hits) + 2))).sum())
-
-
 def _choose_blend(
     model: Recommender,
     data: Interactions,
@@ -286,101 +282,32 @@ def _choose_blend(
     truth: Sequence[NDArray[np.int32]],
     fresh: list[NDArray[np.int32]],
     params: Params,
-) -> tuple[_Table, NDArray[np.float32]]:
+) -> tuple[Table, NDArray[np.float32]]:
     """Weigh the signals, with and without repeats; returns the table and weights of the mode that the shop uses."""
+
+    def told() -> Iterator[History]:
+        return (history_of(data, int(u), params) for u in users)
+
     best = -1.0
-    headline: tuple[_Table, NDArray[np.float32]] | None = None
+    headline: tuple[Table, NDArray[np.float32]] | None = None
     if params.repeat:
         for decay in range(len(data.decays)):
             params.rebuy = decay
-            table = _Table(model, data, users, [truth[u] for u in users], params, repeats=True)
+            table = Table(model, told(), [truth[u] for u in users], repeats=True)
             weights, value = table.ascend(np.array([0.5, 0.1, 0.05, 1.0], np.float32))
             if value > best:
                 best, chosen, scale = value, (decay, weights), table.scale(weights)
                 headline = table, weights
         params.rebuy, weights = chosen
-        params.blend = _named(weights)
+        params.blend = named(weights)
         params.validation["ndcg@10"] = round(best, 5)
         params.tail_scale = scale
-    table = _Table(model, data, users, fresh, params, repeats=False)
+    table = Table(model, told(), fresh, repeats=False)
     weights, value = table.ascend(np.array([1.0, 0.1, 0.05, 0.0], np.float32), frozen=(3,))
-    params.blend_new = _named(weights)
+    params.blend_new = named(weights)
     params.validation["discovery_ndcg@10"] = round(value, 5)
     if not params.repeat:
         params.blend = params.blend_new
         params.validation["ndcg@10"] = round(value, 5)
         params.tail_scale = table.scale(weights)
     return headline or (table, weights)
-
-
-def _named(weights: NDArray[np.float32]) -> dict[str, float]:
-    return {name: round(float(w), 4) for name, w in zip(SIGNALS, weights, strict=True)}
-
-
-class _Table:
-    """Candidates of many users in one padded array, so that a trial of weights is one matrix product."""
-
-    def __init__(
-        self,
-        model: Recommender,
-        data: Interactions,
-        users: NDArray[np.int64],
-        truth: list[NDArray[np.int32]],
-        params: Params,
-        *,
-        repeats: bool,
-    ) -> None:
-        pairs = [(u, t) for u, t in zip(users, truth, strict=True) if len(t)]
-        found = [model.candidates(history_of(data, int(u), params), repeats=repeats) for u, _ in pairs]
-        width = max((len(f.items) for f in found), default=1)
-        self.signals = np.zeros((len(pairs), width, len(SIGNALS)), np.float32)
-        self.hits = np.zeros((len(pairs), width), np.float32)
-        self.there = np.zeros((len(pairs), width), bool)
-        self.sold = np.zeros((len(pairs), width), np.float32)
-        self.ideal = np.array([_dcg(np.ones(min(K, len(t)))) for _, t in pairs])
-        for line, (found_one, (_, wanted)) in enumerate(zip(found, pairs, strict=True)):
-            n = len(found_one.items)
-            self.signals[line, :n] = found_one.signals
-            self.hits[line, :n] = np.isin(found_one.items, wanted)
-            self.there[line, :n] = True
-            self.sold[line, :n] = model.log_sold[found_one.items]
-
-    def ndcg(self, weights: NDArray[np.float32], penalty: float = 0.0) -> float:
-        """Mean NDCG@10 under these weights, with `penalty` on the log of sales."""
-        if not len(self.hits):
-            return 0.0
-        scores = np.where(self.there, self.signals @ weights - np.float32(penalty) * self.sold, -np.inf)
-        k = min(K, scores.shape[1])
-        top = np.argpartition(-scores, k - 1, axis=1)[:, :k]
-        order = np.argsort(-np.take_along_axis(scores, top, 1), axis=1, kind="stable")
-        hits = np.take_along_axis(self.hits, np.take_along_axis(top, order, 1), 1)
-        return float((hits / np.log2(np.arange(2, k + 2)) @ np.ones(k) / self.ideal).mean())
-
-    def ascend(
-        self, weights: NDArray[np.float32], frozen: tuple[int, ...] = ()
-    ) -> tuple[NDArray[np.float32], float]:
-        """Coordinate ascent over the grid, until a whole round changes nothing."""
-        best = self.ndcg(weights)
-        for _ in range(4):
-            before = best
-            for axis in range(len(weights)):
-                if axis in frozen:
-                    continue
-                for value in GRID:
-                    trial = weights.copy()
-                    trial[axis] = value
-                    if trial.any() and (score := self.ndcg(trial)) > best + 1e-6:
-                        weights, best = trial, score
-            if best - before < 1e-5:
-                break
-        return weights, best
-
-    def furthest_tail(self, weights: NDArray[np.float32], scale: float) -> float:
-        """The furthest place of the slider that keeps 99.5% of NDCG@10."""
-        kept = TAIL_KEEPS * self.ndcg(weights)
-        good = [tail for tail in TAILS if self.ndcg(weights, tail * scale) >= kept]
-        return max(good, default=0.0)
-
-    def scale(self, weights: NDArray[np.float32]) -> float:
-        """The mean best score: what the tail slider at 1 takes from the best-seller."""
-        return round(float((self.signals @ weights).max(1).mean()), 4) if len(self.hits) else 1.0
