@@ -136,8 +136,8 @@ def figures(
     after: Sequence[int] = AFTER,
     progress: Callable[[str], None] = lambda _: None,
 ) -> dict[str, float]:
-    """``after{n}_ndcg@10`` and ``after{n}_recall@20`` of what is served, ``inferred_`` with a segment inferred, ``popular_`` and ``segment_`` (popularity by segment), and
-    ``picks{n}_…`` where n first picks out of `SHOWN` onboarding products are known.
+    """``after{n}_ndcg@10`` and ``after{n}_recall@20`` of what is served, ``inferred_`` with a segment inferred,
+    ``popular_`` and ``segment_`` (popularity by segment), and ``picks{n}_…`` where n first picks out of `SHOWN` onboarding products are known.
 
     All are asked of the same shoppers: those with more than the most deeds that are revealed. What was revealed is
     neither listed nor wanted.

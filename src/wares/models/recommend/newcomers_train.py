@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from wares.features.interactions import Interactions
 from wares.models.recommend.history import History
-from wares.models.recommend.infer import THIN, Recommender
+from wares.models.recommend.infer import SIGNALS, THIN, Recommender
 from wares.models.recommend.table import Table, named
 from wares.models.recommend.train import Params
 
@@ -30,7 +30,7 @@ def choose_thin(
     are the products that each took up."""
     rng = np.random.default_rng(seed)
     shuffled = [rng.permutation(t) for t in truth]
-    start = np.array([params.blend_new[name] for name in ("cf", "text", "popular", "repeat")], np.float32)
+    start = np.array([params.blend_new[name] for name in SIGNALS], np.float32)
     for deeds in THIN:
         some = [t for t in shuffled if len(t) > deeds][:MOST]
         if len(some) < FEWEST:

@@ -56,8 +56,8 @@ class Params:
     """What validation chose.
 
     ``query`` and ``rebuy`` are the forgetting (index of ``decays``) of the two signals; ``blend_new`` weighs the
-    signals where what the shopper has is left out, ``blend_thin`` for shoppers of so many deeds; ``learned`` says what the trees of the learned ranker are, and is
-    empty where there are none.
+    signals where what the shopper has is left out, ``blend_thin`` for newcomers of so many deeds; ``learned`` says what
+    the trees of the learned ranker are, and is empty where there are none.
     """
 
     regularisation: float = 300.0
