@@ -307,11 +307,11 @@ class Lab:
     ) -> list[dict[str, float]]:
         """The accuracy–tail curve on the test, and the point that validation chose: the furthest that keeps 98%."""
         past, wanted = [self.quad.fit[u] for u in self.valid], [self.quad.valid[u] for u in self.valid]
-        kept = [ndcg(blend.rank(valid, past, self.facts["fit"], 10, tail=t), wanted) for t in TAILS]
+        kept = [ndcg(lists, wanted) for lists in blend.along(valid, past, self.facts["fit"], 10, TAILS)]
         chosen = max(t for t, value in zip(TAILS, kept, strict=True) if value >= TAIL_KEEPS * kept[0])
         out = []
-        for tail in TAILS:
-            lists = blend.rank(test, histories, self.facts[phase], self.plan.k, tail=tail)
+        ranked = blend.along(test, histories, self.facts[phase], self.plan.k, TAILS)
+        for tail, lists in zip(TAILS, ranked, strict=True):
             point = self._quality(lists, truth)
             shown = np.bincount(lists[:, :10][lists[:, :10] >= 0], minlength=self.n)
             out.append(

@@ -61,12 +61,12 @@ def rank_users(model: Recommender, histories: list[History], k: int, **options: 
 
 def evaluate_split(
     split: Split, catalog: Catalog, params: Params, config: Recommend, rules: Evaluate, report: Report, scratch: Path,
-    *, memory_gb: float, seed: int, trees: Path | None = None, side: Any = None, hide_cold: bool = True, threads: int = 0, progress: Progress = lambda _: None,
+    *, memory_gb: float, seed: int, trees: Path | None = None, side: Any = None, hide_cold: bool = True, parts: bool = True, threads: int = 0, progress: Progress = lambda _: None,
 ) -> Report:  # fmt: skip
     """Fit on the training part, rank for everybody who took something up, and fill `report`.
 
     A twentieth of the users, drawn by seed, is taken out of training and ranked as strangers together with
-    true newcomers: the cold users.
+    true newcomers: the cold users. With `parts`, trees are grown again without one part or another, to tell what each adds.
     """
     rng = np.random.default_rng(seed)
     n = split.data.n_users
@@ -92,6 +92,7 @@ def evaluate_split(
         products=catalog.products,
         trees=trees,
         graph=catalog.graph,
+        reasons=False,
     )
     model = Recommender(scratch)
     counts = data.item_counts()
@@ -164,8 +165,9 @@ def evaluate_split(
                 for b, h in zip(first, had, strict=True)
             ]
             _prefixed(report, f"next_basket_{prefix}", ranked, wanted, setting)
-    if model.learned is not None:
-        report.parts = without_parts(trees, params.learned, len(data.decays), seed, threads) if trees else []
+    if model.learned is not None and trees is not None and parts:
+        progress("parts")
+        report.parts = without_parts(trees, params.learned, len(data.decays), seed, threads)
     progress("curves")
     some = (
         np.arange(len(warm))
@@ -173,10 +175,9 @@ def evaluate_split(
         else np.sort(rng.choice(len(warm), CURVE_USERS, replace=False))
     )
     report.curves = {
-        "tail": [
-            _tail_point(model, [histories[i] for i in some], [truth[i] for i in some], tail, setting)
-            for tail in sorted({*TAILS, params.tail})
-        ],
+        "tail": _tail_curve(
+            model, [histories[i] for i in some], [truth[i] for i in some], params.tail, setting
+        ),
         "lorenz": {name: lorenz(one, data.n_items, 10) for name, one in lists.items()},
         "deciles": {name: recall_by_decile(one, truth, counts, 20) for name, one in lists.items()},
     }
@@ -235,21 +236,28 @@ def _prefixed(
     report.differences.update({prefix + name: value for name, value in found.items()})
 
 
-def _tail_point(
-    model: Recommender,
-    histories: list[History],
-    truth: Sequence[NDArray[np.int32]],
-    tail: float,
-    setting: Setting,
-) -> dict[str, float]:
-    lists = rank_users(model, histories, 10, tail=tail)
-    values = per_user(lists, truth, [10])["ndcg@10"]
-    shown = lists[lists >= 0]
-    share = float((setting.group[shown] == 2).mean()) if len(shown) else 0.0
-    return {
-        "tail": tail,
-        "chosen": int(tail == float(model.params["tail"])),
-        "ndcg@10": float(np.nanmean(values)),
-        "tail_share@10": share,
-        "coverage@10": len(np.unique(shown)) / max(setting.n_items, 1),
-    }
+def _tail_curve(
+    model: Recommender, histories: list[History], truth: Sequence[NDArray[np.int32]], chosen: float, setting: Setting
+) -> list[dict[str, float]]:  # fmt: skip
+    """Accuracy, share of the tail and coverage along the slider; candidates are weighed once for all its places."""
+    tails = sorted({*TAILS, chosen})
+    lists = np.full((len(tails), len(histories), 10), -1, np.int32)
+    for line, history in enumerate(histories):
+        weighed = model.weighed(history)
+        for place, tail in enumerate(tails):
+            found = model.arranged(weighed, 10, tail=tail).items
+            lists[place, line, : len(found)] = found
+    out: list[dict[str, float]] = []
+    for tail, one in zip(tails, lists, strict=True):
+        values = per_user(one, truth, [10])["ndcg@10"]
+        shown = one[one >= 0]
+        out.append(
+            {
+                "tail": tail,
+                "chosen": int(tail == float(model.params["tail"])),
+                "ndcg@10": float(np.nanmean(values)),
+                "tail_share@10": float((setting.group[shown] == 2).mean()) if len(shown) else 0.0,
+                "coverage@10": len(np.unique(shown)) / max(setting.n_items, 1),
+            }
+        )
+    return out

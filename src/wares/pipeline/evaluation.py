@@ -32,8 +32,13 @@ MODULES = (
 )
 
 
-def evaluate_workspace(shop: Workspace, latest: dict[str, Any], progress: Callable[[str], None]) -> Report:
-    """Evaluate what the last build tuned: fitted on all but the last days, tested on those once."""
+def evaluate_workspace(
+    shop: Workspace, latest: dict[str, Any], progress: Callable[[str], None], parts: bool = True
+) -> Report:
+    """Evaluate what the last build tuned: fitted on all but the last days, tested on those once.
+
+    With `parts`, also what each part of the learned ranker adds; an evaluation without them is not taken for one with.
+    """
     from wares.pipeline import plan
 
     plan.STEP_KINDS.update({step.name: step.kind for step in STEPS})
@@ -50,11 +55,14 @@ def evaluate_workspace(shop: Workspace, latest: dict[str, Any], progress: Callab
         name: context.manifest(name)["hash"]
         for name in ("catalogue", "text_neighbours", "interactions", "tune")
     }
-    name = digest([inputs, config.evaluate.model_dump(), config.shop.seed, code_digest(MODULES)])
+    asked = [inputs, config.evaluate.model_dump(), config.shop.seed, code_digest(MODULES)]
+    names = [digest([*asked, whole]) for whole in (True, False)]
     home = shop.root / "evaluations"
-    if (home / f"{name}.json").is_file():
-        write_json(home / "latest.json", read_json(home / f"{name}.json"))
-        return Report.from_json(read_json(home / f"{name}.json"))
+    for known in names[:1] if parts else names:
+        if (home / f"{known}.json").is_file():
+            write_json(home / "latest.json", read_json(home / f"{known}.json"))
+            return Report.from_json(read_json(home / f"{known}.json"))
+    name = names[0 if parts else 1]
     log = event_log(context)
     times = split_times(log, config.evaluate.test_days) if log is not None else None
     if log is None or times is None:
@@ -86,7 +94,7 @@ def evaluate_workspace(shop: Workspace, latest: dict[str, Any], progress: Callab
     with tempfile.TemporaryDirectory(dir=context.scratch) as scratch:
         evaluate_split(
             split, catalog, params, config.recommend, config.evaluate, report, Path(scratch) / "model",
-            memory_gb=config.build.memory_gb, seed=config.shop.seed, trees=context.done["tune"], threads=config.build.threads, progress=progress,
+            memory_gb=config.build.memory_gb, seed=config.shop.seed, trees=context.done["tune"], parts=parts, threads=config.build.threads, progress=progress,
         )  # fmt: skip
     report.seconds = time.perf_counter() - begun
     report.peak_rss_mb = peak_rss() / 2**20

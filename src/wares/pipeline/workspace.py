@@ -427,14 +427,15 @@ class Workspace:
 
     # -- quality ---------------------------------------------------------------------------------------------
 
-    def evaluate(self, progress: Callable[[str], None] = lambda _: None) -> Any:
+    def evaluate(self, progress: Callable[[str], None] = lambda _: None, *, parts: bool = True) -> Any:
         """Split the events by time, fit on the past, rank the whole catalogue, and report. The page is beside the JSON.
 
-        An evaluation of the same inputs is not repeated.
+        An evaluation of the same inputs is not repeated. Without `parts` it does not grow trees anew to tell what each
+        part of the ranker adds.
         """
         from wares.pipeline.evaluation import evaluate_workspace
 
-        return evaluate_workspace(self, self._latest(), progress)
+        return evaluate_workspace(self, self._latest(), progress, parts)
 
     def last_evaluation(self) -> dict[str, Any] | None:
         """The newest evaluation as JSON, or None."""

@@ -313,17 +313,22 @@ class Blend:
         `tail` from 0 to 1 takes from each item that share of its ``facts[:, 0]`` (log of its count, over the largest)
         times the distance between a list's first and last places; 0 is the most accurate list.
         """
+        return self.along(drafts, histories, facts, k, (tail,))[0]
+
+    def along(
+        self, drafts: Mapping[str, Draft], histories: Histories, facts: NDArray[np.float32], k: int, tails: Sequence[float]
+    ) -> NDArray[np.int32]:  # fmt: skip
+        """The lists of `rank` at each place of the slider ``(n_tails, n, k)``; candidates are scored once."""
         facts = np.asarray(facts, np.float32)
         known = facts[:, 0] / max(float(facts[:, 0].max(initial=0)), 1e-9)
-        out = np.full((len(histories), k), -1, np.int32)
+        out = np.full((len(tails), len(histories), k), -1, np.int32)
         level = level_of(histories)
         for start in range(0, len(histories), 2000):
             some = np.arange(start, min(len(histories), start + 2000))
             table = Table.join([drafts[name].take(some) for name in self.names])
             score = self.model.score(table, level[some], facts)
-            if tail > 0:
-                score = score - tail * self.spread * known[table.items]
-            out[some] = table.lists(score, k)
+            for place, tail in enumerate(tails):
+                out[place, some] = table.lists(score - tail * self.spread * known[table.items], k)
         return out
 
     def weights(self) -> dict[str, list[float]]:

@@ -53,6 +53,18 @@ class Candidates:
 
 
 @dataclass(slots=True)
+class Weighed:
+    """Candidates with their scores, before any order: items ``(n,)``, scores, signals times weights ``(n, 4)``, the text
+    signal, and whether the shopper is one of whom little is known."""
+
+    items: NDArray[np.int32]
+    scores: NDArray[np.float32]
+    parts: NDArray[np.float32]
+    text: NDArray[np.float32]
+    stranger: bool
+
+
+@dataclass(slots=True)
 class Ranked:
     """The answer, best first: items, scores, the signals of each times its weight ``(k, 4)``."""
 
@@ -264,30 +276,45 @@ class Recommender:
         `allowed (n_items,)` hides products. The last places, a share ``new_share`` of the list, go to products never
         sold whose text is nearest to what the shopper did: without them nothing new would ever be seen.
         """
+        return self.arranged(
+            self.weighed(history, repeats=repeats, allowed=allowed), k, tail=tail, diversity=diversity
+        )
+
+    def weighed(
+        self, history: History, *, repeats: bool | None = None, allowed: NDArray[np.bool_] | None = None
+    ) -> Weighed:
+        """The first half of `rank`: candidates and their scores, in no order."""
         found = self.candidates(history, repeats=repeats)
         ids, signals = found.items, found.signals
         if allowed is not None:
             kept = allowed[ids]
             ids, signals = ids[kept], signals[kept]
-        if not len(ids):
-            return Ranked(ids, np.zeros(0, np.float32), np.zeros((0, len(SIGNALS)), np.float32))
         repeats = self.repeats if repeats is None else repeats
         thin = self._for_newcomer(history, repeats)
         parts = signals * (self.weights[repeats] if thin is None else thin)
         stranger = thin is not None or not len(history.items)
         learned = self.learned is not None and not stranger and self.learned.covers(found.own)
-        scores = self.scored(history, found, allowed) if learned else parts.sum(1)
+        scores = self.scored(history, found, allowed) if learned and len(ids) else parts.sum(1)
+        return Weighed(ids, scores, parts, signals[:, 1], stranger)
+
+    def arranged(
+        self, weighed: Weighed, k: int, *, tail: float | None = None, diversity: float | None = None
+    ) -> Ranked:
+        """The second half of `rank`: the list, as far along the tail and as diverse as asked."""
+        ids, scores, parts = weighed.items, weighed.scores, weighed.parts
+        if not len(ids):
+            return Ranked(ids, np.zeros(0, np.float32), np.zeros((0, len(SIGNALS)), np.float32))
         if tail is None:
             # The default was tuned on shoppers who are known; what sells is all that a stranger tells us.
-            tail = 0.0 if stranger else float(self.params["tail"])
+            tail = 0.0 if weighed.stranger else float(self.params["tail"])
         if tail > 0:
-            scale = float(scores.max()) if stranger else self.tail_scale
+            scale = float(scores.max()) if weighed.stranger else self.tail_scale
             scores = scores - np.float32(tail * scale) * self.log_sold[ids]
         diversity = float(self.params["diversity"]) if diversity is None else diversity
         order = diverse(scores, self.category_of[ids], k, diversity)
-        unsold = (self.log_sold[ids] == 0) & (signals[:, 1] > 0)
+        unsold = (self.log_sold[ids] == 0) & (weighed.text > 0)
         if len(order) == k:
-            order = self._make_room(order, unsold, ids, signals[:, 1], k)
+            order = self._make_room(order, unsold, ids, weighed.text, k)
         return Ranked(ids[order], scores[order], parts[order])
 
     @property

@@ -211,7 +211,7 @@ def learn(
     if min(int(e.bought.sum()) for e in examples.values()) < LEAST_BOUGHT:
         return {}
     about: dict[str, Any] = {"validation": {"plain_ndcg@10": round(judge.plain, 5)}}
-    about["graph"] = _gate_graph(examples, judge, seed, threads)
+    about["graph"], gated = _gate_graph(examples, judge, seed, threads)
     best: dict[str, NDArray[np.float32]] = {}
     for head in heads:
         tried: dict[str, tuple[float, NDArray[np.float32]]] = {
@@ -219,7 +219,9 @@ def learn(
         }
         for kind in KINDS:
             progress(f"{head}: {kind}")
-            raw = raw_scores(grow(examples[head], kind, seed, threads), judge.heads[head].features)
+            raw = gated if head == "explore" and kind == KINDS[0] else None
+            if raw is None:
+                raw = raw_scores(grow(examples[head], kind, seed, threads), judge.heads[head].features)
             tried[kind] = _measured(judge, head, raw), raw
         kind = max(tried, key=lambda name: tried[name][0])
         slope, offset = platt(tried[kind][1], judge.heads[head].bought)
@@ -263,30 +265,33 @@ def learn(
 TAILS = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
 
 
-def _gate_graph(examples: dict[str, Examples], judge: Table, seed: int, threads: int) -> dict[str, Any]:
-    """Leave the graph out of all examples where it does not help to find new products; with both figures."""
-    names = names_explore(judge.n_decays)
-    column = [names.index("graph")]
+def _gate_graph(
+    examples: dict[str, Examples], judge: Table, seed: int, threads: int
+) -> tuple[dict[str, Any], NDArray[np.float32] | None]:
+    """Leave the graph out of all examples where it does not help to find new products; with both figures, and the scores
+    that the first kind of trees gave to new products, where they were grown."""
+    column = [names_explore(judge.n_decays).index("graph")]
     if not np.isfinite(examples["explore"].features[:, column]).any():
-        return {"kept": False, "why": "there is none"}
-    values = []
-    for train, one in (
-        (examples["explore"], judge.heads["explore"]),
-        (examples["explore"].without(column), judge.heads["explore"].without(column)),
-    ):
-        values.append(
-            _measured(judge, "explore", raw_scores(grow(train, KINDS[0], seed, threads), one.features))
+        return {"kept": False, "why": "there is none"}, None
+    found = [
+        raw_scores(grow(train, KINDS[0], seed, threads), one.features)
+        for train, one in (
+            (examples["explore"], judge.heads["explore"]),
+            (examples["explore"].without(column), judge.heads["explore"].without(column)),
         )
+    ]
+    values = [_measured(judge, "explore", raw) for raw in found]
     kept = values[0] > values[1]
     if not kept:
         for head in examples:
             at = [names_of(head, judge.n_decays).index("graph")]
             examples[head], judge.heads[head] = examples[head].without(at), judge.heads[head].without(at)
-    return {
+    about = {
         "kept": kept,
         "explore_ndcg@10 with": round(values[0], 5),
         "explore_ndcg@10 without": round(values[1], 5),
     }
+    return about, found[0 if kept else 1]
 
 
 def _measured(judge: Table, head: str, raw: NDArray[np.float32]) -> float:

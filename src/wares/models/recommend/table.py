@@ -28,7 +28,7 @@ def dcg(hits: NDArray[Any]) -> float:
 
 
 class Table:
-    """Candidates of many users in one padded array, so that a trial of weights is one matrix product."""
+    """Candidates of many users in one padded array ``(signals, users, width)``, so that a trial of weights is one sum."""
 
     def __init__(
         self,
@@ -39,30 +39,46 @@ class Table:
         repeats: bool,
     ) -> None:
         pairs = [(h, t) for h, t in zip(histories, truth, strict=True) if len(t)]
-        found = [model.candidates(history, repeats=repeats) for history, _ in pairs]
-        width = max((len(f.items) for f in found), default=1)
-        self.signals = np.zeros((len(pairs), width, len(SIGNALS)), np.float32)
-        self.hits = np.zeros((len(pairs), width), np.float32)
-        self.there = np.zeros((len(pairs), width), bool)
-        self.sold = np.zeros((len(pairs), width), np.float32)
-        self.ideal = np.array([dcg(np.ones(min(K, len(t)))) for _, t in pairs])
-        for line, (found_one, (_, wanted)) in enumerate(zip(found, pairs, strict=True)):
-            n = len(found_one.items)
-            self.signals[line, :n] = found_one.signals
-            self.hits[line, :n] = np.isin(found_one.items, wanted)
+        self.asked = len(pairs)
+        # Where no candidate was taken up, no order of them is better than another: such lists only count.
+        told = ((model.candidates(history, repeats=repeats), wanted) for history, wanted in pairs)
+        kept = [
+            (found, hits, len(wanted))
+            for found, wanted in told
+            if (hits := np.isin(found.items, wanted)).any()
+        ]
+        width = max((len(found.items) for found, _, _ in kept), default=1)
+        self.signals = np.zeros((len(SIGNALS), len(kept), width), np.float32)
+        self.hits = np.zeros((len(kept), width), np.float32)
+        self.there = np.zeros((len(kept), width), bool)
+        self.sold = np.zeros((len(kept), width), np.float32)
+        self.ideal = np.array([dcg(np.ones(min(K, wanted))) for _, _, wanted in kept])
+        for line, (found, hits, _) in enumerate(kept):
+            n = len(found.items)
+            self.signals[:, line, :n] = found.signals.T
+            self.hits[line, :n] = hits
             self.there[line, :n] = True
-            self.sold[line, :n] = model.log_sold[found_one.items]
+            self.sold[line, :n] = model.log_sold[found.items]
 
     def ndcg(self, weights: NDArray[np.float32], penalty: float = 0.0) -> float:
         """Mean NDCG@10 under these weights, with `penalty` on the log of sales."""
+        return self._of(self._scores(weights) - np.float32(penalty) * self.sold)
+
+    def _scores(self, weights: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The blend of every candidate ``(users, width)``, minus infinity beyond."""
+        scores = np.where(self.there, np.float32(0), np.float32(-np.inf))
+        for signal, weight in zip(self.signals, weights, strict=True):
+            scores += np.float32(weight) * signal
+        return scores
+
+    def _of(self, scores: NDArray[np.float32]) -> float:
         if not len(self.hits):
             return 0.0
-        scores = np.where(self.there, self.signals @ weights - np.float32(penalty) * self.sold, -np.inf)
         k = min(K, scores.shape[1])
         top = np.argpartition(-scores, k - 1, axis=1)[:, :k]
         order = np.argsort(-np.take_along_axis(scores, top, 1), axis=1, kind="stable")
         hits = np.take_along_axis(self.hits, np.take_along_axis(top, order, 1), 1)
-        return float((hits / np.log2(np.arange(2, k + 2)) @ np.ones(k) / self.ideal).mean())
+        return float((hits / np.log2(np.arange(2, k + 2)) @ np.ones(k) / self.ideal).sum() / self.asked)
 
     def ascend(
         self, weights: NDArray[np.float32], frozen: tuple[int, ...] = ()
@@ -74,11 +90,16 @@ class Table:
             for axis in range(len(weights)):
                 if axis in frozen:
                     continue
+                others = weights.copy()
+                others[axis] = 0
+                base = self._scores(others)
                 for value in GRID:
-                    trial = weights.copy()
-                    trial[axis] = value
-                    if trial.any() and (score := self.ndcg(trial)) > best + 1e-6:
-                        weights, best = trial, score
+                    if not value and not others.any():
+                        continue
+                    score = self._of(base + np.float32(value) * self.signals[axis])
+                    if score > best + 1e-6:
+                        best, weights = score, others.copy()
+                        weights[axis] = value
             if best - before < 1e-5:
                 break
         return weights, best
@@ -91,4 +112,4 @@ class Table:
 
     def scale(self, weights: NDArray[np.float32]) -> float:
         """The mean best score: what the tail slider at 1 takes from the best-seller."""
-        return round(float((self.signals @ weights).max(1).mean()), 4) if len(self.hits) else 1.0
+        return round(float(self._scores(weights).max(1).mean()), 4) if len(self.hits) else 1.0

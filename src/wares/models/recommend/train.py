@@ -207,6 +207,7 @@ def fit(
     products: Products | None = None,
     trees: Path | None = None,
     lists: bool = True,
+    reasons: bool = True,
     near: bool | None = None,
     graph: GraphSide | None = None,
 ) -> dict[str, Any]:
@@ -214,7 +215,8 @@ def fit(
 
     `popular (n_items,)` counts recent shoppers; `side (n_entities, n_items)` is a graph as entity × item; `part`
     and `model` may come from tuning on the same data. `trees` is the folder with those of ``params.learned``. Without
-    `lists` there are no neighbour lists: for tuning, where candidates are drafted otherwise. `near` adds shoppers with a
+    `lists` there are no neighbour lists: for tuning, where candidates are drafted otherwise; without `reasons`
+    nobody counts how many shoppers have both of a pair, which only an explanation tells. `near` adds shoppers with a
     like history, which only the learned ranker needs; by default where there is one. `graph` are neighbours in the graph,
     for the learned ranker too.
     """
@@ -233,10 +235,10 @@ def fit(
         model = model or part.at(params.regularisation)
         if lists:
             ids, weights = part.neighbours(model)
-            shared = cf.shared_users(part.users, ids)
         else:
             ids = np.full((len(part.columns.items), 1), -1, np.int32)
-            weights, shared = np.zeros(ids.shape, np.float32), np.zeros(ids.shape, np.uint16)
+            weights = np.zeros(ids.shape, np.float32)
+        shared = cf.shared_users(part.users, ids) if lists and reasons else np.zeros(ids.shape, np.uint16)
         items = part.columns.items
         row_of = part.columns.column_of
     else:

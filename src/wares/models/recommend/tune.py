@@ -97,6 +97,7 @@ def tune(
             part=part,
             model=model,
             near=bool(earlier),
+            reasons=False,
             graph=graph if earlier else None,
         )
         del model
