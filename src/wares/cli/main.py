@@ -13,7 +13,9 @@ import typer
 from wares.cli import output
 from wares.core.errors import WaresError
 from wares.core.extras import missing_extra
+from wares.core.machine import share_cores
 
+share_cores()
 app = typer.Typer(
     name="wares", no_args_is_help=True, add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False,
     help="The open, self-hosted intelligence of a shop: exports in; search, recommendations and governed data out.\n\n"

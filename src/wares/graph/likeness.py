@@ -19,6 +19,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from wares.core.threads import each
 from wares.graph.infer import Graph
 
 MAX_ENTITY = 5_000
@@ -245,7 +246,9 @@ def neighbours(
     shares = {c.name: np.float32(weights[c.name] / total) for c in used}
     shared, direct = _joined(used, shares, n)
     other = sp.csr_matrix(shared.T)
-    for start in range(0, n, block):
+    done = iter(range(1, n + 1))
+
+    def choose(start: int) -> None:
         rows = slice(start, min(start + block, n))
         score = sp.csr_matrix(shared[rows] @ other + direct[rows])
         for row in range(score.shape[0]):
@@ -259,7 +262,9 @@ def neighbours(
                 items, likes = items[best], likes[best]
             order = np.lexsort((items, -likes))[:k]
             ids[start + row, : len(order)], values[start + row, : len(order)] = items[order], likes[order]
-        tick(rows.stop, n)
+        tick(min(next(done) * block, n), n)
+
+    each(range(0, n, block), choose)
     return ids, np.minimum(values, 1)
 
 

@@ -15,6 +15,7 @@ import scipy.linalg
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from wares.core.threads import each
 from wares.features.interactions import Interactions
 
 BLOCK = 1024
@@ -181,7 +182,8 @@ class ItemKnn:
         transposed = matrix.T.tocsr()
         self.ids = np.full((n, min(k, n)), -1, np.int32)
         self.values = np.zeros((n, min(k, n)), np.float32)
-        for start in range(0, n, BLOCK):
+
+        def fill(start: int) -> None:
             block = (transposed[start : start + BLOCK] @ matrix).tocsr()
             # Only what two items share is looked at: a dense row would be mostly ties at zero.
             for line in range(block.shape[0]):
@@ -195,6 +197,8 @@ class ItemKnn:
                 order = np.lexsort((ids, -value))
                 self.ids[start + line, : len(ids)] = np.where(value[order] > 0, ids[order], -1)
                 self.values[start + line, : len(ids)] = value[order]
+
+        each(range(0, n, BLOCK), fill)
         self._pruned = neighbours_matrix(self.ids, self.values)
 
     def scores(self, query: sp.csr_matrix) -> NDArray[np.float32]:
@@ -212,7 +216,9 @@ def best_of_rows(
     k = max(1, min(k, n))
     ids = np.full((n, k), -1, np.int32)
     weights = np.zeros((n, k), np.float32)
-    for start, block in blocks:
+
+    def choose(numbered: tuple[int, NDArray[np.float32]]) -> None:
+        start, block = numbered
         top = np.argpartition(block, -k, axis=1)[:, -k:] if k < n else np.tile(np.arange(n), (len(block), 1))
         top.sort(axis=1)
         value = np.take_along_axis(block, top, 1)
@@ -220,6 +226,8 @@ def best_of_rows(
         top, value = np.take_along_axis(top, order, 1), np.take_along_axis(value, order, 1)
         ids[start : start + len(block)] = np.where(value > 0, top, -1)
         weights[start : start + len(block)] = np.maximum(value, 0)
+
+    each(blocks, choose)
     return ids, weights
 
 
@@ -257,9 +265,12 @@ def shared_users(matrix: sp.csr_matrix, ids: NDArray[np.int32]) -> NDArray[np.ui
     binary.data[:] = 1
     transposed = binary.T.tocsr()
     out = np.zeros(ids.shape, np.uint16)
-    for start in range(0, len(ids), BLOCK):
+
+    def count(start: int) -> None:
         part = ids[start : start + BLOCK]
         both = (transposed[start : start + BLOCK] @ binary).toarray()
         found = np.take_along_axis(both, np.maximum(part, 0), 1)
         out[start : start + BLOCK] = np.where(part >= 0, np.minimum(found, 65_535), 0)
+
+    each(range(0, len(ids), BLOCK), count)
     return out
