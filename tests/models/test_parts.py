@@ -282,6 +282,20 @@ def test_the_tail_slider_moves_away_from_bestsellers(fitted):
     assert means[0] > means[1] > means[2]
 
 
+def test_a_blend_leans_to_rare_items_only_where_that_is_more_accurate(fitted):
+    histories = walks(120, seed=5)
+    rare = np.log1p(np.arange(ITEMS, dtype=np.float32) ** 2)[:, None]
+    drafts = {"noise": Draft.of(Noise(), histories, ITEMS)}
+    # What is wanted is the least known of what was drafted best.
+    truth = [ids[:6][np.argsort(rare[ids[:6], 0])][:1] for ids in drafts["noise"].ids]
+    blend = learn(drafts, histories, truth, rare)
+    assert blend.lean > 0
+    plain = ndcg(blend.rank(drafts, histories, rare, 5, tail=-blend.lean), truth)
+    assert ndcg(blend.rank(drafts, histories, rare, 5), truth) > plain
+    # Who may see no counts leans nowhere.
+    assert learn(drafts, histories, truth, rare, trees=False).lean == 0
+
+
 def test_tables_hold_every_draft_once_and_floor_what_was_not_drafted():
     one = Draft(np.array([[4, 2, -1]], np.int32), np.array([[3.0, 1.0, 0.0]], np.float16))
     two = Draft(np.array([[2, 7, 9]], np.int32), np.array([[5.0, 4.0, 2.0]], np.float16))

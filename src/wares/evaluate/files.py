@@ -247,7 +247,7 @@ def _fill(
     }
     blend = result.blend
     report.model = {
-        "tuned": result.tuned, "weights": result.weights, "blend": blend.model.name if blend else "",
+        "tuned": result.tuned, "weights": result.weights, "blend": blend.model.name if blend else "", "lean": blend.lean if blend else 0.0,
         "validation": blend.validation if blend else {},
     }  # fmt: skip
     report.data |= {

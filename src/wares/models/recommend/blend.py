@@ -25,6 +25,7 @@ LEVELS = (3, 6, 12)
 PULL = 2.0
 LEARN_USERS = 6000
 TREE_DEPTH = 50
+LEANS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,6 +299,7 @@ class Blend:
     model: Logit | Trees
     validation: dict[str, float]
     spread: float = 1.0
+    lean: float = 0.0
 
     def rank(
         self,
@@ -310,8 +312,8 @@ class Blend:
     ) -> NDArray[np.int32]:
         """Lists ``(n, k)`` of the histories whose drafts these are; -1 pads.
 
-        `tail` from 0 to 1 takes from each item that share of its ``facts[:, 0]`` (log of its count, over the largest)
-        times the distance between a list's first and last places; 0 is the most accurate list.
+        `tail` from 0 to 1, and ``lean`` always, takes from each item that share of its ``facts[:, 0]`` (log of its count,
+        over the largest) times the distance between a list's first and last places; 0 is the most accurate list.
         """
         return self.along(drafts, histories, facts, k, (tail,))[0]
 
@@ -320,7 +322,7 @@ class Blend:
     ) -> NDArray[np.int32]:  # fmt: skip
         """The lists of `rank` at each place of the slider ``(n_tails, n, k)``; candidates are scored once."""
         facts = np.asarray(facts, np.float32)
-        known = facts[:, 0] / max(float(facts[:, 0].max(initial=0)), 1e-9)
+        known = _known(facts)
         out = np.full((len(tails), len(histories), k), -1, np.int32)
         level = level_of(histories)
         for start in range(0, len(histories), 2000):
@@ -328,7 +330,9 @@ class Blend:
             table = Table.join([drafts[name].take(some) for name in self.names])
             score = self.model.score(table, level[some], facts)
             for place, tail in enumerate(tails):
-                out[place, some] = table.lists(score - tail * self.spread * known[table.items], k)
+                out[place, some] = table.lists(
+                    score - (self.lean + tail) * self.spread * known[table.items], k
+                )
         return out
 
     def weights(self) -> dict[str, list[float]]:
@@ -347,7 +351,8 @@ def learn(
 ) -> Blend:  # fmt: skip
     """Choose the blend on validation. `facts (n_items, f)` are features of items for the trees.
 
-    Each kind is judged by two-fold cross-fitting over users and the better one is fitted on all of them.
+    Each kind is judged by two-fold cross-fitting over users and the better one is fitted on all of them. Where `trees` may
+    see facts, so is how far the list leans away from what sells: models learn from items that sell, and lean to them.
     """
     names = list(names or drafts)
     level = level_of(histories)
@@ -366,7 +371,9 @@ def learn(
     labels = np.isin(owner * np.int64(2**31) + table.items, wanted)
     level, truths = level[asked], [truth[u] for u in asked]
     fold = rng.integers(0, 2, len(asked))
-    values: dict[str, list[float]] = {"logit": [], "lambdamart": []}
+    leans = LEANS if trees else LEANS[:1]
+    known = _known(np.asarray(facts, np.float32))
+    values: dict[str, list[list[float]]] = {"logit": [], "lambdamart": []}
     for side in (0, 1):
         train, held = _rows(table, fold != side), _rows(table, fold == side)
         lab = labels[(fold != side)[owner]]
@@ -374,23 +381,37 @@ def learn(
         kinds: list[Logit | Trees] = [logit]
         if trees and lab.sum() >= 200:
             kinds.append(Trees.fit(train, lab, level[fold != side], facts, logit, seed))
+        wanted_here = [truths[i] for i in np.flatnonzero(fold == side)]
         for kind in kinds:
-            lists = held.lists(kind.score(held, level[fold == side], facts), k)
-            values[kind.name].append(ndcg(lists, [truths[i] for i in np.flatnonzero(fold == side)]))
-    means = {name: float(np.mean(v)) for name, v in values.items() if v}
-    progress(f"blend {means}")
+            score = kind.score(held, level[fold == side], facts)
+            step = _spread(held, score) * known[held.items]
+            values[kind.name].append(
+                [ndcg(held.lists(score - lean * step, k), wanted_here) for lean in leans]
+            )
+    means = {name: np.mean(v, axis=0) for name, v in values.items() if v}
+    name = max(means, key=lambda kind: float(means[kind].max()))
+    lean = leans[int(means[name].argmax())]
+    told = {f"ndcg@{k}_{kind}": round(float(v[0]), 5) for kind, v in means.items()}
+    progress(f"blend {told}, leaning {lean:g}: {float(means[name].max()):.5f}")
     model: Logit | Trees = Logit.fit(table, labels, level)
-    if means.get("lambdamart", 0.0) > means.get("logit", 0.0):
+    if name == "lambdamart":
         model = Trees.fit(table, labels, level, facts, model, seed)
-    score = model.score(table, level, facts)
-    found = Blend(list(names), model, {f"ndcg@{k}_{name}": round(v, 5) for name, v in means.items()})
+    return Blend(list(names), model, told, _spread(table, model.score(table, level, facts)), lean)
+
+
+def _known(facts: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How well known each item is ``(n_items,)``, 0..1."""
+    return facts[:, 0] / max(float(facts[:, 0].max(initial=0)), 1e-9)
+
+
+def _spread(table: Table, score: NDArray[np.float64]) -> float:
+    """Three times the distance between the first place of a list and the twentieth."""
     ends = [
         np.sort(score[a:b])[::-1]
         for a, b in zip(table.ptr[:500], table.ptr[1:501], strict=False)
         if b - a >= 2
     ]
-    found.spread = 3 * float(np.mean([e[0] - e[min(len(e) - 1, 19)] for e in ends])) if ends else 1.0
-    return found
+    return 3 * float(np.mean([e[0] - e[min(len(e) - 1, 19)] for e in ends])) if ends else 1.0
 
 
 def _rows(table: Table, rows: NDArray[np.bool_]) -> Table:
