@@ -45,7 +45,7 @@ def graph(tmp_path) -> Graph:
 )
 def test_the_most_telling_ways_in_words(graph, had, row, language, text):
     title = graph.label(had)[1]
-    found = graph_reason(graph, had, row, title, language)
+    found = graph_reason(graph, graph.between(had, row), title, language)
     assert found is not None
     assert found.text == text
     assert found.code == "graph"
@@ -53,13 +53,13 @@ def test_the_most_telling_ways_in_words(graph, had, row, language, text):
 
 
 def test_where_nothing_joins_them_nothing_is_said(graph):
-    assert graph_reason(graph, 0, 4, "desk") is None
-    assert graph_reason(graph, 0, 0, "desk") is None
-    assert telling(graph, 0, 4) == 0
+    assert graph_reason(graph, graph.between(0, 4), "desk") is None
+    assert graph_reason(graph, graph.between(0, 0), "desk") is None
+    assert telling(graph, graph.between(0, 4)) == 0
 
 
 def test_what_tells_more_has_the_larger_number(graph):
-    assert telling(graph, 0, 2) > telling(graph, 0, 1) > 0
+    assert telling(graph, graph.between(0, 2)) > telling(graph, graph.between(0, 1)) > 0
 
 
 def test_a_thing_with_a_million_edges_explains_nothing_and_takes_no_time(tmp_path):
@@ -75,7 +75,7 @@ def test_a_thing_with_a_million_edges_explains_nothing_and_takes_no_time(tmp_pat
     graph = Graph(tmp_path)
     assert graph.degree(hub) == n + 2 > HUB
     begun = time.perf_counter()
-    assert graph_reason(graph, 0, 1, "a") is None
+    assert graph_reason(graph, graph.between(0, 1), "a") is None
     assert graph.paths(0, 1) == []
     assert len(graph.neighbours(hub, limit=10)) == 10
     # Generous: it takes some milliseconds on a quiet machine.

@@ -115,7 +115,7 @@ def path(
     graph, catalogue = _live(shop)
     a, b = _row(graph, catalogue, one), _row(graph, catalogue, other)
     found = graph.paths(a, b, hops, limit)
-    said = graph_reason(graph, a, b, catalogue.product(a).title, own=False) if a != b else None
+    said = graph_reason(graph, graph.between(a, b), catalogue.product(a).title, own=False) if a != b else None
     if json:
         paths = [steps_json(graph, p) for p in found]
         output.print_json({"from": one, "to": other, "why": said.text if said else "", "paths": paths})

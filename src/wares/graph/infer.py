@@ -60,8 +60,8 @@ class Graph:
         self.weights: NDArray[Any] = load_array(folder, "weights")
         self.days: NDArray[Any] = load_array(folder, "days")
         self.source_of: NDArray[Any] = load_array(folder, "source_of")
-        # Products of many lists come again and again; sets meet faster than arrays that must be sorted first.
-        self._around = lru_cache(4096)(self._tails_of)
+        # Products of many lists come again and again; tables meet faster than arrays that must be sorted first.
+        self._around = lru_cache(4096)(self._strongest_to)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -135,24 +135,24 @@ class Graph:
         found = [self._direct(one, int(i)) for i in np.flatnonzero(here == other)] if other in near else []
         if one == other:
             return found[:limit]
-        both = np.array(sorted(near & self._around(other)), np.int64)
+        far = self._around(other)
+        both = np.fromiter(near.keys() & far.keys(), np.int64)
         if not len(both):
             return found[:limit]
         degree = self.ptr[both + 1] - self.ptr[both]
         for middle in both[np.lexsort((both, degree))][: int((degree <= HUB).sum())][:limit].tolist():
-            first = self._strongest(one, here, middle)
-            found.append([first, _turned(self._strongest(other, there, middle))])
+            found.append([self._edge(one, near[middle]), _turned(self._edge(other, far[middle]))])
         return found[:limit]
 
     def _direct(self, head: int, place: int) -> list[Edge]:
         return [self._edge(head, int(self.ptr[head]) + place)]
 
-    def _tails_of(self, entity: int) -> frozenset[int]:
-        return frozenset(self.tails[self.ptr[entity] : self.ptr[entity + 1]].tolist())
-
-    def _strongest(self, head: int, tails: NDArray[Any], tail: int) -> Edge:
-        at = np.flatnonzero(tails == tail) + int(self.ptr[head])
-        return self._edge(head, int(at[int(np.argmax(self.weights[at]))]))
+    def _strongest_to(self, entity: int) -> dict[int, int]:
+        """For each entity that one is joined to, the place of the strongest edge (the first of equals)."""
+        begin, end = int(self.ptr[entity]), int(self.ptr[entity + 1])
+        order = np.lexsort((-np.arange(begin, end), np.asarray(self.weights[begin:end])))
+        # Weakest first, so that the strongest is written last.
+        return dict(zip(self.tails[begin:end][order].tolist(), (order + begin).tolist(), strict=True))
 
     def paths(self, start: int, end: int, hops: int = 3, limit: int = 5) -> list[list[Edge]]:
         """Shortest paths between two entities, the strongest first; never through an entity with over 2,000 edges.

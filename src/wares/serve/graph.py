@@ -71,7 +71,7 @@ def ways(ranker: Ranker, one: str, other: str, hops: int, limit: int, language: 
     a, b = ranker.catalogue.row(one), ranker.catalogue.row(other)
     if a < 0 or b < 0 or a == b:
         return {"from": one, "to": other, "why": "", "paths": []}
-    said = graph_reason(graph, a, b, title, language, own=False)
+    said = graph_reason(graph, graph.between(a, b), title, language, own=False)
     paths = [steps_json(graph, path) for path in graph.paths(a, b, hops, limit)]
     return {"from": one, "to": other, "why": said.text if said else "", "paths": paths}
 

@@ -43,16 +43,17 @@ _MOST = 2
 
 
 def graph_reason(
-    graph: Graph, had: int, row: int, title: str, language: str = "en", *, own: bool = True
+    graph: Graph, ways: list[list[Edge]], title: str, language: str = "en", *, own: bool = True
 ) -> Reason | None:
-    """Why product `row` comes to somebody who has product `had` (called `title`); None when no short way joins them.
+    """Why a product comes to somebody who has the product called `title`, by the ways from one to the other
+    (``graph.between``); None when there are none.
 
     At most two ways are told, the most telling ones; ``facts`` holds them as steps. With `own` the title is said to be the
     shopper's.
     """
     told: list[tuple[float, str, list[Edge]]] = []
     name = HAD[language].format(title=title) if own else title if language == "en" else f" {title} "
-    for path in graph.between(had, row):
+    for path in ways:
         rank, text = _words(graph, path, name, language)
         told.append((rank, text, path))
     if not told:
@@ -68,9 +69,8 @@ def graph_reason(
     return Reason("graph", said, {"title": title, "paths": [steps_json(graph, texts[t]) for t in chosen]})
 
 
-def telling(graph: Graph, had: int, row: int) -> float:
-    """How much the graph has to say of two products: 0 for nothing, up to 1."""
-    ways = graph.between(had, row)
+def telling(graph: Graph, ways: list[list[Edge]]) -> float:
+    """How much the ways between two products have to say: 0 for nothing, up to 1."""
     ranks = [_words(graph, path, "", "en")[0] for path in ways]
     return 1.0 / (1.0 + min(ranks)) if ranks else 0.0
 

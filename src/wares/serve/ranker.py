@@ -455,8 +455,9 @@ class Ranker:
         if graph is None or not len(history.items):
             return None
         some = history.items[np.argsort(-history.query, kind="stable")[:EXPLAINED]].tolist()
-        best = max(some, key=lambda had: telling(graph, had, row))
-        return graph_reason(graph, best, row, self.catalogue.product(best).title, language)
+        ways = {had: graph.between(had, row) for had in some}
+        best = max(some, key=lambda had: telling(graph, ways[had]))
+        return graph_reason(graph, ways[best], self.catalogue.product(best).title, language)
 
     # -- similar ---------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -81,16 +82,20 @@ def diverse(scores: NDArray[Any], category: NDArray[Any], k: int, diversity: flo
     k = min(k, len(pool))
     if diversity <= 0 or len(pool) <= 1:
         return pool[:k]
-    value = scores[pool].astype(np.float64)
-    group = category[pool]
-    span = max(float(value[0] - value[-1]), 1e-9)
+    # Plain lists: numpy's cost of a call, a few hundred times over, would be most of it.
+    value: list[float] = scores[pool].astype(np.float64).tolist()
+    group: list[int] = category[pool].tolist()
+    alike: dict[int, list[int]] = {}
+    for place, one in enumerate(group):
+        alike.setdefault(one, []).append(place)
     # The loss is a share of the distance that the list itself spans, so that it means the same in every shop.
-    step = diversity * 0.2 * span
+    step = diversity * 0.2 * max(value[0] - value[-1], 1e-9)
     chosen = np.zeros(k, np.int64)
     for place in range(k):
-        best = int(np.argmax(value))
+        best = value.index(max(value))
         chosen[place] = pool[best]
         if group[best] >= 0:
-            value[group == group[best]] -= step
-        value[best] = -np.inf
+            for other in alike[group[best]]:
+                value[other] -= step
+        value[best] = -math.inf
     return chosen
