@@ -19,6 +19,7 @@ from wares.models.recommend.closed_form import (
     to_matrix,
 )
 from wares.models.recommend.infer import History, Recommender, diverse
+from wares.models.recommend.next_item import next_item_weights, transitions
 from wares.models.recommend.train import Params, TextSide, fit, history_of
 from wares.models.recommend.tune import tune
 
@@ -264,3 +265,11 @@ def test_auto_takes_the_next_item_model_where_order_matters():
     )
     assert params.model == "next"
     assert params.validation["next_ndcg@10"] == params.validation["cf_ndcg@10"] > 0.9
+
+
+def test_dense_weights_lie_row_by_row():
+    matrix = sp.random(30, 12, 0.4, format="csr", dtype=np.float32, random_state=3)
+    sequences = [np.random.default_rng(s).permutation(12)[:5].astype(np.int32) for s in range(30)]
+    # Otherwise every request copies the whole matrix: scipy's product flattens it first.
+    assert Ease(matrix, 1.0).weights.flags.c_contiguous
+    assert next_item_weights(*transitions(sequences, 12, 0.8), 1.0).flags.c_contiguous

@@ -97,6 +97,8 @@ class Ease:
             block = inverse[start:stop, start:stop]
             inverse[start:stop, start:stop] = np.tril(block) + np.tril(block, -1).T
             inverse[start:stop, stop:] = inverse[stop:, start:stop].T
+        # Symmetric until now, so its rows lie in a row when it is turned: scipy copies any other matrix for each product.
+        inverse = inverse.T
         inverse /= -diagonal[None, :]
         inverse[np.diag_indices(n)] = 0
         self.weights: NDArray[np.float32] = inverse

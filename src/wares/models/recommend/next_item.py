@@ -132,7 +132,9 @@ def next_item_weights(
         raise np.linalg.LinAlgError(
             f"the transition matrix is not positive definite (LAPACK {fault}); raise the regularisation"
         )
-    return np.asarray(right, np.float32)
+    del left, factor
+    # Rows in a row: scipy copies any other matrix for each product with a history.
+    return np.ascontiguousarray(right, np.float32)
 
 
 def sparse_next_item(
