@@ -280,7 +280,7 @@ STEPS = [
     Step("graph_read", graphing.READ, graphing.read_texts, (), ("catalogue", "interactions"), ("graph.enabled", "graph.llm"), graphing.READ_MODULES, graphing.llm_asked),
     Step("graph", GRAPH, graphing.build_graph, (c.EVENTS,), ("catalogue", "interactions", "graph_pairs", "graph_read"), ("graph", "recommend.kinds"), graphing.GRAPH_MODULES, graphing.files_named),
     Step("graph_neighbours", GRAPH_NEIGHBOURS, graphing.build_neighbours, (c.EVENTS,), ("catalogue", "graph_pairs", "graph"), ("graph", "evaluate.test_days", "recommend.kinds", "recommend.half_lives_days"), graphing.NEIGHBOURS_MODULES),
-    Step("tune", TUNED, _tune, (c.EVENTS,), ("catalogue", "text_neighbours", "graph", "graph_neighbours"), ("recommend", "evaluate.test_days", "build.memory_gb"), (f"{_R}tune", f"{_R}train", f"{_R}closed_form", f"{_R}infer", f"{_R}learn", f"{_R}forest_train", *_RANKER)),
+    Step("tune", TUNED, _tune, (c.EVENTS,), ("catalogue", "text_neighbours", "graph", "graph_neighbours"), ("recommend", "evaluate.test_days", "build.memory_gb"), (f"{_R}tune", f"{_R}table", f"{_R}newcomers_train", f"{_R}train", f"{_R}closed_form", f"{_R}infer", f"{_R}learn", f"{_R}forest_train", *_RANKER)),
     Step("recommend", RECOMMENDER, _recommend, (), ("catalogue", "text_neighbours", "interactions", "graph_neighbours", "tune"), ("recommend", "build.memory_gb"), (f"{_R}train", f"{_R}closed_form", *_RANKER)),
     Step("similar", SIMILAR, _similar, (), ("catalogue", "text_neighbours", "interactions"), ("recommend.min_support",), ("wares.models.similar.train", f"{_R}closed_form")),
     Step("search", SEARCH, _search, (), ("catalogue", "vectors", "interactions"), ("search",), ("wares.models.search.train", "wares.models.search.analysis", "wares.models.search.infer")),
