@@ -6,9 +6,10 @@ import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
-from typing import TypeVar
+from typing import TypeVar, cast
 
 T = TypeVar("T")
+_END = object()
 
 
 def each(items: Iterable[T], work: Callable[[T], None], threads: int = 0) -> None:
@@ -21,22 +22,18 @@ def each(items: Iterable[T], work: Callable[[T], None], threads: int = 0) -> Non
 
     def go() -> None:
         nonlocal failed
-        while True:
-            with lock:
-                if failed:
+        try:
+            while True:
+                with lock:
+                    if failed:
+                        return
+                    item = next(drawn, _END)
+                if item is _END:
                     return
-                try:
-                    item = next(drawn)
-                except StopIteration:
-                    return
-                except BaseException:
-                    failed = True
-                    raise
-            try:
-                work(item)
-            except BaseException:
-                failed = True
-                raise
+                work(cast(T, item))
+        except BaseException:
+            failed = True
+            raise
 
     count = threads or os.cpu_count() or 1
     if count == 1:

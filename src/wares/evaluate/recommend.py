@@ -175,9 +175,7 @@ def evaluate_split(
         else np.sort(rng.choice(len(warm), CURVE_USERS, replace=False))
     )
     report.curves = {
-        "tail": _tail_curve(
-            model, [histories[i] for i in some], [truth[i] for i in some], params.tail, setting
-        ),
+        "tail": _tail_curve(model, [histories[i] for i in some], [truth[i] for i in some], setting),
         "lorenz": {name: lorenz(one, data.n_items, 10) for name, one in lists.items()},
         "deciles": {name: recall_by_decile(one, truth, counts, 20) for name, one in lists.items()},
     }
@@ -237,9 +235,10 @@ def _prefixed(
 
 
 def _tail_curve(
-    model: Recommender, histories: list[History], truth: Sequence[NDArray[np.int32]], chosen: float, setting: Setting
+    model: Recommender, histories: list[History], truth: Sequence[NDArray[np.int32]], setting: Setting
 ) -> list[dict[str, float]]:  # fmt: skip
     """Accuracy, share of the tail and coverage along the slider; candidates are weighed once for all its places."""
+    chosen = float(model.params["tail"])
     tails = sorted({*TAILS, chosen})
     lists = np.full((len(tails), len(histories), 10), -1, np.int32)
     for line, history in enumerate(histories):
@@ -254,7 +253,7 @@ def _tail_curve(
         out.append(
             {
                 "tail": tail,
-                "chosen": int(tail == float(model.params["tail"])),
+                "chosen": int(tail == chosen),
                 "ndcg@10": float(np.nanmean(values)),
                 "tail_share@10": float((setting.group[shown] == 2).mean()) if len(shown) else 0.0,
                 "coverage@10": len(np.unique(shown)) / max(setting.n_items, 1),
