@@ -21,6 +21,7 @@ def test_a_model_is_measured(model):
     assert found["fit_s"] >= 0
     assert found["peak_mb"] >= found["data_mb"]
     assert found["requests_per_s"] > 0
+    assert found["batch_per_s"] > 0
 
 
 def test_large_catalogues_leave_out_what_would_not_fit():
@@ -29,9 +30,20 @@ def test_large_catalogues_leave_out_what_would_not_fit():
 
 
 def test_runs_apart_and_names_what_failed(monkeypatch):
-    monkeypatch.setattr("wares.evaluate.cost.plan", lambda sizes: [("popular", 200)])
-    found = cost([200], 1.0, 1, 3)
+    runs = [("popular", 200), ("magic", 200)]
+    monkeypatch.setattr("wares.evaluate.cost.plan", lambda sizes: runs)
+    told = []
+    found = cost([200], 1.0, 2, 3, seen=told.append)
     assert [r["model"] for r in found["rows"]] == ["popular"]
-    monkeypatch.setattr("wares.evaluate.cost.plan", lambda sizes: [("magic", 200)])
+    assert [r["model"] for r in found["failed"]] == ["magic"]
+    assert "no model 'magic'" in found["failed"][0]["reason"]
+    assert [r["model"] for r in told] == ["popular", "magic", "popular"]
+    del runs[0]
     with pytest.raises(ModelError, match="magic with 200 items"):
         cost([200], 1.0, 1, 3)
+
+
+def test_a_run_that_takes_too_long_is_left(monkeypatch):
+    monkeypatch.setattr("wares.evaluate.cost.plan", lambda sizes: [("popular", 200)])
+    with pytest.raises(ModelError, match="took longer than"):
+        cost([200], 1.0, 1, 3, limit_s=0.01)

@@ -9,7 +9,8 @@ import scipy.sparse as sp
 from wares.core.errors import QueryError
 from wares.features.interactions import from_sequences
 from wares.models.recommend import ensemble
-from wares.models.recommend.blend import Draft, Logit, Table, gains, learn, level_of, ndcg
+from wares.models.recommend.blend import Logit, Table, gains, learn, level_of, ndcg
+from wares.models.recommend.draft import Draft
 from wares.models.recommend.ensemble import (
     Side,
     fit_part,

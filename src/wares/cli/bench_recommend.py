@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -24,6 +24,7 @@ def bench_recommend(
     users: Annotated[float, typer.Option(min=0.01, help="Customers for each item.")] = 2.0,
     rounds: Annotated[int, typer.Option(min=1, max=9, help="How often each is run, in turns.")] = 1,
     seed: Annotated[int, typer.Option(help="Of the generated shop.")] = 7,
+    limit: Annotated[float, typer.Option(min=0.1, help="Minutes that one model may take.")] = 20.0,
     json: Json = False,
 ) -> None:
     """Seconds and peak memory of fits on a generated shop, and lists a second, beside implicit and RecTools."""
@@ -41,22 +42,45 @@ def bench_recommend(
             parameter="items",
         )
     with output.stage_progress("bench", quiet=json) as stage:
-        found = cost(sizes, users, rounds, seed, stage)
+        found = cost(
+            sizes,
+            users,
+            rounds,
+            seed,
+            stage,
+            limit_s=limit * 60,
+            seen=lambda run: None if json else _tell(run),
+        )
     if json:
         output.print_json(found)
         return
     rows = [
-        [r["model"], f"{r['items']:,}", r["fit_s"], r["peak_mb"], r["requests_per_s"]] for r in found["rows"]
+        [r["model"], f"{r['items']:,}", r["fit_s"], r["peak_mb"], r["requests_per_s"], r["batch_per_s"]]
+        for r in found["rows"]
     ]
-    output.print_table(["model", "items", "fit s", "peak MB", "lists/s"], rows, "Cost")
+    output.print_table(
+        ["model", "items", "fit s", "peak MB", "lists/s, one by one", "lists/s, 200 at once"], rows, "Cost"
+    )
     rows = [
-        [r["ours"], r["peer"], f"{r['items']:,}", r["fit"], r["memory"], r["requests"]]
+        [r["ours"], r["peer"], f"{r['items']:,}", r["fit"], r["memory"], r["requests"], r["batch"]]
         for r in found["ratios"]
     ]
     output.print_table(
-        ["ours", "peer", "items", "fit ×", "memory ×", "lists/s ×"],
+        ["ours", "peer", "items", "fit ×", "memory ×", "one by one ×", "at once ×"],
         rows,
         "Ours against the peer; above 1 is ours",
     )
     if found["left_out"]:
         output.out.print(f"Not installed and left out: {', '.join(found['left_out'])}")
+
+
+def _tell(run: dict[str, Any]) -> None:
+    """One run as it ends, so that a bench that is stopped has said something."""
+    name = f"{run['model']}, {run['items']:,} items"
+    if "reason" in run:
+        output.err.print(f"[red]{name}: {run['reason']}[/]")
+        return
+    output.err.print(
+        f"{name}: fit {run['fit_s']:g} s, {run['peak_mb']:,.0f} MB, {run['requests_per_s']:,.0f} lists/s,"
+        f" {run['batch_per_s']:,.0f} at once"
+    )

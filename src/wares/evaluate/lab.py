@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from wares.core.arrays import MANIFEST, load_array, open_artifact, save_arrays, seal
 from wares.core.files import digest, folder_atomic, read_json, write_json
 from wares.evaluate.metrics import per_user
-from wares.models.recommend.blend import Blend, Draft, learn, ndcg
+from wares.models.recommend.blend import Blend, learn, ndcg
+from wares.models.recommend.draft import Draft
 from wares.models.recommend.ensemble import Params, fit_part, judge, kind_of, tune_part
 from wares.models.recommend.parts import Part, Side
 

@@ -16,82 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from wares.core.errors import QueryError
-from wares.models.recommend.parts import Histories, Part, batches
+from wares.models.recommend.draft import Draft
+from wares.models.recommend.parts import Histories
 
-DRAFTED = 150
-DEPTH = 80
 LEVELS = (3, 6, 12)
 PULL = 2.0
 LEARN_USERS = 6000
 TREE_DEPTH = 50
 LEANS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4)
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """What one part proposes: ``ids (n, c) int32`` best first, -1 pads; ``scores (n, c)`` as z over the catalogue."""
-
-    ids: NDArray[np.int32]
-    scores: NDArray[np.float16]
-
-    @classmethod
-    def of(
-        cls, part: Part, histories: Histories, n_items: int, *, c: int = DRAFTED, exclude: bool = True,
-        allowed: NDArray[np.bool_] | None = None,
-    ) -> Draft:  # fmt: skip
-        """The best `c` of each history, without what it holds unless `exclude` is off; ties go to the lower row.
-
-        `allowed (n_items,)` hides items. Constant or infinite scores propose nothing.
-        """
-        c = max(1, min(c, n_items))
-        ids = np.full((len(histories), c), -1, np.int32)
-        out = np.zeros((len(histories), c), np.float16)
-        for some in batches(len(histories), n_items):
-            scores = np.array(part.scores(histories[some]), np.float32)
-            if scores.shape != (len(histories[some]), n_items):
-                raise QueryError(
-                    f"a part gave scores of the shape {scores.shape}, not {(len(histories[some]), n_items)}",
-                    mend="Give one score an item of the catalogue",
-                    parameter="parts",
-                )
-            _standardise(scores)
-            if exclude:
-                for line, history in enumerate(histories[some]):
-                    scores[line, history] = -np.inf
-            if allowed is not None:
-                scores[:, ~allowed] = -np.inf
-            top = np.argpartition(scores, n_items - c, axis=1)[:, n_items - c :]
-            top.sort(axis=1)
-            value = np.take_along_axis(scores, top, 1)
-            order = np.argsort(-value, axis=1, kind="stable")
-            top, value = np.take_along_axis(top, order, 1), np.take_along_axis(value, order, 1)
-            good = np.isfinite(value)
-            ids[some], out[some] = np.where(good, top, -1), np.where(good, np.clip(value, -6e4, 6e4), 0)
-        return cls(ids, out)
-
-    def take(self, rows: NDArray[Any], depth: int = DEPTH) -> Draft:
-        """Some histories only, and of each the first `depth` items."""
-        return Draft(self.ids[rows, :depth], self.scores[rows, :depth])
-
-
-def _standardise(scores: NDArray[np.float32]) -> None:
-    """Bring each row to mean 0 and deviation 1, in place; what is not finite, and rows without any spread, to −∞."""
-    n = scores.shape[1]
-    if np.isfinite(scores.sum()):
-        scores -= scores.mean(1, keepdims=True)
-        spread = np.sqrt(np.einsum("ij,ij->i", scores, scores) / n)
-    else:
-        bad = ~np.isfinite(scores)
-        count = np.maximum(n - bad.sum(1), 1)
-        scores[bad] = 0
-        scores -= (scores.sum(1) / count)[:, None]
-        scores[bad] = 0
-        spread = np.sqrt(np.einsum("ij,ij->i", scores, scores) / count)
-        scores[bad] = -np.inf
-    flat = spread <= 1e-9
-    scores /= np.where(flat, 1, spread)[:, None]
-    scores[flat] = -np.inf
 
 
 @dataclass(slots=True)

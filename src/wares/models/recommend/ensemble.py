@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from wares.core.errors import QueryError
 from wares.models.recommend import closed_form as cf
-from wares.models.recommend.blend import Draft, gains
+from wares.models.recommend.blend import gains
+from wares.models.recommend.draft import Draft
 from wares.models.recommend.next_item import DECAY, next_item_weights, sparse_next_item, transitions
 from wares.models.recommend.parts import (
     Carried,
@@ -29,6 +30,7 @@ from wares.models.recommend.parts import (
     Own,
     Part,
     Popular,
+    Reached,
     Side,
     Weights,
     query_matrix,
@@ -113,8 +115,12 @@ class Shared:
 
     def scores(self, histories: Histories) -> NDArray[np.float32]:
         """Mean cosine of features with the history."""
+        return self.reached(histories).dense(self.features.shape[0])
+
+    def reached(self, histories: Histories) -> Reached:
+        """The items that share a feature with the history."""
         query = query_matrix(histories, self.features.shape[0], self.decay)
-        return np.asarray(((query @ self.features) @ self.flipped).toarray(), np.float32)
+        return Reached.of(sp.csr_matrix((query @ self.features) @ self.flipped))
 
 
 def fit_part(

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from wares.core.arrays import load_array, open_artifact, save_arrays, seal
 from wares.core.errors import QueryError
 from wares.core.strings import StringTable
-from wares.models.recommend.blend import LEVELS, Draft, gains
+from wares.models.recommend.blend import LEVELS, gains
+from wares.models.recommend.draft import Draft
 from wares.models.recommend.next_item import best_rows, next_item_weights, prefixes
 from wares.models.recommend.parts import Part, Weights
 

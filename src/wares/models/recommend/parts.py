@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import scipy.sparse as sp
@@ -21,6 +21,7 @@ from wares.models.recommend import closed_form as cf
 Histories = Sequence[NDArray[np.int32]]
 CELLS = 24_000_000
 LONGEST = 100
+FEW = 8
 
 
 class Part(Protocol):
@@ -28,6 +29,38 @@ class Part(Protocol):
 
     def scores(self, histories: Histories) -> NDArray[np.float32]:
         """Scores ``(n_histories, n_items) float32``, higher is better; what a history holds is not left out."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """Scores of the items that some histories lead to: those of history i stand at ``ptr[i]:ptr[i + 1]``.
+
+    ``items (m,)``, each once a history, and ``values (m,)``; every other item of the catalogue scores 0.
+    """
+
+    ptr: NDArray[Any]
+    items: NDArray[np.int32]
+    values: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, matrix: sp.csr_matrix) -> Reached:
+        """The stored cells of a matrix ``(n_histories, n_items)``."""
+        return cls(matrix.indptr, matrix.indices, np.asarray(matrix.data, np.float32))
+
+    def dense(self, n_items: int) -> NDArray[np.float32]:
+        """Scores ``(n_histories, n_items)``."""
+        out = np.zeros((len(self.ptr) - 1, n_items), np.float32)
+        out[np.repeat(np.arange(len(out)), np.diff(self.ptr)), self.items] = self.values
+        return out
+
+
+@runtime_checkable
+class Sparse(Protocol):
+    """A part that may reach few items only, and then need not score the whole catalogue."""
+
+    def reached(self, histories: Histories) -> Reached | None:
+        """What the histories lead to; None when that is everything."""
         ...
 
 
@@ -84,6 +117,14 @@ def sequences_of(data: Interactions) -> list[NDArray[np.int32]]:
 
 def query_matrix(histories: Histories, n_items: int, decay: float, longest: int = LONGEST) -> sp.csr_matrix:
     """Histories as weights ``decay ** (steps from the end)``; of a repeated item the newest counts."""
+    ptr, items, weights = _query_cells(histories, decay, longest)
+    return sp.csr_matrix((weights, items, ptr), shape=(len(histories), n_items))
+
+
+def _query_cells(
+    histories: Histories, decay: float, longest: int = LONGEST
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    """The cells of `query_matrix`, row by row: (where each history begins, items, weights)."""
     recent = [np.asarray(history[-longest:]) for history in histories]
     lengths = np.array([len(r) for r in recent], np.int64)
     flat = np.concatenate([np.zeros(0, np.int64), *recent]).astype(np.int64)
@@ -95,7 +136,7 @@ def query_matrix(histories: Histories, n_items: int, decay: float, longest: int 
     newest[1:] = (row[1:] != row[:-1]) | (flat[1:] != flat[:-1])
     row, flat, age = row[newest], flat[newest], age[newest]
     ptr = np.searchsorted(row, np.arange(len(recent) + 1))
-    return sp.csr_matrix((np.power(decay, age).astype(np.float32), flat, ptr), shape=(len(recent), n_items))
+    return ptr, flat, np.power(decay, age).astype(np.float32)
 
 
 def batches(n: int, n_items: int) -> Iterator[slice]:
@@ -109,12 +150,41 @@ class Weights:
     """Item-to-item weights, dense or sparse, asked with a history that fades."""
 
     def __init__(self, weights: Any, decay: float) -> None:
-        self.weights, self.decay = weights, decay
+        self.weights, self.decay = sp.csr_matrix(weights) if sp.issparse(weights) else weights, decay
 
     def scores(self, histories: Histories) -> NDArray[np.float32]:
         """Weighted sums over the history."""
         found = query_matrix(histories, self.weights.shape[0], self.decay) @ self.weights
         return np.asarray(found.toarray() if sp.issparse(found) else found, np.float32)
+
+    def reached(self, histories: Histories) -> Reached | None:
+        """The neighbours of what the history holds; None for dense weights."""
+        if not sp.issparse(self.weights):
+            return None
+        if len(histories) > FEW:
+            return Reached.of(query_matrix(histories, self.weights.shape[0], self.decay) @ self.weights)
+        return _gather(*_query_cells(histories, self.decay), self.weights)
+
+
+def _gather(
+    ptr: NDArray[np.int64], items: NDArray[np.int64], weights: NDArray[np.float32], rows: sp.csr_matrix
+) -> Reached:
+    """The product of a few sparse queries with a matrix; scipy's takes memory and time for every column."""
+    begin = rows.indptr[items].astype(np.int64)
+    size = rows.indptr[items + 1] - begin
+    take = np.arange(int(size.sum())) + np.repeat(begin - (np.cumsum(size) - size), size)
+    owner = np.repeat(np.repeat(np.arange(len(ptr) - 1), np.diff(ptr)), size)
+    key = owner * rows.shape[1] + rows.indices[take]
+    order = np.argsort(key, kind="stable")
+    key = key[order]
+    first = np.flatnonzero(np.concatenate([np.ones(min(len(key), 1), bool), key[1:] != key[:-1]]))
+    value = (rows.data[take] * np.repeat(weights, size))[order]
+    key = key[first]
+    return Reached(
+        np.searchsorted(key, np.arange(len(ptr)) * rows.shape[1]),
+        (key % rows.shape[1]).astype(np.int32),
+        np.add.reduceat(value, first) if len(first) else value,
+    )
 
 
 class LowRank:
@@ -161,13 +231,15 @@ class Carried:
 
     def scores(self, histories: Histories) -> NDArray[np.float32]:
         """Smoothed scores of the whole catalogue."""
+        return self.reached(histories).dense(self.near.shape[0])
+
+    def reached(self, histories: Histories) -> Reached:
+        """The items like what the history holds or leads to."""
         n = self.near.shape[0]
         own = _unit_rows(query_matrix(histories, n, self.decay))
         led = sp.csr_matrix(query_matrix(histories, n, self.decay) @ self.weights)
         led.data = np.maximum(led.data, 0)
-        return np.asarray(
-            ((own + _unit_rows(led) * np.float32(self.push)) @ self.near.T).toarray(), np.float32
-        )
+        return Reached.of(sp.csr_matrix((own + _unit_rows(led) * np.float32(self.push)) @ self.near.T))
 
 
 def nearest_rows(likeness: Any, k: int) -> sp.csr_matrix:
@@ -212,10 +284,16 @@ class Own:
 
     def scores(self, histories: Histories) -> NDArray[np.float32]:
         """The sum of ``decay ** (steps from the end)`` of each item."""
-        out = np.zeros((len(histories), self.n_items), np.float32)
-        for row, history in enumerate(histories):
-            np.add.at(out[row], history, self.decay ** np.arange(len(history) - 1, -1, -1.0))
-        return out
+        return self.reached(histories).dense(self.n_items)
+
+    def reached(self, histories: Histories) -> Reached:
+        """The items that the history holds."""
+        lengths = np.array([len(h) for h in histories], np.int64)
+        flat = np.concatenate([np.zeros(0, np.int64), *histories]).astype(np.int64)
+        age = np.repeat(np.cumsum(lengths), lengths) - 1 - np.arange(len(flat))
+        cells = (self.decay**age, (np.repeat(np.arange(len(lengths)), lengths), flat))
+        # A matrix of pairs sums what stands twice in a row.
+        return Reached.of(sp.coo_matrix(cells, shape=(len(lengths), self.n_items)).tocsr())
 
 
 def whitened(vectors: NDArray[np.float32], power: float = 0.5, rank: int = 256) -> NDArray[np.float32]:
