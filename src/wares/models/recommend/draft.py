@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wares.core.errors import QueryError
-from wares.models.recommend.parts import Histories, Part, Reached, Sparse, batches
+from wares.models.recommend.parts import Histories, Part, Reached, batches
 
 DRAFTED = 150
 DEPTH = 80
@@ -36,8 +37,9 @@ class Draft:
         ids = np.full((len(histories), c), -1, np.int32)
         out = np.zeros((len(histories), c), np.float16)
         hidden = np.zeros(n_items, bool) if allowed is None else ~allowed
+        ask: Callable[[Histories], Reached | None] | None = getattr(part, "reached", None)
         for some in batches(len(histories), n_items):
-            reached = part.reached(histories[some]) if isinstance(part, Sparse) else None
+            reached = None if ask is None else ask(histories[some])
             if reached is not None and np.isfinite(reached.values).all():
                 _choose_few(reached, histories[some], hidden, exclude, ids[some], out[some])
                 continue

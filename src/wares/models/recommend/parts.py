@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import numpy as np
 import scipy.sparse as sp
@@ -25,7 +25,7 @@ FEW = 8
 
 
 class Part(Protocol):
-    """A fitted score source."""
+    """A fitted score source. One that may reach few items only also has ``reached(histories) → Reached | None``."""
 
     def scores(self, histories: Histories) -> NDArray[np.float32]:
         """Scores ``(n_histories, n_items) float32``, higher is better; what a history holds is not left out."""
@@ -53,15 +53,6 @@ class Reached:
         out = np.zeros((len(self.ptr) - 1, n_items), np.float32)
         out[np.repeat(np.arange(len(out)), np.diff(self.ptr)), self.items] = self.values
         return out
-
-
-@runtime_checkable
-class Sparse(Protocol):
-    """A part that may reach few items only, and then need not score the whole catalogue."""
-
-    def reached(self, histories: Histories) -> Reached | None:
-        """What the histories lead to; None when that is everything."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -170,19 +161,22 @@ def _gather(
     ptr: NDArray[np.int64], items: NDArray[np.int64], weights: NDArray[np.float32], rows: sp.csr_matrix
 ) -> Reached:
     """The product of a few sparse queries with a matrix; scipy's takes memory and time for every column."""
-    begin = rows.indptr[items].astype(np.int64)
-    size = rows.indptr[items + 1] - begin
-    take = np.arange(int(size.sum())) + np.repeat(begin - (np.cumsum(size) - size), size)
-    owner = np.repeat(np.repeat(np.arange(len(ptr) - 1), np.diff(ptr)), size)
-    key = owner * rows.shape[1] + rows.indices[take]
+    n = rows.shape[1]
+    begin, end = rows.indptr[items], rows.indptr[items + 1]
+    parts = [slice(a, b) for a, b in zip(begin.tolist(), end.tolist(), strict=True)]
+    none = slice(0, 0)
+    key = np.concatenate([rows.indices[part] for part in parts or [none]]).astype(np.int64)
+    value = np.concatenate([rows.data[part] for part in parts or [none]])
+    value *= np.repeat(weights, end - begin)
+    if len(ptr) > 2:
+        key += np.repeat(np.repeat(np.arange(len(ptr) - 1), np.diff(ptr)), end - begin) * n
     order = np.argsort(key, kind="stable")
-    key = key[order]
+    key, value = key[order], value[order]
     first = np.flatnonzero(np.concatenate([np.ones(min(len(key), 1), bool), key[1:] != key[:-1]]))
-    value = (rows.data[take] * np.repeat(weights, size))[order]
     key = key[first]
     return Reached(
-        np.searchsorted(key, np.arange(len(ptr)) * rows.shape[1]),
-        (key % rows.shape[1]).astype(np.int32),
+        np.searchsorted(key, np.arange(len(ptr)) * n),
+        (key % n if len(ptr) > 2 else key).astype(np.int32),
         np.add.reduceat(value, first) if len(first) else value,
     )
 
