@@ -1,9 +1,9 @@
 import numpy as np
 
+from wares.core.words import read_texts
 from wares.data.fusion import blocking
 from wares.data.fusion.evidence import Evidence, rivals
 from wares.data.fusion.offers import Offers
-from wares.data.fusion.words import read_texts
 
 
 def test_codes_and_quantities_written_apart_are_joined():

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from wares.core.errors import ConfigError, DataError, NotFound, QueryError
+from wares.core.identifiers import clean_identifier, gtin
 from wares.data.fusion.cluster import average_linkage, confidence
-from wares.data.fusion.identifiers import clean_identifier, gtin
 from wares.data.fusion.survive import lineage, rules_for, survive
 from wares.pipeline.workspace import init_workspace
 

@@ -6,12 +6,13 @@ import pytest
 from wares.core.config import Recommend
 from wares.core.errors import IncompatibleArtifact, ModelError
 from wares.features.interactions import Interactions
+from wares.features.trees import Trees
+from wares.features.trees_build import raw_scores, save_trees
 from wares.models.recommend import learn as learning
 from wares.models.recommend.facts import Products, drawn, facts_of, prices_at
-from wares.models.recommend.forest_train import Examples, grow, raw_scores, save_trees
+from wares.models.recommend.forest_train import Examples, grow
 from wares.models.recommend.history import History
 from wares.models.recommend.infer import Recommender
-from wares.models.recommend.learned import Trees
 from wares.models.recommend.moments import (
     DAY,
     FACTS,
@@ -326,7 +327,7 @@ def test_onnx_gives_what_lightgbm_gives(tmp_path, kind):
 def test_trees_that_differ_are_not_kept(tmp_path, monkeypatch):
     examples = some_examples()
     trees = grow(examples, "log-loss", 3, 1, rounds=5)
-    monkeypatch.setattr("wares.models.recommend.forest_train._below", lambda threshold: threshold + 1.0)
+    monkeypatch.setattr("wares.features.trees_build._below", lambda threshold: threshold + 1.0)
     with pytest.raises(ModelError, match="differ"):
         save_trees(trees, 5, tmp_path / "t.onnx", examples.features)
 

@@ -15,9 +15,9 @@ from wares.console.roles import current, may_change, workspace
 from wares.console.words import add_words
 from wares.core import columns as c
 from wares.core.errors import WaresError
+from wares.core.words import Reading, read_texts
 from wares.data.fusion.book import DIFFERENT, SAME, SKIP
 from wares.data.fusion.run import CLUSTERS, FUSED
-from wares.data.fusion.words import Reading, read_texts
 
 WORDS: dict[str, tuple[str, str]] = {
     "fusion": ("Fusion", "商品合并"),

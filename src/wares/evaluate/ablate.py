@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wares.models.recommend.forest_train import Examples, grow, raw_scores
+from wares.features.trees_build import raw_scores
+from wares.models.recommend.forest_train import Examples, grow
 from wares.models.recommend.learn import load_examples, names_of, ndcg, platt, side_by_side
 from wares.models.recommend.learned import HEADS
 

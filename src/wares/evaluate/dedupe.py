@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from wares.core.config import SourceConfig
 from wares.core.errors import QueryError
-from wares.data.fusion.identifiers import clean_identifier, is_identifier_name
+from wares.core.identifiers import clean_identifier, is_identifier_name
 from wares.data.fusion.matcher import Matching, Settings, Truth, match_offers, pairwise
 from wares.data.fusion.offers import Offers, coded
 from wares.data.mapping import text_of

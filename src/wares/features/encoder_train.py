@@ -146,7 +146,7 @@ def export_encoder(config: Encoder, folder: Path) -> dict[str, Any]:
         )
     facts.update(precision="fp32", cosine_fp32=round(cosine, 6))
     if config.int8:
-        int8 = _quantise(fp32, folder)
+        int8 = quantise(fp32, folder)
         cosine = _cosine(folder, {**facts, "prefixes": {}}, truth)
         if cosine >= config.min_cosine:
             facts.update(precision="int8", cosine_int8=round(cosine, 4))
@@ -163,7 +163,8 @@ def _cosine(folder: Path, facts: dict[str, Any], truth: Any) -> float:
     return float((vectors * truth).sum(1).mean()) if np.isfinite(vectors).all() else 0.0
 
 
-def _quantise(fp32: Path, folder: Path) -> Path:
+def quantise(fp32: Path, folder: Path) -> Path:
+    """Write ``model.onnx``, the weights of `fp32` as int8 (dynamic, per channel), into `folder`; returns its path."""
     from onnx import TensorProto
     from onnxruntime.quantization import QuantType, quantize_dynamic
 

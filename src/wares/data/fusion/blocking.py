@@ -14,7 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from wares.data.fusion.words import Reading
+from wares.core.words import Reading
 
 BUDGET = 2_000
 """Multiplications allowed a row in one sparse product."""

@@ -13,9 +13,9 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from wares.core.words import Reading, read_texts
 from wares.data.fusion.blocking import Pairs, gram_rows, unit_rows, weights, word_matrix
 from wares.data.fusion.offers import Offers, coded
-from wares.data.fusion.words import Reading, read_texts
 
 CHUNK = 100_000
 COMMON_KIND = 0.01

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from wares.core.words import Reading
 from wares.data.fusion.blocking import Pairs, neighbours, union
 from wares.data.fusion.evidence import Evidence, Features, rivals
 from wares.data.fusion.offers import Offers
-from wares.data.fusion.words import Reading
 
 NEAR = 20
 CARRIED = 0.02

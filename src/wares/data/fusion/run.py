@@ -18,10 +18,10 @@ from wares.core.clock import SYSTEM, Clock
 from wares.core.config import Config
 from wares.core.errors import ConfigError, DataError, NotFound
 from wares.core.files import digest
+from wares.core.identifiers import clean_identifier, is_identifier_name
 from wares.core.state import State, stamp
 from wares.data.engine import Engine
 from wares.data.fusion.book import DIFFERENT, SAME, FusionBook
-from wares.data.fusion.identifiers import clean_identifier, is_identifier_name
 from wares.data.fusion.matcher import Matching, Settings, Truth, match_offers
 from wares.data.fusion.offers import Offers
 from wares.data.fusion.survive import lineage, rules_for, survive

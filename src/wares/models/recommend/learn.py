@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from wares.core.arrays import load_array, save_arrays
 from wares.features.interactions import Interactions
-from wares.models.recommend.forest_train import KINDS, Examples, grow, raw_scores, save_trees
+from wares.features.trees_build import raw_scores, save_trees
+from wares.models.recommend.forest_train import KINDS, Examples, grow
 from wares.models.recommend.infer import Candidates, Recommender
 from wares.models.recommend.learned import HEADS, WIDTH, best_places
 from wares.models.recommend.moments import (

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from wares.core.arrays import load_array
-from wares.core.errors import IncompatibleArtifact
+from wares.features.trees import Trees
 from wares.models.recommend.history import History
 from wares.models.recommend.moments import Items, Shopper, explore_features, repeat_features
 
@@ -22,27 +21,6 @@ HEADS = ("repeat", "explore")
 WIDTH = {"repeat": 96, "explore": 128}
 """How many candidates of a shopper are looked at closely; the others follow them in the order of the cheap score."""
 FACT_ARRAYS = ("facts", "brand_of")
-
-
-class Trees:
-    """Gradient boosted trees of one head."""
-
-    def __init__(self, path: Path) -> None:
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        # Waiting threads cost other requests their core, and the work is a fraction of a millisecond.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        try:
-            self._session: Any = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime raises classes of its own, which it does not export
-            raise IncompatibleArtifact(
-                f"{path} cannot be loaded: {error}", mend="Build and publish again", path=str(path)
-            ) from error
-
-    def scores(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Raw scores ``(n,)`` of features ``(n, n_features)``."""
-        found: list[NDArray[np.float32]] = self._session.run(None, {"features": features})
-        return found[0].ravel()
 
 
 class Learned:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -19,6 +18,7 @@ MAX_CHARS = 1200
 MAX_WORDS = 96
 JOIN = 5
 """So many neighbouring words may be one code written apart."""
+MAX_CODE = 20
 
 _TOKEN = re.compile(r"(?:[^\W_]|(?<=[0-9])[.,](?=[0-9]))+", re.UNICODE)
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
@@ -89,29 +89,56 @@ def _is_code(token: str) -> bool:
     return len(token) >= 3 and any(ch.isdigit() for ch in token) and any(ch.isalpha() for ch in token)
 
 
-def read_texts(texts: Sequence[str]) -> list[Reading]:
-    """Read the texts of one table together: a code written apart is joined when another text writes it as one."""
+def read_texts(texts: Sequence[str], whole: Collection[str] | None = None) -> list[Reading]:
+    """Read the texts of one table together: a code written apart is joined when another text writes it as one.
+
+    `whole` are the codes that are known to be written as one, so that each text is read alone; without it they are
+    those of `texts`.
+    """
     tokens = [_tokens(fold(text))[:MAX_WORDS] for text in texts]
-    whole: Counter[str] = Counter()
-    for row in tokens:
-        whole.update({token for token in row if len(token) >= 4 and any(ch.isdigit() for ch in token)})
+    if whole is None:
+        whole = {token for row in tokens for token in row if is_whole(token)}
     return [_read(row, whole) for row in tokens]
 
 
-def _joined(row: list[str], whole: Counter[str]) -> list[str]:
+def whole_codes(texts: Sequence[str]) -> set[str]:
+    """What the texts write as one word and another text may write apart: words with a digit, of four characters or more."""
+    return {token for text in texts for token in _tokens(fold(text))[:MAX_WORDS] if is_whole(token)}
+
+
+def is_whole(token: str) -> bool:
+    """Whether a word may be a code that other texts write apart."""
+    return len(token) >= 4 and any(ch.isdigit() for ch in token)
+
+
+def runs_together(text: str) -> set[str]:
+    """Every two to `JOIN` neighbouring words of a folded text written as one, where there is a digit in them."""
+    row, out = text.split(), set[str]()
+    for start in range(len(row)):
+        joined = row[start]
+        for token in row[start + 1 : start + JOIN]:
+            joined += token
+            if len(joined) > MAX_CODE:
+                break
+            if is_whole(joined):
+                out.add(joined)
+    return out
+
+
+def _joined(row: list[str], whole: Collection[str]) -> list[str]:
     more: list[str] = []
     for start in range(len(row)):
         text = row[start]
         for token in row[start + 1 : start + JOIN]:
             text += token
-            if len(text) > 20:
+            if len(text) > MAX_CODE:
                 break
             if text in whole:
                 more.append(text)
     return more
 
 
-def _read(row: list[str], whole: Counter[str]) -> Reading:
+def _read(row: list[str], whole: Collection[str]) -> Reading:
     words: dict[str, None] = {}
     codes: set[str] = set()
     numbers: set[str] = set()

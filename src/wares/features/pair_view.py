@@ -1,0 +1,188 @@
+"""One text of every record, read once with fixed statistics, so that any two records can be compared by it.
+
+The measures are those of `wares.data.fusion.evidence`, which reads a whole table at once and may weigh words by it; here
+the weights are learned from known records and kept, so that one pair can be judged alone, without the data room.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rapidfuzz import fuzz, process
+from rapidfuzz.distance import JaroWinkler, Prefix
+
+from wares.core.words import Reading, read_texts, runs_together, whole_codes
+from wares.features.pair_bags import Bag, Column, Rows, blank, frequencies, sides
+
+GRAM = 4
+COMMON_KIND = 0.01
+"""A kind of quantity that this share of records names is compared on its own."""
+HEADS = 10
+"""A word that opens so many texts, and mostly stands first, is taken for a brand."""
+_RUN = re.compile(r"[0-9]+")
+_PIECE = re.compile(r"[^\W\d_]+|[0-9]+")
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What is known of a text field before a pair is read: `counts` of things by kind over `n` records, codes written as
+    one word, words taken for brands, and kinds of quantity worth comparing alone."""
+
+    n: int
+    counts: Mapping[str, Mapping[str, int]]
+    whole: frozenset[str]
+    heads: frozenset[str]
+    kinds: tuple[str, ...]
+
+    @classmethod
+    def of(cls, texts: Sequence[str], things: Sequence[str] = ()) -> Statistics:
+        """Learn them from the texts of known records; `things` are the kinds to count, all of `THINGS` when empty."""
+        whole = whole_codes(texts)
+        readings = read_texts(texts, whole)
+        counts = {name: frequencies(map(THINGS[name], readings)) for name in things or THINGS}
+        first = Counter(r.words[0] for r in readings if r.words)
+        ever = Counter(word for r in readings for word in r.words)
+        heads = {w for w, count in first.items() if count >= HEADS and count > ever[w] / 2 and w.isalpha()}
+        named = Counter(kind for r in readings for kind in {kind for kind, _ in r.measures})
+        least = max(2.0, COMMON_KIND * len(readings))
+        return cls(
+            len(readings), counts, frozenset(whole), frozenset(heads), tuple(sorted(k for k, c in named.items() if c >= least))
+        )  # fmt: skip
+
+    def to_json(self) -> dict[str, Any]:
+        """For the artefact."""
+        return {
+            "n": self.n, "counts": {kind: dict(found) for kind, found in self.counts.items()}, "whole": sorted(self.whole),
+            "heads": sorted(self.heads), "kinds": list(self.kinds),
+        }  # fmt: skip
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Statistics:
+        """Back from the artefact."""
+        return cls(
+            int(value["n"]), value["counts"], frozenset(value["whole"]), frozenset(value["heads"]), tuple(value["kinds"])
+        )  # fmt: skip
+
+
+def grams(reading: Reading) -> set[str]:
+    """Character pieces of the words; words with digits also keep their beginning apart."""
+    out: set[str] = set()
+    for word in reading.words:
+        text = f"^{word}" if any(ch.isdigit() for ch in word) else word
+        out.update(text[i : i + GRAM] for i in range(max(1, len(text) - GRAM + 1)))
+    return out
+
+
+def _runs(reading: Reading) -> set[str]:
+    """The numbers of a text wherever they stand, also inside codes: "55" in "ue55nu7400"."""
+    return {run.lstrip("0") or "0" for word in reading.words for run in _RUN.findall(word)}
+
+
+def _pieces(reading: Reading) -> set[str]:
+    """Letters and digits apart, and codes without their beginnings and ends: a region or colour is often hung on."""
+    out = {piece for word in reading.words for piece in _PIECE.findall(word)} | set(reading.codes)
+    for code in reading.codes:
+        out.update(code[cut:] for cut in (1, 2, 3) if len(code) - cut >= 4)
+        out.update(code[:-cut] for cut in (1, 2, 3, 4) if len(code) - cut >= 4)
+    return out
+
+
+def _words(reading: Reading) -> Iterable[str]:
+    return reading.words
+
+
+def _codes(reading: Reading) -> Iterable[str]:
+    return reading.codes
+
+
+def _nexts(reading: Reading) -> Iterable[str]:
+    return reading.nexts
+
+
+THINGS = {"word": _words, "code": _codes, "run": _runs, "next": _nexts, "piece": _pieces, "gram": grams}
+
+
+class View:
+    """The readings of `texts`, and everything that comparing two of them needs."""
+
+    def __init__(self, texts: Sequence[str], known: Statistics) -> None:
+        self.known = known
+        self.readings = read_texts(texts, known.whole)
+        self.texts = [r.text for r in self.readings]
+        self.squeezed = [text.replace(" ", "") for text in self.texts]
+        self.bags = {
+            name: Bag(map(things, self.readings), known.counts[name], known.n)
+            for name, things in THINGS.items()
+        }
+        words = known.counts["word"]
+        self.digits = Bag(
+            ([w for w in r.words if any(ch.isdigit() for ch in w)] for r in self.readings), words, known.n
+        )
+        self.heads = Bag(([w for w in r.words if w in known.heads] for r in self.readings), {}, 1)
+        self.measures = Bag(([f"{d}:{v:g}" for d, v in r.measures] for r in self.readings), {}, 1)
+        self.kinds = Bag(([d for d, _ in r.measures] for r in self.readings), {}, 1)
+        self.by_kind = {
+            kind: Bag(([f"{v:g}" for d, v in r.measures if d == kind] for r in self.readings), {}, 1)
+            for kind in known.kinds
+        }
+        self.apart = Bag(({*runs_together(r.text), *r.codes} for r in self.readings), {}, 1)
+        self.codes = Bag((r.codes for r in self.readings), {}, 1)
+        self.main = [max(r.codes, key=lambda c: (len(c), c), default="") for r in self.readings]
+        self.codeless = blank(self.main)
+
+    def compare(self, left: Rows, right: Rows) -> dict[str, Column]:
+        """The evidence of each pair of rows, in a fixed order of names; NaN where one of the two says nothing."""
+        out: dict[str, Column] = {}
+        for name, bag in {**self.bags, "digit": self.digits}.items():
+            found = bag.compare(left, right)
+            if name == "gram":
+                found = {key: found[key] for key in ("cosine", "inside")}
+            elif name == "code":
+                found = {key: found[key] for key in ("shared", "shared_top", "rest_min", "rest_max")}
+            out |= {f"{name}_{key}": values for key, values in found.items()}
+        agree, both = self.measures.counts(left, right), self.kinds.counts(left, right)
+        out["measures_agree"], out["measures_conflict"] = agree, np.maximum(both - agree, 0)
+        for kind, bag in self.by_kind.items():
+            out[f"kind_{kind}"] = _equal(bag, left, right)
+        out["heads_agree"] = _equal(self.heads, left, right)
+        headed = self.heads.sizes() > 0
+        out["heads_there"] = headed[left].astype(np.float32) + headed[right]
+        # A code that either writes apart; what both write as one counts already.
+        out["code_apart"] = self.apart.counts(left, right) - self.codes.counts(left, right)
+        void = self.codeless[left] | self.codeless[right]
+        out["token_set"] = _paired(self.texts, left, right, fuzz.token_set_ratio, 100)
+        out["edit"] = _paired(self.squeezed, left, right, fuzz.ratio, 100)
+        out["head"] = _paired(self.squeezed, left, right, Prefix.similarity)
+        out["code_head"] = _where(~void, _paired(self.main, left, right, Prefix.normalized_similarity))
+        out["code_like"] = _where(~void, _paired(self.main, left, right, JaroWinkler.similarity))
+        out |= sides("code_in", self._code_in(left, right), self._code_in(right, left))
+        out["codes_missing"] = self.codeless[left].astype(np.float32) + self.codeless[right]
+        total = self.bags["word"].total
+        out |= sides("said", total[left], total[right])
+        return out
+
+    def _code_in(self, left: Rows, right: Rows) -> Column:
+        """How much of the left text's longest code stands in one piece in the right text; NaN without a code."""
+        codes, texts = [self.main[i] for i in left], [self.squeezed[i] for i in right]
+        found = process.cpdist(codes, texts, scorer=fuzz.partial_ratio, dtype=np.float32) / 100
+        return _where(~self.codeless[left], found)
+
+
+def _equal(bag: Bag, left: Rows, right: Rows) -> Column:
+    there = bag.sizes() > 0
+    return _where(there[left] & there[right], (bag.counts(left, right) > 0).astype(np.float32))
+
+
+def _where(there: NDArray[np.bool_], values: Column) -> Column:
+    return np.where(there, values, np.float32(np.nan)).astype(np.float32)
+
+
+def _paired(texts: list[str], left: Rows, right: Rows, scorer: Any, scale: float = 1.0) -> Column:
+    a, b = [texts[i] for i in left], [texts[i] for i in right]
+    return np.asarray(process.cpdist(a, b, scorer=scorer, dtype=np.float32), np.float32) / np.float32(scale)
