@@ -26,6 +26,10 @@ PARTS = (
 )
 
 
+MATCHER = "matcher"
+"""Beside the parts, where the configuration names a trained matcher."""
+
+
 def bundles_folder(workspace: Path) -> Path:
     """Where a workspace keeps its bundles."""
     return workspace / "bundles"

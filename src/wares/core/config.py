@@ -386,6 +386,14 @@ class Fusion(Section):
     doubt: float = Field(
         default=0.3, ge=0, le=0.5, description="Pairs this close to the threshold wait for review."
     )
+    matcher: str = Field(
+        default="",
+        description="Folder of a matcher from `wares tune match`, beside this file: its probabilities judge, or stand beside other evidence where decisions teach, and `/v1/match` serves it.",
+    )
+    matcher_fields: dict[str, str] = Field(
+        default_factory=dict,
+        description="The matcher's fields that have another name in products: `manufacturer = \"brand\"`.",
+    )
     rules: dict[str, str] = Field(
         default_factory=dict,
         description="Survivorship by column: trusted, newest, longest, vote or lowest. Others: title, price, image, url trusted; description longest; brand, category, size vote.",

@@ -53,6 +53,25 @@ class Known:
             for x, z in ((a, b), (b, a)):
                 self._labelled[label].setdefault(x, set()).add(z)
 
+    def extended(self, reader: PairReader, left: Sequence[Record], right: Sequence[Record]) -> Known:
+        """With further records of both catalogues, so that their pairs have rivals too; each record is held once."""
+        rows = dict.fromkeys([*self.row])
+        records, side = list(self.records), self.side.tolist()
+        for which, more in ((False, left), (True, right)):
+            for record in more:
+                if (place := (which, self._key(record))) not in rows:
+                    rows[place] = None
+                    records.append(record)
+                    side.append(which)
+        return Known(reader, records, np.asarray(side, bool), self.pairs, self.same)
+
+    def knows(self, sheet: Sheet) -> tuple[Bools, Bools]:
+        """Which records of a sheet are known, as one of the left and as one of the right catalogue."""
+        keys = [self._key(record) for record in sheet.records]
+        return (
+            np.asarray([(False, key) in self.row for key in keys], bool), np.asarray([(True, key) in self.row for key in keys], bool)
+        )  # fmt: skip
+
     def turned(self, left: Record, right: Record) -> bool:
         """Whether the pair stands the other way round: a side is known, but of the other catalogue only."""
         a, b = self._key(left), self._key(right)
@@ -68,6 +87,8 @@ class Known:
         ends = np.where(np.asarray(turned, bool)[:, None], pairs[:, ::-1], pairs) if len(pairs) else pairs
         out = np.full((len(pairs), 2, len(_SIDED)), np.nan, np.float32)
         direct = {name: sheet.whole.bags[name].compare(ends[:, 0], ends[:, 1])["cosine"] for name in LIKENESS}
+        # Likeness of a partner to everything known, worked out for the first pair that needs it.
+        cache: dict[int, Column] = {}
         for column in (0, 1):
             # All pairs of one record together: its likeness to what is known is worked out once.
             order = np.argsort(ends[:, column], kind="stable")
@@ -78,7 +99,7 @@ class Known:
                 while stop < len(order) and ends[order[stop], column] == record:
                     stop += 1
                 rows = order[start:stop]
-                self._one(sheet, record, bool(column), ends[rows, 1 - column], rows, direct, out)
+                self._one(sheet, record, bool(column), ends[rows, 1 - column], rows, direct, cache, out)
                 start = stop
         columns: dict[str, Column] = {}
         for at, name in enumerate(_SIDED):
@@ -87,7 +108,7 @@ class Known:
 
     def _one(
         self, sheet: Sheet, x: int, x_side: bool, others: NDArray[np.int64], rows: NDArray[np.int64],
-        direct: dict[str, Column], out: NDArray[np.float32],
+        direct: dict[str, Column], cache: dict[int, Column], out: NDArray[np.float32],
     ) -> None:  # fmt: skip
         """Fill what record `x` says of its pairs `rows` with `others`."""
         like = {name: self._likeness(sheet, name, x) for name in LIKENESS}
@@ -108,22 +129,10 @@ class Known:
                 partners = [p for p in self._labelled[label].get(known, ()) if p != place]
                 if label:
                     values.append(float(bool(partners)))
-                values.append(
-                    max(self._between(sheet, z, partners), default=float("nan")) if partners else float("nan")
-                )
+                if partners and z not in cache:
+                    cache[z] = self._likeness(sheet, "word", z)
+                values.append(float(cache[z][partners].max()) if partners else float("nan"))
             out[at, int(x_side)] = values
-
-    def _between(self, sheet: Sheet, z: int, partners: list[int]) -> list[float]:
-        return self._cached(sheet, z)[partners].tolist()
-
-    def _cached(self, sheet: Sheet, z: int) -> Column:
-        kept: tuple[int, dict[int, Column]] = getattr(self, "_kept", (0, {}))
-        if kept[0] != id(sheet):
-            kept = (id(sheet), {})
-            self._kept = kept
-        if z not in kept[1]:
-            kept[1][z] = self._likeness(sheet, "word", z)
-        return kept[1][z]
 
     def _likeness(self, sheet: Sheet, name: str, row: int) -> Column:
         """Cosine of a record of the sheet with every known record."""

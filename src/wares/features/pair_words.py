@@ -132,5 +132,9 @@ def _words(sheet: Sheet, a: Reading, b: Reading) -> list[Reason]:
     out = [Reason("words", "for", f"both say {', '.join(shared)}")] if shared else []
     one = [rarest(set(x.words) - set(y.words)) for x, y in ((a, b), (b, a))]
     if one[0] and one[1]:
-        out.append(Reason("words", "against", f"only one says {', '.join(one[0])}; only the other {', '.join(one[1])}"))
+        out.append(
+            Reason(
+                "words", "against", f"only one says {', '.join(one[0])}; only the other {', '.join(one[1])}"
+            )
+        )
     return out

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from wares.core import bundles
 from wares.core import columns as c
-from wares.core.arrays import seal
+from wares.core.arrays import open_artifact, seal
 from wares.core.audit import Audit
 from wares.core.clock import SYSTEM, Clock
 from wares.core.config import FILE, Config, SourceConfig, load_config, parse_config
@@ -279,7 +279,12 @@ class Workspace:
         """What makes one catalogue of several: ``product_clusters`` and ``products_fused``."""
         from wares.data.fusion.run import Fuser
 
-        return Fuser(self.root, self.config, self.store, self.state, self.audit, self.clock)
+        def judge() -> Any:
+            from wares.pipeline.matching import fusion_judge
+
+            return fusion_judge(self.config, self.root)
+
+        return Fuser(self.root, self.config, self.store, self.state, self.audit, self.clock, judge)
 
     # -- build -----------------------------------------------------------------------------------------------
 
@@ -374,6 +379,9 @@ class Workspace:
 
     def publish(self) -> Path:
         """Put the last build into an immutable bundle named by its hash and make it live; returns its folder."""
+        from wares.models.similar.match_infer import KIND as MATCHER
+        from wares.pipeline.matching import matcher_folder
+
         latest = self._latest()
         home = bundles.bundles_folder(self.root)
         with self.exclusive():
@@ -386,16 +394,29 @@ class Workspace:
                 )
             for name in bundles.PARTS:
                 parts[name] = read_json(self.root / latest["done"][name] / "manifest.json")
+            # Copied, not linked: it lies outside of the build and may be trained anew in its place.
+            matcher = matcher_folder(self.config, self.root)
+            if matcher is not None:
+                parts[bundles.MATCHER] = open_artifact(matcher, MATCHER, verify=True)
             facts = {
                 "parts": {name: manifest["hash"] for name, manifest in parts.items()},
                 "versions": latest["versions"], "absorbed": latest["absorbed"], "shop": self.config.shop.model_dump(),
-                "created": datetime.now(UTC).isoformat(),
+                "matcher_fields": self.config.fusion.matcher_fields, "created": datetime.now(UTC).isoformat(),
             }  # fmt: skip
-            name = digest([facts["parts"], facts["absorbed"], facts["shop"]])
+            name = digest(
+                [
+                    facts["parts"],
+                    facts["absorbed"],
+                    facts["shop"],
+                    *([facts["matcher_fields"]] if matcher is not None else []),
+                ]
+            )
             if not (home / name / "manifest.json").is_file():
                 with folder_atomic(home / name) as work:
                     for part in bundles.PARTS:
                         shutil.copytree(self.root / latest["done"][part], work / part, copy_function=os.link)
+                    if matcher is not None:
+                        shutil.copytree(matcher, work / bundles.MATCHER)
                     seal(work, bundles.KIND, content=name, name=name, **facts)
             bundles.set_live(self.root, name)
             self._forget_bundles()

@@ -32,6 +32,7 @@ from wares.models.recommend.infer import SIGNALS, History, Recommender
 from wares.models.search.analysis import stem, surface_words
 from wares.models.search.infer import Filters, Found, Searcher
 from wares.models.similar.infer import Similar, check_weights
+from wares.models.similar.match_infer import Matcher
 from wares.serve.fresh import Rules, below, likest, places_for, put_in
 from wares.serve.graph_reasons import graph_reason, telling
 from wares.serve.online import Deed, NewProduct, Online, matching
@@ -86,6 +87,9 @@ class Ranker:
         # A bundle of an earlier version has none.
         there = (folder / "graph").is_dir()
         self.graph = KnowledgeGraph(folder / "graph") if there else None
+        # Only where the configuration named a trained matcher when the bundle was published.
+        trained = folder / bundles.MATCHER
+        self.matcher = Matcher(trained, threads=1) if trained.is_dir() else None
         self._template = template_parts(str(self.catalogue.manifest["template"]))
         facts = open_artifact(folder / "interactions", INTERACTIONS)
         # How many shoppers took up each product in the last days before the build ``(n_items,)``.

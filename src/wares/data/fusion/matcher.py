@@ -6,7 +6,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from wares.data.fusion.standing import habits, source_lead, support
 NEAR = 25
 SURE = 0.5
 ABSENT = 0.05
+EDGE = 1e-4
 ROUNDS = 60
 """Trees of the judge that sees the first answers only."""
 THRESHOLDS = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7, 0.8)
@@ -58,6 +59,18 @@ class Settings:
     second_round: bool = True
     seed: int = 7
     threads: int = 0
+
+
+class Judge(Protocol):
+    """A matcher trained elsewhere: calibrated probabilities for pairs of rows, and the threshold that goes with them."""
+
+    threshold: float
+
+    def __call__(
+        self, offers: Offers, pairs: Pairs, progress: Callable[[str], None] = ...
+    ) -> NDArray[np.float64]:
+        """Probability ``(len(pairs),)`` that the two rows are one thing."""
+        ...
 
 
 @dataclass
@@ -103,13 +116,15 @@ def match_offers(
     progress: Callable[[str], None] = lambda _: None,
     ask: Pairs | None = None,
     prepared: Matching | None = None,
+    judge: Judge | None = None,
 ) -> Matching:
     """Which rows are one thing. `ask` are pairs to judge whether or not blocking proposes them.
 
     `prepared` is an earlier matching of the same offers; what it read and compared is used again.
 
     With enough labels in `truth` the judge is learned, cross-fitted by group; else it is the Fellegi–Sunter model by
-    expectation maximisation. Decided pairs are kept whatever the judge says.
+    expectation maximisation. A trained `judge` takes the place of that model, and with labels its log-odds are one more
+    column of evidence. Decided pairs are kept whatever the judge says.
     """
     truth, settings = truth or Truth(), settings or Settings()
     n, seconds, begun = len(offers), {}, time.perf_counter()
@@ -137,7 +152,15 @@ def match_offers(
     labels = _labels(pairs, truth)
     supervised = labels is not None and labels.enough()
     learned_facts: dict[str, Any] = {}
+    told = judge(offers, pairs, progress) if judge is not None else None
+    if told is not None:
+        learned_facts = {"judge": "trained matcher"}
+        lap("matcher")
     if supervised and labels is not None:
+        if told is not None:
+            clipped = np.clip(told, EDGE, 1 - EDGE)
+            features = np.column_stack([features, np.log(clipped / (1 - clipped)).astype(np.float32)])
+            names = [*names, "matcher"]
         probability = learned(features, pairs, evidence.words, labels, settings.seed, settings.threads)
         # Once more, knowing the first answers: who the rivals are, and which third rows match both.
         stand = support(pairs, probability, n, source if exclusive else None)
@@ -150,11 +173,14 @@ def match_offers(
             settings.threads,
             ROUNDS,
         )
+    elif told is not None:
+        probability = told
     else:
         probability, learned_facts = _unsupervised(features, names, pairs, n, settings)
     probability = _decided(pairs, probability, truth)
     lap("judge")
-    threshold = settings.threshold if settings.threshold is not None else SURE
+    sure_from = judge.threshold if judge is not None and not supervised else SURE
+    threshold = settings.threshold if settings.threshold is not None else sure_from
 
     def joined(value: float) -> NDArray[np.int64]:
         return average_linkage(n, pairs, probability, value, ABSENT, held, truth.must, truth.cannot)

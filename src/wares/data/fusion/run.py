@@ -22,7 +22,7 @@ from wares.core.identifiers import clean_identifier, is_identifier_name
 from wares.core.state import State, stamp
 from wares.data.engine import Engine
 from wares.data.fusion.book import DIFFERENT, SAME, FusionBook
-from wares.data.fusion.matcher import Matching, Settings, Truth, match_offers
+from wares.data.fusion.matcher import Judge, Matching, Settings, Truth, match_offers
 from wares.data.fusion.offers import Offers
 from wares.data.fusion.survive import lineage, rules_for, survive
 from wares.data.lineage.origin import from_rules
@@ -75,7 +75,10 @@ class Fuser:
         state: State,
         audit: Audit | None = None,
         clock: Clock = SYSTEM,
+        judge: Callable[[], Judge | None] = lambda: None,
     ) -> None:
+        """`judge` opens the trained matcher that the configuration names; it is asked for once a run."""
+        self.judge = judge
         self.root, self.config, self.store, self.state, self.audit, self.clock = (
             root,
             config,
@@ -109,13 +112,16 @@ class Fuser:
         truth, decided = self._truth(ids)
         report.decided = decided
         one = {"auto": None, "yes": True, "no": False}[self.config.fusion.one_per_source]
+        judge = self.judge()
+        # A trained matcher brings its own threshold; what wares.toml says goes before it.
+        chosen = "threshold" in self.config.fusion.model_fields_set
         settings = Settings(
             one_per_source=one,
-            threshold=self.config.fusion.threshold,
+            threshold=None if judge is not None and not chosen else self.config.fusion.threshold,
             seed=self.config.shop.seed,
             threads=self.config.build.threads,
         )
-        matching = match_offers(offers, truth, settings, progress)
+        matching = match_offers(offers, truth, settings, progress, judge=judge)
         report.supervised, report.steps, report.learned = (
             matching.supervised,
             matching.seconds,

@@ -33,7 +33,11 @@ class Forest:
 
 
 def grow_forest(
-    features: NDArray[np.float32], same: NDArray[np.bool_], seed: int, threads: int, progress: Callable[[str], None]
+    features: NDArray[np.float32],
+    same: NDArray[np.bool_],
+    seed: int,
+    threads: int,
+    progress: Callable[[str], None],
 ) -> Forest:
     """Fit the trees; the same for the same pairs and seed, whatever `threads` is.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from wares.models.similar.match_calibration import sigmoid
 from wares.models.similar.match_text_infer import TextJudge, compact
 
 KIND = "matcher"
-READER, KNOWN, FOREST, TEXT = "reader.json", "known.json", "forest.onnx", "text"
+READER, KNOWN, ALONE, AMONG, TEXT = "reader.json", "known.json", "alone.onnx", "among.onnx", "text"
 Floats = NDArray[np.float64]
 
 
@@ -53,9 +53,12 @@ class Matcher:
             raise IncompatibleArtifact(
                 f"the matcher in {folder} is damaged: {error}", mend="Train it again", path=str(folder)
             ) from error
-        self.trees = Trees(folder / FOREST)
+        self.alone = Trees(folder / ALONE)
+        self.among = Trees(folder / AMONG) if self.known is not None else None
         self.threshold = float(self.manifest["threshold"])
-        self._weights = np.asarray(self.manifest["weights"], np.float64)
+        self._weights = {
+            name: np.asarray(self.manifest["weights"][name], np.float64) for name in ("alone", "among")
+        }
         self._open = float(self.manifest["open_from"])
         self._texts = [TextJudge(path, threads) for path in sorted(folder.glob(f"{TEXT}-*")) if path.is_dir()]
 
@@ -66,30 +69,47 @@ class Matcher:
             QueryError: when no record has any field that the matcher knows.
         """
         names = self.reader.fields.names
-        kept = [{name: clean(record.get(name)) for name in names} for record in records]
         if records and not any(name in record for record in records for name in names):
             raise QueryError(
                 f"no record has a field that the matcher knows ({', '.join(names)})",
                 mend=f"Give at least {names[0]!r}",
                 parameter="fields",
             )
-        return self.reader.read(kept)
+        return self.reader.read(self._kept(records))
 
-    def features(self, sheet: Sheet, pairs: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The evidence ``(m, features)`` of pairs (left row, right row) of the sheet."""
-        return evidence_of(self.reader, self.known, sheet, pairs)[0]
+    def _kept(self, records: Sequence[Record]) -> list[Record]:
+        return [{name: clean(record.get(name)) for name in self.reader.fields.names} for record in records]
+
+    def among_records(self, left: Sequence[Record], right: Sequence[Record]) -> Matcher:
+        """This matcher for two whole catalogues: a pair is judged among the rivals that their other records are.
+
+        The same matcher where it was not trained on two catalogues.
+        """
+        if self.known is None:
+            return self
+        out = copy(self)
+        out.known = self.known.extended(self.reader, self._kept(left), self._kept(right))
+        return out
 
     def judge(
-        self, sheet: Sheet, pairs: NDArray[np.int64], progress: Callable[[str], None] = lambda _: None
-    ) -> Judgement:
+        self, sheet: Sheet, pairs: NDArray[np.int64], progress: Callable[[str], None] = lambda _: None, *, rivals: bool = True
+    ) -> Judgement:  # fmt: skip
         """Judge pairs ``(m, 2)`` of rows (left, right) of a sheet; each alone, whatever other pairs are asked for.
 
-        A pair in which either record says nothing at all has nothing to judge by: probability 0.
+        Rivals are looked at where either record is a known one of two catalogues, unless `rivals` is False. A pair in
+        which either record says nothing at all has nothing to judge by: probability 0.
         """
         if not len(pairs):
             none = np.zeros(0)
             return Judgement(none, none, none)
-        evidence = self.trees.scores(self.features(sheet, pairs)).astype(np.float64)
+        features, _ = self.reader.compare(sheet, pairs)
+        evidence = self.alone.scores(features).astype(np.float64)
+        among = np.zeros(len(pairs), bool)
+        if rivals and self.known is not None and self.among is not None:
+            known = np.logical_or(*self.known.knows(sheet))
+            among = known[pairs].any(axis=1)
+            more, _ = self.known.compare(sheet, pairs[among])
+            evidence[among] = self.among.scores(np.column_stack([features[among], more]))
         text = np.zeros(len(pairs))
         rows = np.flatnonzero(evidence >= self._open)
         if self._texts and len(rows):
@@ -98,7 +118,10 @@ class Matcher:
             for number, one in enumerate(self._texts, 1):
                 progress(f"text {number} of {len(self._texts)}: {len(asked):,} of {len(pairs):,} pairs")
                 text[rows] += one.scores(asked) / len(self._texts)
-        probability = sigmoid(np.column_stack([evidence, text]) @ self._weights[:-1] + self._weights[-1])
+        scores = np.column_stack([evidence, text, np.ones(len(pairs))])
+        probability = sigmoid(
+            np.where(among, scores @ self._weights["among"], scores @ self._weights["alone"])
+        )
         empty = np.asarray([not reading.words for reading in sheet.whole.readings], bool)
         probability[empty[pairs].any(axis=1)] = 0.0
         return Judgement(probability, evidence, text)
@@ -116,23 +139,3 @@ def texts_of(reader: PairReader, records: Sequence[Record]) -> list[str]:
     """Records as short texts for the language model."""
     known = reader.known.get("whole", reader.known["title"])
     return [compact(record, reader.fields, known.counts["word"], known.n) for record in records]
-
-
-def evidence_of(
-    reader: PairReader, known: Known | None, sheet: Sheet, pairs: NDArray[np.int64]
-) -> tuple[NDArray[np.float32], list[str]]:
-    """The evidence of pairs, with what is known of rivals where that is evidence, and the columns' names."""
-    features, names = reader.compare(sheet, pairs)
-    if known is None:
-        return features, names
-    more, more_names = known.compare(sheet, pairs)
-    return np.column_stack([features, more]), [*names, *more_names]
-
-
-def facts_of(judgement: Judgement, at: int) -> dict[str, Any]:
-    """One judgement for programs."""
-    return {
-        "probability": round(float(judgement.probability[at]), 4),
-        "evidence_log_odds": round(float(judgement.evidence[at]), 3),
-        "text_log_odds": round(float(judgement.text[at]), 3),
-    }

@@ -100,7 +100,9 @@ class TextJudge:
         out = np.zeros(len(pairs))
         for turned in (False, True):
             texts = [(b, a) if turned else (a, b) for a, b in pairs]
-            order = sorted(range(len(texts)), key=lambda at: (len(texts[at][0]) + len(texts[at][1]), texts[at]))
+            order = sorted(
+                range(len(texts)), key=lambda at: (len(texts[at][0]) + len(texts[at][1]), texts[at])
+            )
             start = 0
             while start < len(order):
                 # Texts of like length together: padding is most of the work otherwise.

@@ -117,7 +117,9 @@ def train_text(
 
 
 class _Tuner:
-    def __init__(self, torch: Any, name: str, train: Pairs, valid: Pairs, seed: int, report: TextReport) -> None:
+    def __init__(
+        self, torch: Any, name: str, train: Pairs, valid: Pairs, seed: int, report: TextReport
+    ) -> None:
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
         from transformers.utils import logging as hf_logging
 
@@ -222,12 +224,19 @@ class _Tuner:
                     planned = max(done + 1, min(EPOCHS, max(fits, 1)) * each)
                 if done % 10 == 0:
                     left = spent / done * (planned - done)
-                    progress(f"text: epoch {epoch} of {math.ceil(planned / each)}, about {left / 60:.1f} min left")
+                    progress(
+                        f"text: epoch {epoch} of {math.ceil(planned / each)}, about {left / 60:.1f} min left"
+                    )
             report.tokens_a_second = round(tokens / max(time.monotonic() - begun, 1e-9))
             valid_loss = self._loss(self._score(self.valid.texts))
             report.epochs.append({"epoch": epoch, "train_log_loss": round(total / len(self.train), 5), "valid_log_loss": round(valid_loss, 5)})  # fmt: skip
             if valid_loss < best_loss:
-                best, best_loss, worse, report.best_epoch = copy.deepcopy(net.state_dict()), valid_loss, 0, epoch
+                best, best_loss, worse, report.best_epoch = (
+                    copy.deepcopy(net.state_dict()),
+                    valid_loss,
+                    0,
+                    epoch,
+                )
             else:
                 worse += 1
             if worse >= PATIENCE or done + each > planned or time.monotonic() - begun > seconds:

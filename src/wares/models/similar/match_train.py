@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from wares.core.arrays import seal
 from wares.core.errors import DataError
 from wares.core.files import write_json
-from wares.features.pair_evidence import PairReader
+from wares.features.pair_evidence import PairReader, Sheet
 from wares.features.pair_fields import Record
 from wares.features.pair_rivals import Known, are_catalogues
 from wares.features.trees import Trees
 from wares.features.trees_build import save_trees
 from wares.models.similar.match_calibration import calibration, f1_at, fit_weights, sigmoid, steady_threshold
 from wares.models.similar.match_forest_train import grow_forest
-from wares.models.similar.match_infer import FOREST, KIND, KNOWN, READER, TEXT, evidence_of, texts_of
+from wares.models.similar.match_infer import ALONE, AMONG, KIND, KNOWN, READER, TEXT, texts_of
 from wares.models.similar.match_text_infer import TextJudge
 from wares.models.similar.match_text_train import Pairs, TextReport, train_text
 
@@ -85,19 +85,20 @@ def train_matcher(
     sheet = reader.read(table.records)
     known = _known(reader, table, train, valid) if options.rivals else None
     progress("evidence")
-    features, names = evidence_of(reader, known, sheet, table.pairs[0])
-    forest = grow_forest(features, train.same, options.seed, options.threads, progress)
-    folder.mkdir(parents=True, exist_ok=True)
-    save_trees(forest.models, features.shape[1], folder / FOREST, features[:2000])
-    valid_evidence = Trees(folder / FOREST).scores(evidence_of(reader, known, sheet, table.pairs[1])[0]).astype(np.float64)  # fmt: skip
+    alone = _Evidence(reader, None, sheet, table.pairs, train.same, options, folder / ALONE, progress)
+    main = (
+        alone
+        if known is None
+        else _Evidence(reader, known, sheet, table.pairs, train.same, options, folder / AMONG, progress)
+    )
     write_json(folder / READER, reader.to_json())
     if known is not None:
         write_json(folder / KNOWN, known.to_json())
-    open_from = _open_from(forest.honest, train.same)
+    open_from = _open_from(main.honest, train.same)
     report: dict[str, Any] = {
         "rows": {"train": len(train), "valid": len(valid)}, "matches": {"train": int(train.same.sum()), "valid": int(valid.same.sum())},
-        "fields": reader.fields.to_json(), "features": len(names), "rivals": known is not None,
-        "open": {"from_probability": round(float(sigmoid(np.asarray([open_from]))[0]), 4), "train": int((forest.honest >= open_from).sum()), "valid": int((valid_evidence >= open_from).sum())},
+        "fields": reader.fields.to_json(), "features": main.width, "rivals": known is not None,
+        "open": {"from_probability": round(float(sigmoid(np.asarray([open_from]))[0]), 4), "train": int((main.honest >= open_from).sum()), "valid": int((main.valid >= open_from).sum())},
         "evidence_seconds": round(time.monotonic() - begun, 1),
     }  # fmt: skip
     text, report["text"] = np.zeros(len(valid)), []
@@ -105,7 +106,10 @@ def train_matcher(
         texts = texts_of(reader, table.records)
         sets = []
         rows_of = []
-        for ends, same, said in ((table.pairs[0], train.same, forest.honest), (table.pairs[1], valid.same, valid_evidence)):
+        for ends, same, said in (
+            (table.pairs[0], train.same, main.honest),
+            (table.pairs[1], valid.same, main.valid),
+        ):
             rows = np.flatnonzero(said >= open_from)
             rows_of.append(rows)
             sets.append(Pairs([(texts[a], texts[b]) for a, b in ends[rows].tolist()], same[rows], said[rows]))
@@ -114,22 +118,46 @@ def train_matcher(
         judges = [TextJudge(path, options.threads) for path in sorted(folder.glob(f"{TEXT}-*"))]
         for judge in judges:
             text[rows_of[1]] += judge.scores(sets[1].texts) / len(judges)
-    scores = np.column_stack([valid_evidence, text])
-    weights = fit_weights(scores, valid.same)
-    probability = sigmoid(scores @ weights[:-1] + weights[-1])
+    weights = {
+        name: fit_weights(np.column_stack([one.valid, text]), valid.same)
+        for name, one in (("alone", alone), ("among", main))
+    }
+    probability = sigmoid(np.column_stack([main.valid, text, np.ones(len(valid))]) @ weights["among"])
     threshold = steady_threshold(probability, valid.same, options.seed)
     precision, recall, f1 = f1_at(probability, valid.same, threshold)
     report |= {
-        "weights": weights.round(4).tolist(), "threshold": round(threshold, 4),
+        "weights": {name: found.round(4).tolist() for name, found in weights.items()}, "threshold": round(threshold, 4),
         "valid": {"precision": round(precision, 4), "recall": round(recall, 4), "f1": round(f1, 4), **calibration(probability, valid.same)},
         "seed": options.seed, "minutes": round((time.monotonic() - begun) / 60, 2), "cpu_minutes": round((time.process_time() - cpu) / 60, 2),
     }  # fmt: skip
     facts = {key: report[key] for key in ("rows", "matches", "rivals", "valid", "seed")}
     seal(
-        folder, KIND, threshold=threshold, weights=weights.tolist(), open_from=open_from, names=names,
+        folder, KIND, threshold=threshold, weights={name: found.tolist() for name, found in weights.items()}, open_from=open_from,
         members=[one["model"] for one in report["text"] if not one["why"]], **facts,
     )  # fmt: skip
     return report
+
+
+class _Evidence:
+    """Trees over the evidence, written and read again: honest log-odds of the training pairs, and those of validation."""
+
+    def __init__(
+        self, reader: PairReader, known: Known | None, sheet: Sheet, pairs: list[NDArray[np.int64]], same: NDArray[np.bool_],
+        options: MatchOptions, path: Path, progress: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        features, held = (_evidence_of(reader, known, sheet, ends) for ends in pairs)
+        forest = grow_forest(features, same, options.seed, options.threads, progress)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_trees(forest.models, features.shape[1], path, features[:2000])
+        self.width, self.honest = features.shape[1], forest.honest
+        self.valid = Trees(path).scores(held).astype(np.float64)
+
+
+def _evidence_of(
+    reader: PairReader, known: Known | None, sheet: Sheet, pairs: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    features, _ = reader.compare(sheet, pairs)
+    return features if known is None else np.column_stack([features, known.compare(sheet, pairs)[0]])
 
 
 def _refuse_one_label(name: str, pairs: LabelledPairs) -> None:
@@ -154,7 +182,9 @@ class _Table:
 
     @classmethod
     def of(cls, sets: Sequence[LabelledPairs], also: Sequence[Record] = ()) -> _Table:
-        names = sorted({name for pairs in sets for side in (pairs.left, pairs.right) for r in side[:1] for name in r})
+        names = sorted(
+            {name for pairs in sets for side in (pairs.left, pairs.right) for r in side[:1] for name in r}
+        )
         known: dict[tuple[str, ...], int] = {}
         records: list[Record] = []
 
@@ -166,7 +196,9 @@ class _Table:
             return known[key]
 
         pairs = [
-            np.asarray([(row(a), row(b)) for a, b in zip(one.left, one.right, strict=True)], np.int64).reshape(-1, 2)
+            np.asarray(
+                [(row(a), row(b)) for a, b in zip(one.left, one.right, strict=True)], np.int64
+            ).reshape(-1, 2)
             for one in sets
         ]
         for record in also:
@@ -200,7 +232,12 @@ def _open_from(honest: NDArray[np.float64], same: NDArray[np.bool_]) -> float:
 
 
 def _text_members(
-    train: Pairs, valid: Pairs, folder: Path, options: MatchOptions, begun: float, progress: Callable[[str], None]
+    train: Pairs,
+    valid: Pairs,
+    folder: Path,
+    options: MatchOptions,
+    begun: float,
+    progress: Callable[[str], None],
 ) -> list[TextReport]:
     """One language model after another while they fit: a member must have the time that the one before it took."""
     found: list[TextReport] = []
