@@ -392,7 +392,7 @@ class Fusion(Section):
     )
     matcher_fields: dict[str, str] = Field(
         default_factory=dict,
-        description="The matcher's fields that have another name in products: `manufacturer = \"brand\"`.",
+        description='The matcher\'s fields that have another name in products: `manufacturer = "brand"`.',
     )
     rules: dict[str, str] = Field(
         default_factory=dict,

@@ -81,7 +81,7 @@ class Bag:
             "shared": common, "shared_top": top, "shared_n": np.bincount(at, minlength=m).astype(np.float32),
             "rest_min": np.minimum(rest_a, rest_b), "rest_max": np.maximum(rest_a, rest_b),
             "rest_top_min": np.minimum(top_a, top_b), "rest_top_max": np.maximum(top_a, top_b),
-            "jaccard": common / np.maximum(common + rest_a + rest_b, 1e-6),
+            "jaccard": common / np.maximum(common + (rest_a + rest_b), 1e-6),
             "inside": common / np.maximum(np.minimum(self.total[left], self.total[right]), 1e-6),
             "cosine": np.bincount(at, self.unit[place_a[hit]] * self.unit[place_b[spot]], m).astype(np.float32),
         }  # fmt: skip

@@ -92,6 +92,10 @@ class TextJudge:
         )
         self.inputs = [str(i.name) for i in self.session.get_inputs()]
         self.pad = int(self.manifest["pad_id"])
+        # Texts of like length together: padding is most of the work otherwise. int8 scales its activations by the batch,
+        # so that a pair would be judged by its company; one at a time costs it little.
+        exact = self.manifest["precision"] == "fp32"
+        self._batch = max(1, BATCH_TOKENS // int(self.manifest["max_tokens"])) if exact else 1
 
     def scores(
         self, pairs: Sequence[tuple[str, str]], progress: Callable[[int], None] | None = None
@@ -105,9 +109,7 @@ class TextJudge:
             )
             start = 0
             while start < len(order):
-                # Texts of like length together: padding is most of the work otherwise.
-                size = max(1, BATCH_TOKENS // int(self.manifest["max_tokens"]))
-                rows = order[start : start + size]
+                rows = order[start : start + self._batch]
                 feed: Any = encode_pairs(self.tokenizer, [texts[at] for at in rows], self.inputs, self.pad)
                 out[rows] += np.asarray(self.session.run(None, feed)[0], np.float64).ravel() / 2
                 start += len(rows)

@@ -132,7 +132,11 @@ class _Tuner:
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(source)
             self.net: Any = AutoModelForSequenceClassification.from_pretrained(
-                source, num_labels=1, attn_implementation="eager", dtype=torch.float32
+                source,
+                num_labels=1,
+                attn_implementation="eager",
+                dtype=torch.float32,
+                ignore_mismatched_sizes=True,
             )
         except (OSError, ValueError) as error:
             raise ConfigError(
