@@ -19,11 +19,12 @@ from wares.models.similar import match_forest_train, match_text_train
 from wares.models.similar.match_calibration import (
     best_threshold,
     calibration,
+    careful_threshold,
+    expected_threshold,
     f1_at,
     fit_weights,
     log_loss,
     sigmoid,
-    steady_threshold,
 )
 from wares.models.similar.match_infer import Matcher
 from wares.models.similar.match_text_infer import TextJudge, compact
@@ -200,9 +201,11 @@ def test_thresholds():
     assert f1_at(p, same, best_threshold(p, same)) == (1.0, 1.0, 1.0)
     tied = np.array([0.5, 0.5, 0.5, 0.1])
     assert best_threshold(tied, np.array([True, False, True, False])) == pytest.approx(0.3)
-    steady = steady_threshold(p.repeat(40), same.repeat(40))
-    assert 0.7 < steady < 0.8
-    assert steady == steady_threshold(p.repeat(40), same.repeat(40))
+    assert expected_threshold(np.array([0.95, 0.9, 0.1, 0.05])) == pytest.approx(0.5)
+    assert expected_threshold(np.full(4, 0.7)) == pytest.approx(0.35)
+    assert expected_threshold(np.zeros(0)) == 0.5
+    assert 0.35 < careful_threshold(np.full(4, 0.7)) < 0.5
+    assert careful_threshold(np.zeros(3)) < 0.5
     assert f1_at(np.zeros(3), np.zeros(3, bool), 0.5) == (0.0, 0.0, 0.0)
 
 

@@ -92,18 +92,12 @@ def _is_code(token: str) -> bool:
 def read_texts(texts: Sequence[str], whole: Collection[str] | None = None) -> list[Reading]:
     """Read the texts of one table together: a code written apart is joined when another text writes it as one.
 
-    `whole` are the codes that are known to be written as one, so that each text is read alone; without it they are
-    those of `texts`.
+    `whole` are the codes that may be joined; without it they are those that any of `texts` writes as one word.
     """
     tokens = [_tokens(fold(text))[:MAX_WORDS] for text in texts]
     if whole is None:
         whole = {token for row in tokens for token in row if is_whole(token)}
     return [_read(row, whole) for row in tokens]
-
-
-def whole_codes(texts: Sequence[str]) -> set[str]:
-    """What the texts write as one word and another text may write apart: words with a digit, of four characters or more."""
-    return {token for text in texts for token in _tokens(fold(text))[:MAX_WORDS] if is_whole(token)}
 
 
 def is_whole(token: str) -> bool:

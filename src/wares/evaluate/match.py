@@ -17,7 +17,13 @@ from wares.core.errors import IncompatibleArtifact, QueryError
 from wares.core.files import folder_atomic
 from wares.evaluate.dedupe import read_table
 from wares.features.pair_fields import Record, clean
-from wares.models.similar.match_calibration import calibration, f1_at, fit_weights, sigmoid, steady_threshold
+from wares.models.similar.match_calibration import (
+    calibration,
+    careful_threshold,
+    f1_at,
+    fit_weights,
+    sigmoid,
+)
 from wares.models.similar.match_infer import KIND, Judgement, Matcher
 from wares.models.similar.match_train import MINUTES, LabelledPairs, MatchOptions, train_matcher
 
@@ -166,12 +172,10 @@ def evaluate_match(task: MatchTask, progress: Callable[[str], None] = lambda _: 
             judged, held = judge_pairs(matcher, test), judge_pairs(matcher, valid)
             run = {"seed": options.seed, **_scores(judged.probability, test.same, matcher.threshold), "threshold": round(matcher.threshold, 4)}  # fmt: skip
             run["valid_f1"] = fitted["valid"]["f1"]
-            run["evidence_alone"] = _part(held.evidence, valid.same, judged.evidence, test.same, options.seed)
+            run["evidence_alone"] = _part(held.evidence, valid.same, judged.evidence, test.same)
             if fitted["rivals"]:
                 said, cut = (judge_pairs(matcher, pairs, rivals=False).probability for pairs in (test, valid))
-                run["without_rivals"] = _scores(
-                    said, test.same, steady_threshold(cut, valid.same, options.seed)
-                )
+                run["without_rivals"] = _scores(said, test.same, careful_threshold(cut))
             runs.append(run)
             if number == 0:
                 report["trained"] = fitted
@@ -246,11 +250,11 @@ def _scores(probability: NDArray[np.float64], same: NDArray[np.bool_], threshold
 
 
 def _part(
-    held: NDArray[np.float64], held_same: NDArray[np.bool_], said: NDArray[np.float64], same: NDArray[np.bool_], seed: int
+    held: NDArray[np.float64], held_same: NDArray[np.bool_], said: NDArray[np.float64], same: NDArray[np.bool_]
 ) -> dict[str, float]:  # fmt: skip
     """One score alone: calibrated and cut on validation as the whole is."""
     weights = fit_weights(held[:, None], held_same)
-    threshold = steady_threshold(sigmoid(held * weights[0] + weights[1]), held_same, seed)
+    threshold = careful_threshold(sigmoid(held * weights[0] + weights[1]))
     return _scores(sigmoid(said * weights[0] + weights[1]), same, threshold)
 
 

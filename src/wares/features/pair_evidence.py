@@ -38,7 +38,7 @@ class Sheet:
             View([fields.whole(r) for r in records], known["whole"]) if "whole" in known else self.title
         )
         self.texts = {
-            name: Bag((r.words for r in read_texts(column(name), found.whole)), found.counts["word"], found.n)
+            name: Bag((r.words for r in read_texts(column(name), ())), found.counts["word"], found.n)
             for name in fields.texts
             for found in (known[f"text:{name}"],)
         }

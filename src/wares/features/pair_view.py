@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rapidfuzz import fuzz, process
 from rapidfuzz.distance import JaroWinkler, Prefix
 
-from wares.core.words import Reading, read_texts, runs_together, whole_codes
+from wares.core.words import Reading, is_whole, read_texts, runs_together
 from wares.features.pair_bags import Bag, Column, Rows, blank, frequencies, sides
 
 GRAM = 4
@@ -31,20 +31,18 @@ _PIECE = re.compile(r"[^\W\d_]+|[0-9]+")
 
 @dataclass(frozen=True)
 class Statistics:
-    """What is known of a text field before a pair is read: `counts` of things by kind over `n` records, codes written as
-    one word, words taken for brands, and kinds of quantity worth comparing alone."""
+    """What is known of a text field before a pair is read: `counts` of things by kind over `n` records, words taken for
+    brands, and kinds of quantity worth comparing alone."""
 
     n: int
     counts: Mapping[str, Mapping[str, int]]
-    whole: frozenset[str]
     heads: frozenset[str]
     kinds: tuple[str, ...]
 
     @classmethod
     def of(cls, texts: Sequence[str], things: Sequence[str] = ()) -> Statistics:
         """Learn them from the texts of known records; `things` are the kinds to count, all of `THINGS` when empty."""
-        whole = whole_codes(texts)
-        readings = read_texts(texts, whole)
+        readings = read_texts(texts, ())
         counts = {name: frequencies(map(THINGS[name], readings)) for name in things or THINGS}
         first = Counter(r.words[0] for r in readings if r.words)
         ever = Counter(word for r in readings for word in r.words)
@@ -52,21 +50,20 @@ class Statistics:
         named = Counter(kind for r in readings for kind in {kind for kind, _ in r.measures})
         least = max(2.0, COMMON_KIND * len(readings))
         return cls(
-            len(readings), counts, frozenset(whole), frozenset(heads), tuple(sorted(k for k, c in named.items() if c >= least))
+            len(readings), counts, frozenset(heads), tuple(sorted(k for k, c in named.items() if c >= least))
         )  # fmt: skip
 
     def to_json(self) -> dict[str, Any]:
         """For the artefact."""
         return {
-            "n": self.n, "counts": {kind: dict(found) for kind, found in self.counts.items()}, "whole": sorted(self.whole),
-            "heads": sorted(self.heads), "kinds": list(self.kinds),
+            "n": self.n, "counts": {kind: dict(found) for kind, found in self.counts.items()}, "heads": sorted(self.heads), "kinds": list(self.kinds),
         }  # fmt: skip
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Statistics:
         """Back from the artefact."""
         return cls(
-            int(value["n"]), value["counts"], frozenset(value["whole"]), frozenset(value["heads"]), tuple(value["kinds"])
+            int(value["n"]), value["counts"], frozenset(value["heads"]), tuple(value["kinds"])
         )  # fmt: skip
 
 
@@ -111,9 +108,16 @@ THINGS = {"word": _words, "code": _codes, "run": _runs, "next": _nexts, "piece":
 class View:
     """The readings of `texts`, and everything that comparing two of them needs."""
 
-    def __init__(self, texts: Sequence[str], known: Statistics) -> None:
-        self.known = known
-        self.readings = read_texts(texts, known.whole)
+    def __init__(
+        self, texts: Sequence[str], known: Statistics, whole: Sequence[Collection[str]] | None = None
+    ) -> None:
+        """Read each text alone; `whole` are, for each text, the codes that it is known to write apart."""
+        self.known, self.raw = known, texts
+        self.readings = (
+            read_texts(texts, ())
+            if whole is None
+            else [read_texts([text], codes)[0] for text, codes in zip(texts, whole, strict=True)]
+        )
         self.texts = [r.text for r in self.readings]
         self.squeezed = [text.replace(" ", "") for text in self.texts]
         self.bags = {
@@ -131,13 +135,34 @@ class View:
             kind: Bag(([f"{v:g}" for d, v in r.measures if d == kind] for r in self.readings), {}, 1)
             for kind in known.kinds
         }
-        self.apart = Bag(({*runs_together(r.text), *r.codes} for r in self.readings), {}, 1)
-        self.codes = Bag((r.codes for r in self.readings), {}, 1)
+        # What may be one code: words written as one, and neighbours that another text may write as one.
+        self.wholes = [frozenset(filter(is_whole, r.words)) for r in self.readings]
+        self.runs = [frozenset(runs_together(r.text)) for r in self.readings]
         self.main = [max(r.codes, key=lambda c: (len(c), c), default="") for r in self.readings]
         self.codeless = blank(self.main)
 
     def compare(self, left: Rows, right: Rows) -> dict[str, Column]:
-        """The evidence of each pair of rows, in a fixed order of names; NaN where one of the two says nothing."""
+        """The evidence of each pair of rows, in a fixed order of names; NaN where one of the two says nothing.
+
+        Where one side writes a code apart that the other writes as one, both are read again with that code joined: what
+        a pair says must not depend on which codes other records happen to hold.
+        """
+        out = self._compare(left, right)
+        apart = [
+            (self.wholes[a] & self.runs[b]) | (self.wholes[b] & self.runs[a])
+            for a, b in zip(left.tolist(), right.tolist(), strict=True)
+        ]
+        out["code_apart"] = np.asarray([len(codes) for codes in apart], np.float32)
+        rows = np.flatnonzero(out["code_apart"])
+        if len(rows):
+            texts = [self.raw[i] for side in (left, right) for i in side[rows]]
+            joined = View(texts, self.known, [apart[i] for _ in (0, 1) for i in rows])
+            again = joined._compare(np.arange(len(rows)), np.arange(len(rows)) + len(rows))
+            for name, values in again.items():
+                out[name][rows] = values
+        return out
+
+    def _compare(self, left: Rows, right: Rows) -> dict[str, Column]:
         out: dict[str, Column] = {}
         for name, bag in {**self.bags, "digit": self.digits}.items():
             found = bag.compare(left, right)
@@ -153,8 +178,6 @@ class View:
         out["heads_agree"] = _equal(self.heads, left, right)
         headed = self.heads.sizes() > 0
         out["heads_there"] = headed[left].astype(np.float32) + headed[right]
-        # A code that either writes apart; what both write as one counts already.
-        out["code_apart"] = self.apart.counts(left, right) - self.codes.counts(left, right)
         void = self.codeless[left] | self.codeless[right]
         out["token_set"] = _paired(self.texts, left, right, fuzz.token_set_ratio, 100)
         out["edit"] = _paired(self.squeezed, left, right, fuzz.ratio, 100)

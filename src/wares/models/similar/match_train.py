@@ -19,7 +19,13 @@ from wares.features.pair_fields import Record
 from wares.features.pair_rivals import Known, are_catalogues
 from wares.features.trees import Trees
 from wares.features.trees_build import save_trees
-from wares.models.similar.match_calibration import calibration, f1_at, fit_weights, sigmoid, steady_threshold
+from wares.models.similar.match_calibration import (
+    calibration,
+    careful_threshold,
+    f1_at,
+    fit_weights,
+    sigmoid,
+)
 from wares.models.similar.match_forest_train import grow_forest
 from wares.models.similar.match_infer import ALONE, AMONG, KIND, KNOWN, READER, TEXT, texts_of
 from wares.models.similar.match_text_infer import TextJudge
@@ -123,7 +129,7 @@ def train_matcher(
         for name, one in (("alone", alone), ("among", main))
     }
     probability = sigmoid(np.column_stack([main.valid, text, np.ones(len(valid))]) @ weights["among"])
-    threshold = steady_threshold(probability, valid.same, options.seed)
+    threshold = careful_threshold(probability)
     precision, recall, f1 = f1_at(probability, valid.same, threshold)
     report |= {
         "weights": {name: found.round(4).tolist() for name, found in weights.items()}, "threshold": round(threshold, 4),
