@@ -122,7 +122,7 @@ def test_strangers_are_judged_without_rivals(trained):
     assert matcher.judge(sheet, ends).probability == matcher.judge(sheet, ends, rivals=False).probability
     among = matcher.among_records(records[:1], records[1:])
     assert among is not matcher
-    assert among.judge(sheet, ends).evidence != matcher.judge(sheet, ends).evidence
+    assert among.judge(sheet, ends).probability != matcher.judge(sheet, ends).probability
 
 
 def test_records_that_say_little(trained):

