@@ -220,10 +220,11 @@ def _answer(
                 found = matching.match_in_shop(workspace, a, b)
                 assert found is not None
                 return found
-            fields = judge.reader.fields
-            pair = [matching.product_record(rows[name]) for name in (a, b)]
-            if fields.title not in pair[0]:
-                pair = [{**record, fields.title: record["title"]} for record in pair]
+            named = workspace.config.fusion.matcher_fields
+            pair = [
+                matching.as_matcher_reads(matching.product_record(rows[name]), judge, named)
+                for name in (a, b)
+            ]
             return matching.match_two(pair[0], pair[1], judge, threshold)
     name = judge.reader.fields.title if judge is not None else "title"
     return matching.match_two({name: a.strip()}, {name: b.strip()}, judge, threshold)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from wares.core import columns as c
 from wares.core.config import FILE, Config
 from wares.core.errors import ConfigError, QueryError
+from wares.core.identifiers import clean_identifier
 from wares.data.fusion.blocking import Pairs
 from wares.data.fusion.evidence import Evidence
 from wares.data.fusion.matcher import Settings, candidates, match_offers
@@ -192,6 +193,13 @@ def product_record(row: Mapping[str, Any]) -> Record:
     return out
 
 
+def as_matcher_reads(record: Record, matcher: Matcher, named: Mapping[str, str]) -> Record:
+    """A product under the fields of a matcher; `named` gives those that have another name in products."""
+    fields = matcher.reader.fields
+    out = {name: record.get(named.get(name, name), "") for name in fields.names}
+    return {**out, fields.title: out[fields.title] or record.get(c.TITLE, "")}
+
+
 def open_matcher(path: Path | None, shop: Path) -> Matcher | None:
     """The matcher that was named, else the one of the shop's configuration, else None.
 
@@ -301,8 +309,6 @@ def offers_of(records: Sequence[Record], fields: Fields, side: list[str]) -> Off
         name: np.asarray([np.nan if (v := number(r.get(name, ""))) is None else v for r in records]) for name in fields.numbers
     }  # fmt: skip
     labels = {name: [record.get(name, "").casefold() for record in records] for name in fields.labels}
-    from wares.core.identifiers import clean_identifier
-
     identifiers = {name: [clean_identifier(r.get(name, "")) for r in records] for name in fields.identifiers}
     return Offers(titles, texts, labels, numbers, identifiers, side)
 
