@@ -42,6 +42,11 @@ def test_roles_are_found():
     assert Fields.from_json(fields.to_json()) == fields
 
 
+def test_ids_of_rows_are_no_evidence():
+    rows = [{"id": str(n), "cluster_id": str(n // 2), "title": f"thing {n}"} for n in range(20)]
+    assert Fields.of(rows).names == ("title",)
+
+
 def test_a_model_number_written_apart_agrees(reader):
     values, words = said(reader, {**RECORDS[0], "title": "Onkyo TX-NR 906"}, RECORDS[1])
     assert values["title_code_apart"] > 0

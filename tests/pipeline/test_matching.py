@@ -6,7 +6,10 @@ import json
 
 import numpy as np
 import pytest
+import schemathesis
 from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from tests.conftest import copy_workspace
 from tests.data.test_fusion_run import CONFIG, write_products
 
@@ -227,6 +230,37 @@ def test_fields_that_the_matcher_does_not_know(client):
     assert empty["probability"] == 0.0
     long = ask(client, ({"fields": {"title": "ax1037 " * 2000}}, {"fields": {"title": "ax1037"}}))
     assert long.status_code == 200
+
+
+def test_whatever_is_asked_no_fault(client):
+    schema = schemathesis.openapi.from_dict(client.app.openapi())
+
+    @settings(
+        max_examples=40,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        derandomize=True,
+        database=None,
+    )
+    @given(case=schema["/v1/match"]["POST"].as_strategy())
+    def one(case):
+        body = case.body if isinstance(case.body, dict | list | str | int | float | None) else None
+        answer = client.post("/v1/match", json=body)
+        assert answer.status_code in (200, 400, 404, 422), answer.text[:300]
+
+    one()
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None
+)
+@given(titles=st.lists(st.text(max_size=200), min_size=2, max_size=2), price=st.text(max_size=12))
+def test_any_texts_get_a_probability(client, titles, price):
+    sides = [{"fields": {"title": title, "price": price}} for title in titles]
+    answer = ask(client, tuple(sides))
+    assert answer.status_code in (200, 422), answer.text[:300]
+    if answer.status_code == 200:
+        assert 0 <= answer.json()["pairs"][0]["probability"] <= 1
 
 
 def test_a_bundle_without_a_matcher_says_so(built):

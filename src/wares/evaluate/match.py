@@ -16,7 +16,7 @@ from wares.core.arrays import open_artifact
 from wares.core.errors import IncompatibleArtifact, QueryError
 from wares.core.files import folder_atomic
 from wares.evaluate.dedupe import read_table
-from wares.features.pair_fields import Record, clean
+from wares.features.pair_fields import ROW_IDS, Record, clean
 from wares.models.similar.match_calibration import (
     calibration,
     careful_threshold,
@@ -158,7 +158,7 @@ def evaluate_match(task: MatchTask, progress: Callable[[str], None] = lambda _: 
     report: dict[str, Any] = {
         "train": [path.name for path in task.train], "valid": task.valid.name if task.valid else f"{HOLD_OUT:.0%} of train",
         "test_file": task.test.name, "model": task.options.model or "none (evidence alone)",
-        "columns": {"used": sorted(known), "only_in_test_ignored": sorted(there - known), "missing_in_test": sorted(known - there)},
+        "columns": {"used": sorted(n for n in known if n.lower() not in ROW_IDS), "row_ids_left_out": sorted(n for n in known if n.lower() in ROW_IDS), "only_in_test_ignored": sorted(there - known), "missing_in_test": sorted(known - there)},
         "information": _information(task), "overlap": _overlap(train, valid, test),
     }  # fmt: skip
     runs: list[dict[str, Any]] = []

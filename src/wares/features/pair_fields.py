@@ -14,6 +14,8 @@ Record = Mapping[str, str]
 """Field name → text, ``""`` where nothing is known."""
 TITLES = ("title", "name", "product_title", "product_name", "productname", "item_name", "song_name", "beer_name", "商品名称", "标题")  # fmt: skip
 MISSING = frozenset({"", "nan", "none", "null", "n/a", "na", "-"})
+ROW_IDS = frozenset({"id", "record_id", "row_id", "row", "index", "product_id", "offer_id", "item_id", "entity_id", "cluster_id"})  # fmt: skip
+"""Fields of these names number rows, or give the answer away; they say nothing of a thing and are left out."""
 MOST_CHARS = 4000
 """A field is read this far: a title of 10,000 characters says no more than its beginning."""
 NUMERIC = 0.6
@@ -39,7 +41,7 @@ class Fields:
 
     @classmethod
     def of(cls, records: Sequence[Record]) -> Fields:
-        """Guess the roles from names and values; fields without any value are left out.
+        """Guess the roles from names and values; fields without any value, and ids of rows, are left out.
 
         Raises:
             ValueError: when no record says anything.
@@ -48,7 +50,7 @@ class Fields:
         says: dict[str, float] = {}
         for name in dict.fromkeys(name for record in records for name in record):
             filled = [value for record in records if (value := record.get(name, ""))]
-            if not filled:
+            if not filled or name.lower() in ROW_IDS:
                 continue
             words = sum(len(value.split()) for value in filled) / len(filled)
             if is_identifier_name(name):

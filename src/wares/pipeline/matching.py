@@ -290,9 +290,8 @@ def fusion_judge(config: Config, root: Path) -> FusionJudge | None:
 
 
 def _fields(records: Sequence[Record]) -> Fields:
-    kept = [{name: value for name, value in record.items() if name.lower() not in IDS} for record in records]
     try:
-        return Fields.of(kept)
+        return Fields.of(records)
     except ValueError:
         raise QueryError(
             "no record says anything", mend="Check the columns of the files", parameter="A"
