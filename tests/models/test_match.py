@@ -245,6 +245,8 @@ def test_the_test_may_have_other_columns(tmp_path):
     assert report["columns"]["missing_in_test"] == []
     assert len(report["seeds"]) == 2
     assert report["f1_mean"] == pytest.approx(np.mean([run["f1"] for run in report["seeds"]]), abs=1e-4)
+    without = evaluate_match(task_of([files[0]], None, files[1], model="", ignore=["price"]))
+    assert without["columns"]["used"] == ["title"]
     (tmp_path / "thin.csv").write_text(
         "left_title,right_title,label\nsony a100 camera,Sony camera a-100 new,1\nx,y,0\n"
     )

@@ -34,6 +34,10 @@ Members = Annotated[
     typer.Option(min=1, max=8, help="Language models with seeds of their own, averaged, when time allows."),
 ]
 Seed = Annotated[int, typer.Option(help="Of everything random.")]
+Ignore = Annotated[
+    list[str] | None,
+    typer.Option(help="A field never to look at, without left_ or right_; may be given several times."),
+]
 WAYS = (".csv", ".parquet", ".jsonl", ".json")
 
 
@@ -62,6 +66,7 @@ def evaluate_match_(
     minutes: Minutes = 45.0,
     model: Model = "",
     members: Members = 2,
+    ignore: Ignore = None,
     seed: Seed = 7,
     seeds: Annotated[int, typer.Option(min=1, max=20, help="How many seeds; the spread is reported.")] = 1,
     save: Annotated[Path | None, typer.Option(help="Keep the first seed's matcher in this folder.")] = None,
@@ -77,7 +82,7 @@ def evaluate_match_(
     _check_files([*train, test, *([valid] if valid else [])])
     task = task_of(
         train, valid, test, model=_model(model), minutes=minutes, seed=seed, seeds=seeds, save=save, transductive=transductive,
-        members=members,
+        members=members, ignore=ignore or (),
     )  # fmt: skip
     with output.stage_progress("match", quiet=json) as stage:
         report = evaluate_match(task, stage)
@@ -107,6 +112,7 @@ def tune_match(
     minutes: Minutes = 45.0,
     model: Model = "",
     members: Members = 2,
+    ignore: Ignore = None,
     seed: Seed = 7,
     json: Json = False,
 ) -> None:
@@ -120,8 +126,8 @@ def tune_match(
     options = task_of(
         train, valid, Path(), model=_model(model), minutes=minutes, seed=seed, members=members
     ).options
-    pairs = read_pairs(train)
-    held = read_pairs([valid]) if valid else None
+    pairs = read_pairs(train, ignore or ())
+    held = read_pairs([valid], ignore or ()) if valid else None
     if held is None:
         pairs, held = split(pairs, seed)
     with tempfile.TemporaryDirectory(prefix="wares-match-") as scratch:

@@ -47,12 +47,13 @@ class MatchTask:
     seeds: int = 1
     save: Path | None = None
     transductive: bool = False
+    ignore: tuple[str, ...] = ()
 
 
-def read_pairs(paths: Sequence[Path], fields: Sequence[str] = ()) -> LabelledPairs:
+def read_pairs(paths: Sequence[Path], ignore: Sequence[str] = ()) -> LabelledPairs:
     """Labelled pairs of one or several files with columns ``left_*``, ``right_*`` and ``label``.
 
-    A record gets every field that either side of any file names; what is missing is ``""``. With `fields`, only these.
+    A record gets every field that either side of any file names; what is missing is ``""``. Fields of `ignore` are left out.
 
     Raises:
         QueryError: when columns are missing, or a label is not 0 or 1 (with its row).
@@ -76,7 +77,7 @@ def read_pairs(paths: Sequence[Path], fields: Sequence[str] = ()) -> LabelledPai
                 mend="Give left_* and right_* columns and label, 1 for the same product and 0 for others",
                 parameter="file",
             )
-        kept = [name for name in names if not fields or name in fields]
+        kept = [name for name in names if name not in ignore]
         for row, label in enumerate(table[LABEL]):
             value = _SAME.get(label.strip().casefold())
             if value is None:
@@ -148,11 +149,11 @@ def evaluate_match(task: MatchTask, progress: Callable[[str], None] = lambda _: 
         DataError: when training or validation pairs have one label only.
     """
     begun, cpu = time.monotonic(), time.process_time()
-    train = read_pairs(task.train)
-    valid = read_pairs([task.valid]) if task.valid is not None else None
+    train = read_pairs(task.train, task.ignore)
+    valid = read_pairs([task.valid], task.ignore) if task.valid is not None else None
     if valid is None:
         train, valid = split(train, task.options.seed)
-    test = read_pairs([task.test])
+    test = read_pairs([task.test], task.ignore)
     known, there = columns_of(train), columns_of(test)
     also = [*test.left, *test.right] if task.transductive else []
     report: dict[str, Any] = {
@@ -260,7 +261,7 @@ def _part(
 
 def task_of(
     train: Sequence[Path], valid: Path | None, test: Path, *, model: str | None = None, minutes: float = MINUTES, seed: int = 7,
-    seeds: int = 1, save: Path | None = None, transductive: bool = False, members: int | None = None,
+    seeds: int = 1, save: Path | None = None, transductive: bool = False, members: int | None = None, ignore: Sequence[str] = (),
 ) -> MatchTask:  # fmt: skip
     """A task from what a command line gives; None takes the default. `minutes` bound the training of each seed."""
     options = MatchOptions(minutes=minutes, seed=seed)
@@ -268,4 +269,4 @@ def task_of(
         options = replace(options, model=model)
     if members is not None:
         options = replace(options, members=members)
-    return MatchTask(tuple(train), valid, test, options, seeds, save, transductive)
+    return MatchTask(tuple(train), valid, test, options, seeds, save, transductive, tuple(ignore))

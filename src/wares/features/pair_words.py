@@ -33,7 +33,9 @@ class Reason:
 def reasons(sheet: Sheet, left: int, right: int) -> list[Reason]:
     """What speaks for and against two rows of a sheet being one thing, codes and identifiers first."""
     a, b = sheet.whole.readings[left], sheet.whole.readings[right]
-    out = _identifiers(sheet, left, right) + _codes(a, b) + _measures(a, b) + _numbers(a, b)
+    out = _identifiers(sheet, left, right) + _codes(a, b) + _measures(a, b)
+    # Only those of the titles: elsewhere a bare number is a price or somebody's id.
+    out += _numbers(sheet.title.readings[left], sheet.title.readings[right])
     out += _prices(sheet, left, right) + _labels(sheet, left, right) + _words(sheet, a, b)
     return out
 
