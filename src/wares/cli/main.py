@@ -37,6 +37,7 @@ GROUPS = (
     "recommend",
     "services",
     "evaluate_services",
+    "price",
 )
 """Modules of this package that put further commands onto the application; each has a ``register(app)``."""
 

@@ -23,6 +23,7 @@ PARTS = (
     "rebuy",
     "segments",
     "trending",
+    "price",
 )
 
 

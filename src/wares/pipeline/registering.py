@@ -45,6 +45,7 @@ ABOUT = {
         "The products most alike by the graph, by relation weights learned from behaviour.",
     ),
     "search": ("model", "The word index, its statistics and the meaning of queries."),
+    "price": ("model", "What each price is held against, and the prices that look wrong."),
     "price_history": ("feature", "Price of every product over time, in ten-thousandths."),
     BUNDLE: ("bundle", "What is served: an immutable set of features and models."),
 }

@@ -28,6 +28,7 @@ from wares.features.encoder import TextEncoder
 from wares.features.interactions import KIND as INTERACTIONS
 from wares.features.interactions import Interactions
 from wares.graph.infer import Graph as KnowledgeGraph
+from wares.models.price.infer import PriceBook
 from wares.models.recommend.infer import SIGNALS, History, Recommender
 from wares.models.search.analysis import stem, surface_words
 from wares.models.search.infer import Filters, Found, Searcher
@@ -86,6 +87,7 @@ class Ranker:
         # A bundle of an earlier version has none.
         there = (folder / "graph").is_dir()
         self.graph = KnowledgeGraph(folder / "graph") if there else None
+        self.prices = PriceBook(folder / "price") if (folder / "price").is_dir() else None
         self._template = template_parts(str(self.catalogue.manifest["template"]))
         facts = open_artifact(folder / "interactions", INTERACTIONS)
         # How many shoppers took up each product in the last days before the build ``(n_items,)``.
