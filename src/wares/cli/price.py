@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from wares.cli import output
 from wares.cli.main import Json, Shop, _open
@@ -19,7 +20,6 @@ price_app = typer.Typer(
     help="Prices: which look wrong and why, what is expected, alerts. Example: `wares price anomalies --k 20`",
 )
 Product = Annotated[str, typer.Argument(help="Its id.")]
-LISTED_BELOW = 0.02
 
 
 def register(app: typer.Typer) -> None:
@@ -78,18 +78,19 @@ def anomalies(
     if json:
         output.print_json({**facts, "anomalies": [anomaly_json(one, catalogue) for one in found]})
         return
-    rows = [
-        [
-            catalogue.ids[one.item], catalogue.product(one.item).title[:60], _day(one.at) + ("" if one.current else " (past)"), money(one.price),
-            f"{one.probability:.0%}", evidence_words(one), verdict_words(one),
-        ]
-        for one in found
-    ]  # fmt: skip
-    output.print_table(
-        ["id", "title", "since", "price", "wrong", "evidence", "verdict"], rows, f"Prices in {facts['currency']} that look wrong"
-    )
+    for one in found:
+        product = catalogue.product(one.item)
+        past = "" if one.current else f" (held on {_day(one.at)})"
+        output.out.print(
+            f"[bold]{one.probability:.0%}[/]  {escape(product.product_id)}  {escape(product.title[:80])}  [bold]{money(one.price)}[/]{past}"
+        )
+        output.out.print(f"      {escape(evidence_words(one))}", highlight=False)
+        output.out.print(f"      [green]→[/] {escape(verdict_words(one))}", highlight=False)
     left = ", ".join(f"{count:,} {why}" for why, count in facts["left_out"].items())
-    output.out.print(f"{facts['prices']:,} prices of {facts['priced_products']:,} products" + (f"; left out: {left}" if left else ""))
+    output.out.print(
+        f"{facts['prices']:,} prices of {facts['priced_products']:,} products"
+        + (f"; left out: {left}" if left else "")
+    )
 
 
 def show(product: Product, shop: Shop = Path(), json: Json = False) -> None:
@@ -106,8 +107,15 @@ def show(product: Product, shop: Shop = Path(), json: Json = False) -> None:
     if json:
         output.print_json(found)
         return
-    rows = [[one["product_id"], one["title"][:60], one["price"] or "–", one["per_unit"] or "–"] for one in found["comparable"]]
-    output.print_table(["id", "comparable product", "price", "per unit"], rows, f"{product} {found['title']}: {found['price'] or 'no price'}")
+    rows = [
+        [one["product_id"], one["title"][:60], one["price"] or "–", one["per_unit"] or "–"]
+        for one in found["comparable"]
+    ]
+    output.print_table(
+        ["id", "comparable product", "price", "per unit"],
+        rows,
+        f"{product} {found['title']}: {found['price'] or 'no price'}",
+    )
     wanted = found["expected"]
     if wanted is None:
         output.out.print("Nothing is comparable to it.")
@@ -118,7 +126,9 @@ def show(product: Product, shop: Shop = Path(), json: Json = False) -> None:
         text += f" ({money(per['low'])} to {money(per['high'])} per {per['unit']})"
     output.out.print(text)
     if found["why"]:
-        output.out.print(f"{found['why']['probability']:.0%} wrong: {found['why']['evidence']}. {found['why']['verdict']}")
+        output.out.print(
+            f"{found['why']['probability']:.0%} wrong: {found['why']['evidence']}. {found['why']['verdict']}"
+        )
 
 
 def watch(shop: Shop = Path(), json: Json = False) -> None:
@@ -142,7 +152,10 @@ def alerts(
     if json:
         output.print_json(found)
         return
-    rows = [[r["product_id"], r["price"], r["state"], f"{r['probability']:.0%}", r["first_seen"][:10], r["words"]] for r in found]
+    rows = [
+        [r["product_id"], r["price"], r["state"], f"{r['probability']:.0%}", r["first_seen"][:10], r["words"]]
+        for r in found
+    ]
     output.print_table(["id", "price", "state", "wrong", "since", "why"], rows, "Price alerts")
 
 
@@ -152,7 +165,9 @@ def _decide(shop: Path, product: str, state: str, json: bool) -> None:
 
     workspace = _open(shop)
     count = PriceAlerts(workspace.state).decide(product, state, user(), workspace.clock.now())
-    output.print_json({"product_id": product, "state": state, "alerts": count}) if json else output.out.print(f"{product}: {state}")
+    output.print_json({"product_id": product, "state": state, "alerts": count}) if json else output.out.print(
+        f"{product}: {state}"
+    )
 
 
 def ack(product: Product, shop: Shop = Path(), json: Json = False) -> None:
@@ -167,13 +182,18 @@ def mute(product: Product, shop: Shop = Path(), json: Json = False) -> None:
 
 def evaluate(
     sales: Annotated[
-        Path | None, typer.Option(help="A file of sales in place of the workspace: product, time, price, title by their names.")
+        Path | None,
+        typer.Option(
+            help="A file of sales in place of the workspace: product, time, price, title by their names."
+        ),
     ] = None,
     currency: Annotated[str, typer.Option(help="Currency of the file's prices, ISO 4217.")] = "GBP",
     planted: Annotated[int, typer.Option(min=10, max=5000, help="Errors to plant.")] = 200,
     seeds: Annotated[int, typer.Option(min=1, max=20, help="How often, with other errors.")] = 3,
     seed: Annotated[int, typer.Option(help="The first of the seeds.")] = 1,
-    views: Annotated[str, typer.Option(help="current, history, alone (nothing earlier is known).")] = "current,history,alone",
+    views: Annotated[
+        str, typer.Option(help="current, history, alone (nothing earlier is known).")
+    ] = "current,history,alone",
     shop: Shop = Path(),
     json: Json = False,
 ) -> None:
@@ -195,16 +215,39 @@ def evaluate(
 
             case = case_of(_open(shop))
         wanted = tuple(part.strip() for part in views.split(",") if part.strip())
-        found = evaluate_prices(case, command, planted=planted, seeds=seeds, seed=seed, views=wanted, progress=stage)
+        found = evaluate_prices(
+            case, command, planted=planted, seeds=seeds, seed=seed, views=wanted, progress=stage
+        )
     if json:
         output.print_json(found)
         return
     names = {"": "wares", "z_category_": "z by category", "z_category_log_": "z by category, of logarithms",
              "z_category_robust_": "the same, by median", "z_own_past_": "z by own past"}  # fmt: skip
     for view, figures in found["views"].items():
-        rows = [[name, *(figures[f"{base}{part}"] for part in ("precision", "precision@50", "recall_twice", "average_precision"))] for base, name in names.items()]
-        heads = ["", f"precision and recall at {planted}", "precision at 50", f"recall at {2 * planted}", "average precision"]
-        output.print_table(heads, rows, f"{found['data']}, {view}: {found['prices']:,} prices of {found['priced_products']:,} products")
+        rows = [
+            [
+                name,
+                *(
+                    figures[f"{base}{part}"]
+                    for part in ("precision", "precision@50", "recall_twice", "average_precision")
+                ),
+            ]
+            for base, name in names.items()
+        ]
+        heads = [
+            "",
+            f"precision and recall at {planted}",
+            "precision at 50",
+            f"recall at {2 * planted}",
+            "average precision",
+        ]
+        output.print_table(
+            heads,
+            rows,
+            f"{found['data']}, {view}: {found['prices']:,} prices of {found['priced_products']:,} products",
+        )
         kinds = ", ".join(f"{kind} {figures[f'recall_{kind}']:.2f}" for kind in found["kinds"])
-        output.out.print(f"  recall by kind: {kinds}; kind named right {figures['named']:.2f}, price mended {figures['mended']:.2f}")
+        output.out.print(
+            f"  recall by kind: {kinds}; kind named right {figures['named']:.2f}, price mended {figures['mended']:.2f}"
+        )
     output.out.print(f"{found['seeds']} seeds from {found['seed']}; {found['note']} {found['seconds']:.0f} s")

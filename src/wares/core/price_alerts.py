@@ -62,7 +62,9 @@ class PriceAlerts:
     def state_of(self) -> dict[tuple[str, str], str]:
         """(product, price) → state of every alert."""
         with self.state.engine.connect() as connection:
-            rows = connection.execute(sa.select(price_alerts.c.product_id, price_alerts.c.price, price_alerts.c.state))
+            rows = connection.execute(
+                sa.select(price_alerts.c.product_id, price_alerts.c.price, price_alerts.c.state)
+            )
             return {(row[0], row[1]): str(row[2]) for row in rows}
 
     def watch(self, odd: Sequence[OddPrice], now: datetime) -> tuple[list[OddPrice], list[dict[str, Any]]]:
@@ -83,7 +85,11 @@ class PriceAlerts:
                 for key, one in present.items()
                 if one.product_id not in silent and (key not in known or known[key]["state"] == MENDED)
             ]
-            gone = [row for key, row in known.items() if key not in present and row["state"] in (OPEN, ACKNOWLEDGED)]
+            gone = [
+                row
+                for key, row in known.items()
+                if key not in present and row["state"] in (OPEN, ACKNOWLEDGED)
+            ]
             for row in [*gone, *({"product_id": one.product_id, "price": one.price} for one in fresh)]:
                 connection.execute(
                     price_alerts.delete().where(t.product_id == row["product_id"], t.price == row["price"])
@@ -109,7 +115,9 @@ class PriceAlerts:
         """
         if state not in (OPEN, ACKNOWLEDGED, MUTED):
             raise QueryError(
-                f"an alert cannot be set to {state!r}", mend=f"Use {OPEN}, {ACKNOWLEDGED} or {MUTED}", parameter="state"
+                f"an alert cannot be set to {state!r}",
+                mend=f"Use {OPEN}, {ACKNOWLEDGED} or {MUTED}",
+                parameter="state",
             )
         t = price_alerts.c
         with self.state.engine.begin() as connection:

@@ -136,7 +136,9 @@ def _mended(judged: Judged, errors: Planted, order: NDArray[np.int64]) -> dict[s
     """
     top = set(order[: len(errors.rows)].tolist())
     named, mended = [], []
-    for row, value, right, kind in zip(errors.rows.tolist(), errors.value, errors.right, errors.kind, strict=True):
+    for row, value, right, kind in zip(
+        errors.rows.tolist(), errors.value, errors.right, errors.kind, strict=True
+    ):
         if row not in top:
             continue
         guess, _, price = judged.verdicts(row)[0]

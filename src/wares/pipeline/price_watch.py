@@ -34,7 +34,8 @@ def watch(shop: Workspace) -> dict[str, Any]:
     found = book.anomalies(10_000, least=LIKELY)
     ids = StringTable.load(shop.root / done["catalogue"], c.PRODUCT_ID) if found else []
     odd = [
-        OddPrice(str(ids[a.item]), money(a.price), a.probability, f"{evidence_words(a)}. {verdict_words(a)}") for a in found
+        OddPrice(str(ids[a.item]), money(a.price), a.probability, f"{evidence_words(a)}. {verdict_words(a)}")
+        for a in found
     ]
     alerts = PriceAlerts(shop.state)
     now = shop.clock.now()
@@ -58,9 +59,18 @@ def _tell(shop: Workspace, fresh: list[OddPrice], gone: list[str], at: str) -> N
         {"label": f"price of {one.product_id}", "severity": "warning", "message": one.words, "mend": "Mend it, or acknowledge it: `wares price ack`", "rows": 1}
         for one in fresh[:MOST_TOLD]
     ]  # fmt: skip
-    message = {"shop": name, "table": c.PRICES, "at": at, "text": "\n".join(lines), "broken": broken, "mended": gone[:MOST_TOLD]}
+    message = {
+        "shop": name,
+        "table": c.PRICES,
+        "at": at,
+        "text": "\n".join(lines),
+        "broken": broken,
+        "mended": gone[:MOST_TOLD],
+    }
     sent = send(message, shop.config.quality)
-    rows = [(one.product_id, "broken") for one in fresh[:MOST_TOLD]] + [(product, "mended") for product in gone[:MOST_TOLD]]
+    rows = [(one.product_id, "broken") for one in fresh[:MOST_TOLD]] + [
+        (product, "mended") for product in gone[:MOST_TOLD]
+    ]
     History(shop.state).put_alerts(
         [
             {"at": at, "asset": c.PRICES, "label": f"price of {product}"[:300], "severity": "warning", "event": event, "sent": json.dumps(sent)}

@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     from wares.pipeline.workspace import Workspace
 
 PRICE = "price"
-_P = "wares.models.price."
-PRICE_MODULES = tuple(
-    f"{_P}{name}" for name in ("train", "observations", "history", "comparables", "score", "hypotheses", "planting", "infer")
-) + ("wares.data.clean.packs",)
+_MODELS = ("train", "observations", "history", "comparables", "score", "hypotheses", "planting", "infer")
+PRICE_MODULES = (
+    *(f"wares.models.price.{name}" for name in _MODELS),
+    "wares.data.clean.packs",
+    "wares.pipeline.pricing",
+)
 FOREIGN = "in another currency"
 
 
@@ -43,7 +45,9 @@ def build_prices(context: Context, folder: Path, tick: Tick) -> Any:
 def goods_of(context: Context) -> Goods:
     """Categories, brands, packs and like texts of the catalogue's products."""
     folder, texts = context.done["catalogue"], context.done["text_neighbours"]
-    category_of, brand_of, text_of = (np.asarray(load_array(folder, name)) for name in ("category_of", "brand_of", "text_of"))
+    category_of, brand_of, text_of = (
+        np.asarray(load_array(folder, name)) for name in ("category_of", "brand_of", "text_of")
+    )
     sizes, titles = (list(StringTable.load(folder, name)) for name in (c.SIZE, c.TITLE))
     unit, amount, count, units = packs_of(sizes, titles)
     near, sims = (np.asarray(load_array(texts, name)) for name in ("ids", "sims"))
@@ -83,7 +87,9 @@ def prices_of(context: Context, now: int | None = None) -> Prices:
     return prices
 
 
-def _history(context: Context, ids: pa.Array, own: str) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], int]:
+def _history(
+    context: Context, ids: pa.Array, own: str
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], int]:
     """(row, moment, price) of the table of prices, else of purchases by day; and how many were in other currencies."""
     table = next((t for t in (c.PRICES, c.EVENTS) if t in context.versions), None)
     if table is None:
@@ -97,7 +103,9 @@ def _history(context: Context, ids: pa.Array, own: str) -> tuple[NDArray[Any], N
         foreign = engine.count(rows.filter(~mine))
         chosen = rows.filter(mine)
         chosen = chosen.select(
-            item=chosen[c.PRODUCT_ID], at=chosen[c.AT].truncate("s").epoch_seconds(), value=chosen[c.PRICE].cast("float64")
+            item=chosen[c.PRODUCT_ID],
+            at=chosen[c.AT].truncate("s").epoch_seconds(),
+            value=chosen[c.PRICE].cast("float64"),
         )
         if table == c.EVENTS:
             # The same product at the same price on one day is one cell, so memory follows prices and not sales.

@@ -44,7 +44,6 @@ from wares.models.search import train as search
 from wares.models.search.infer import KIND as SEARCH
 from wares.models.similar import train as similar
 from wares.models.similar.infer import KIND as SIMILAR
-
 from wares.pipeline import graphing, pricing
 from wares.pipeline.graphing import event_log
 from wares.pipeline.plan import Context, Step, Tick

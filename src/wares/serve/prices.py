@@ -56,7 +56,13 @@ def _expected(found: PriceRange) -> dict[str, Any]:
     per = None
     if found.unit and math.isfinite(found.amount) and found.amount > 0:
         low, middle, high = (_finite(value / found.amount) for value in (found.low, found.middle, found.high))
-        per = {"unit": found.unit, "amount": _finite(found.amount, 6), "low": low, "middle": middle, "high": high}
+        per = {
+            "unit": found.unit,
+            "amount": _finite(found.amount, 6),
+            "low": low,
+            "middle": middle,
+            "high": high,
+        }
     return {
         "low": _finite(found.low), "middle": _finite(found.middle), "high": _finite(found.high), "per_unit": per,
         "same_unit": found.same_unit, "probability_wrong": _finite(found.probability),
@@ -86,7 +92,11 @@ def book_in(ranker: Ranker) -> PriceBook:
 
 
 def routes(
-    app: FastAPI, ranker: Callable[[], Ranker], allowed: Any, errors: dict[int | str, Any], missing: dict[int | str, Any]
+    app: FastAPI,
+    ranker: Callable[[], Ranker],
+    allowed: Any,
+    errors: dict[int | str, Any],
+    missing: dict[int | str, Any],
 ) -> None:
     """Put the routes onto the application; `allowed` is the dependency that checks the key."""
 
@@ -96,7 +106,9 @@ def routes(
     async def anomalies(
         k: Annotated[int, Query(ge=1, le=2000, description="How many.")] = 50,
         history: Annotated[bool, Query(description="Also prices that held before.")] = False,
-        least: Annotated[float, Query(ge=0, le=1, allow_inf_nan=False, description="Least probability.")] = 0.0,
+        least: Annotated[
+            float, Query(ge=0, le=1, allow_inf_nan=False, description="Least probability.")
+        ] = 0.0,
         language: Annotated[Literal["en", "zh"], Query(description="Language of the words.")] = "en",
     ) -> Response:
         now = ranker()
@@ -108,13 +120,19 @@ def routes(
         dependencies=[allowed], responses=missing,
     )  # fmt: skip
     async def expected(
-        product_id: Annotated[str, PathParam(min_length=1, max_length=200, openapi_examples={"milk": {"value": "1029743"}})],
+        product_id: Annotated[
+            str, PathParam(min_length=1, max_length=200, openapi_examples={"milk": {"value": "1029743"}})
+        ],
         language: Annotated[Literal["en", "zh"], Query(description="Language of the words.")] = "en",
     ) -> Response:
         now = ranker()
         row = now.catalogue.row(product_id)
         if row < 0:
-            raise NotFound(f"no price is known of product {product_id!r}", mend="New products get one with the next build", id=product_id)
+            raise NotFound(
+                f"no price is known of product {product_id!r}",
+                mend="New products get one with the next build",
+                id=product_id,
+            )
         return _json(range_json(book_in(now), now.catalogue, row, language))
 
 

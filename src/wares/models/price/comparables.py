@@ -7,7 +7,6 @@ Koenker and Bassett (Econometrica 1978) for the quantiles; trees by LightGBM (Ke
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -200,10 +199,14 @@ def _boosted(
     }  # fmt: skip
     for number in range(FOLDS):
         train = known[fold[known] != number]
-        judged = np.flatnonzero((fold == number) | (fold < 0)) if not number else np.flatnonzero(fold == number)
+        judged = (
+            np.flatnonzero((fold == number) | (fold < 0)) if not number else np.flatnonzero(fold == number)
+        )
         data = lgb.Dataset(columns[train], levels[train] - start[train], free_raw_data=False)
         for place, alpha in enumerate(QUANTILES):
             trees = lgb.train({**options, "alpha": alpha}, data, 60)
-            out[place, judged] = start[judged] + np.asarray(trees.predict(columns[judged], num_threads=threads))
+            out[place, judged] = start[judged] + np.asarray(
+                trees.predict(columns[judged], num_threads=threads)
+            )
     ordered = np.sort(out, 0)
     return ordered[0], ordered[1], ordered[2]

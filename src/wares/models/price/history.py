@@ -80,7 +80,9 @@ def past_of(prices: Prices, category_of: NDArray[Any]) -> Past:
     overall = float(np.median(own[known])) if known.any() else 0.1
     n_groups = int(category_of.max(initial=-1)) + 1
     of_group = grouped_median(np.where(known, own, np.nan), group, n_groups)
-    usual = np.where((group >= 0) & (n_groups > 0), of_group[np.maximum(group, 0)] if n_groups else np.nan, np.nan)
+    usual = np.where(
+        (group >= 0) & (n_groups > 0), of_group[np.maximum(group, 0)] if n_groups else np.nan, np.nan
+    )
     usual = np.where(np.isfinite(usual), usual, overall)
     weight = np.where(known, told, 0)
     variance = (SHRINK * usual**2 + weight * np.where(known, own, 0.0) ** 2) / (SHRINK + weight)

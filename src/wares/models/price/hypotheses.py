@@ -12,7 +12,7 @@ RATES = {
     "MXN": 18.3, "INR": 83.7, "JPY": 151.0, "KRW": 1364.0,
 }  # fmt: skip
 """Rough units of each currency for one US dollar (means of 2024): a mix-up is told from its size, not to the cent."""
-PACKS = (2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 24.0)
+PACKS = (2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 24.0, 48.0)
 """Sizes of packs that are tried where none is known."""
 
 
@@ -104,7 +104,11 @@ def explain(
     # A wrong price that is too low was written in whole cents, so the right one is known to half a cent times the factor.
     lost = np.where(factors < 1, 0.0029 / np.exp(x), 0.0)
     scale = np.sqrt(spread**2 + slack**2 + lost**2)
-    density = np.log([h.prior for h in options]) - np.log(scale) - 2.5 * np.log1p(((logs - middle) / scale) ** 2 / 4)
+    density = (
+        np.log([h.prior for h in options])
+        - np.log(scale)
+        - 2.5 * np.log1p(((logs - middle) / scale) ** 2 / 4)
+    )
     right = np.exp(logs)
     known = own[np.isfinite(own)]
     match = np.zeros(len(factors), bool)
@@ -121,10 +125,15 @@ def explain(
     merged: dict[str, tuple[float, int]] = {}
     for place, option in enumerate(options):
         total, best = merged.get(option.kind, (-np.inf, place))
-        merged[option.kind] = (float(np.logaddexp(total, density[place])), place if density[place] > density[best] else best)
+        merged[option.kind] = (
+            float(np.logaddexp(total, density[place])),
+            place if density[place] > density[best] else best,
+        )
     beyond = float(np.log(OUTLIER_PRIOR / OUTLIER_WIDTH))
     everything = float(np.logaddexp.reduce([beyond, *(total for total, _ in merged.values())]))
-    found: list[tuple[Hypothesis | None, float, float]] = [(None, float(np.exp(beyond - everything)), float(np.exp(middle)))]
+    found: list[tuple[Hypothesis | None, float, float]] = [
+        (None, float(np.exp(beyond - everything)), float(np.exp(middle)))
+    ]
     for total, place in merged.values():
         price = float(right[place])
         if not match[place] and lost[place] > EXACT:

@@ -93,7 +93,9 @@ def read_prices(
     return Prices(item.astype(np.int32), at, value, n_items, masked)
 
 
-def daily(item: NDArray[Any], at: NDArray[Any], value: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+def daily(
+    item: NDArray[Any], at: NDArray[Any], value: NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """(product, day in Unix seconds, median price) of each day on which the price was not that of the day before it.
 
     What is no price stays out: the median of a day is not to hide it, nor to be spoiled by it.
@@ -102,7 +104,11 @@ def daily(item: NDArray[Any], at: NDArray[Any], value: NDArray[Any]) -> tuple[ND
     item, day, value = item[good].astype(np.int64), at[good] // 86_400, value[good]
     order = np.lexsort((value, day, item))
     item, day, value = item[order], day[order], value[order]
-    new = np.concatenate([[True], (item[1:] != item[:-1]) | (day[1:] != day[:-1])]) if len(item) else np.zeros(0, bool)
+    new = (
+        np.concatenate([[True], (item[1:] != item[:-1]) | (day[1:] != day[:-1])])
+        if len(item)
+        else np.zeros(0, bool)
+    )
     start = np.flatnonzero(new)
     size = np.diff(np.append(start, len(item)))
     # The lower median: a price that was asked, not one between two.

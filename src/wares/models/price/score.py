@@ -61,7 +61,19 @@ class Evidence:
         endings = np.bincount((cents[whole] % 100).astype(int), minlength=100) / max(int(whole.sum()), 1)
         rates = [r / RATES["USD"] for r in RATES.values()]
         logs = np.unique(np.log([10.0, 100.0, *(r for r in rates if r > 3)]))
-        return cls(prices, goods, past, expected, middle, spread, values, counts, endings, logs, Habit.of(prices.value))
+        return cls(
+            prices,
+            goods,
+            past,
+            expected,
+            middle,
+            spread,
+            values,
+            counts,
+            endings,
+            logs,
+            Habit.of(prices.value),
+        )
 
     def combined(self, rows: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """What is expected of each entry's logarithm, and how surely: own past and comparables, each by its precision."""
@@ -86,9 +98,17 @@ class Evidence:
         width = expected.high[item] - expected.low[item]
         middle, noise = self.combined(rows)
         some = len(self.category_middle) > 0
-        of_category = np.where(group >= 0, self.category_middle[np.maximum(group, 0)], np.nan) if some else np.full(len(x), np.nan)
+        of_category = (
+            np.where(group >= 0, self.category_middle[np.maximum(group, 0)], np.nan)
+            if some
+            else np.full(len(x), np.nan)
+        )
         off = x - of_category
-        wide = np.where(group >= 0, self.category_spread[np.maximum(group, 0)], np.nan) if some else np.full(len(x), np.nan)
+        wide = (
+            np.where(group >= 0, self.category_spread[np.maximum(group, 0)], np.nan)
+            if some
+            else np.full(len(x), np.nan)
+        )
         value = np.exp(x)
         units = np.rint(value * 10_000)
         at = np.minimum(np.searchsorted(self.values, units), len(self.values) - 1)
@@ -181,11 +201,15 @@ def _margins(
         shift = np.log(max(label.mean(), 1e-6) / max(1 - label.mean(), 1e-6))
         for columns, rows, out in ((good, fold == number, margin), (bad, ~some, planted)):
             if rows.any():
-                out[rows] = np.asarray(trees.predict(columns[rows], raw_score=True, num_threads=threads)) - shift
+                out[rows] = (
+                    np.asarray(trees.predict(columns[rows], raw_score=True, num_threads=threads)) - shift
+                )
     return margin, planted
 
 
-def _probabilities(margin: NDArray[np.float64], planted: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+def _probabilities(
+    margin: NDArray[np.float64], planted: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], float]:
     """Log-odds by margin, and the share of wrong prices.
 
     Prices as they are hold wrong ones too, so P(wrong | margin) = share · p(margin | planted) / p(margin), and the share can be

@@ -38,7 +38,9 @@ class Judged:
         if not np.isfinite(middle):
             return [(None, 0.0, float(self.prices.value[row]))]
         options = hypotheses(self.currency, float(self.goods.count[item]))
-        return explain(float(self.prices.x[row]), middle, noise, options, self.evidence.habit, self.past.near[row])
+        return explain(
+            float(self.prices.x[row]), middle, noise, options, self.evidence.habit, self.past.near[row]
+        )
 
 
 def judge(prices: Prices, goods: Goods, currency: str, seed: int, threads: int = 1) -> Judged:
@@ -60,7 +62,9 @@ MOST_KEPT = 1000
 LEAST_KEPT = 0.02
 
 
-def fit(prices: Prices, goods: Goods, currency: str, folder: Path, *, seed: int, threads: int = 1) -> dict[str, Any]:
+def fit(
+    prices: Prices, goods: Goods, currency: str, folder: Path, *, seed: int, threads: int = 1
+) -> dict[str, Any]:
     """Judge all prices and write the artefact of `wares.models.price.infer`. Without prices it holds nothing.
 
     Same prices, goods and seed give the same bytes.
@@ -97,12 +101,16 @@ def fit(prices: Prices, goods: Goods, currency: str, folder: Path, *, seed: int,
         "odd_current": last[rows].astype(np.uint8), "odd_own_middle": np.exp(judged.past.middle[rows]).astype(np.float32),
         "odd_own_count": judged.past.others[rows].astype(np.int32),
     }  # fmt: skip
-    return _write(folder, arrays, reasons, goods, prices, currency, judged.scores.share, judged.scores.learned)
+    return _write(
+        folder, arrays, reasons, goods, prices, currency, judged.scores.share, judged.scores.learned
+    )
 
 
 def _nothing(n: int) -> tuple[dict[str, NDArray[Any]], list[tuple[str, str]]]:
     none = np.full(n, np.nan, np.float32)
-    arrays: dict[str, NDArray[Any]] = dict.fromkeys(("low", "middle", "high", "amount", "own_middle", "probability"), none)
+    arrays: dict[str, NDArray[Any]] = dict.fromkeys(
+        ("low", "middle", "high", "amount", "own_middle", "probability"), none
+    )
     arrays |= {
         "nearest": np.full((n, 1), -1, np.int32), "same_unit": np.zeros(n, np.uint8), "unit_of": np.full(n, -1, np.int8), "own_count": np.zeros(n, np.int32),
     }  # fmt: skip

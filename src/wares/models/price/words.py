@@ -13,7 +13,10 @@ _KINDS = {
     "/100": ("whole units written as cents", "把元当成分（少一百倍）"),
     "x1000": ("a decimal comma read as thousands", "小数点被读成千位分隔（多一千倍）"),
     "/1000": ("a thousands separator read as a decimal point", "千位分隔被读成小数点（少一千倍）"),
-    "outlier": ("no common mistake fits: perhaps a truly unusual product", "不像常见错误：可能本来就是特殊商品"),
+    "outlier": (
+        "no common mistake fits: perhaps a truly unusual product",
+        "不像常见错误：可能本来就是特殊商品",
+    ),
 }
 
 
@@ -39,7 +42,9 @@ def kind_words(kind: str, detail: str, language: str = "en") -> str:
     if kind == "pack":
         one, size = detail.startswith("1/"), detail.removeprefix("1/")
         if one:
-            return f"整包（{size} 件）写了单件的价格" if zh else f"the price of one written on a pack of {size}"
+            return (
+                f"整包（{size} 件）写了单件的价格" if zh else f"the price of one written on a pack of {size}"
+            )
         return f"单件写了整包（{size} 件）的价格" if zh else f"the price of a pack of {size} written on one"
     return _KINDS[kind][zh]
 
@@ -52,7 +57,11 @@ def evidence_words(odd: PriceAnomaly, language: str = "en") -> str:
         ratio = times(odd.price / odd.own_middle, language)
         own = money(odd.own_middle)
         many = f"{odd.own_count} prices" if odd.own_count > 1 else "one price"
-        parts.append(f"是自身其他价格（{own}，共 {odd.own_count} 个）的 {ratio}" if zh else f"{ratio} its own other price, {own} ({many})")
+        parts.append(
+            f"是自身其他价格（{own}，共 {odd.own_count} 个）的 {ratio}"
+            if zh
+            else f"{ratio} its own other price, {own} ({many})"
+        )
     if math.isfinite(odd.middle):
         ratio = times(odd.price / odd.middle, language)
         span = f"{money(odd.low)}–{money(odd.high)}"
@@ -60,7 +69,9 @@ def evidence_words(odd: PriceAnomaly, language: str = "en") -> str:
         set_ = f"its {n} nearest products" if n else "what is usual in the shop"
         same = f", {odd.same_unit} of them by the same unit" if odd.same_unit else ""
         parts.append(
-            f"是同类商品预期价（{span}，{n} 个可比商品）的 {ratio}" if zh else f"{ratio} what {set_}{same} let expect ({span})"
+            f"是同类商品预期价（{span}，{n} 个可比商品）的 {ratio}"
+            if zh
+            else f"{ratio} what {set_}{same} let expect ({span})"
         )
     return "；".join(parts) if zh else "; ".join(parts)
 
