@@ -38,6 +38,7 @@ GROUPS = (
     "services",
     "evaluate_services",
     "price",
+    "audience",
 )
 """Modules of this package that put further commands onto the application; each has a ``register(app)``."""
 

@@ -17,6 +17,7 @@ from wares.console import (
     fusion,
     labels,
     lineage,
+    prices,
     quality,
     quarantine,
     storefront,
@@ -53,5 +54,6 @@ def mount(app: FastAPI, workspace: Path) -> None:
     cleaning.register(workspace)
     access.register()
     fusion.register(workspace)
+    prices.register()
     arrange()
     ui.run_with(app, title="wares", storage_secret=secret.read_text(), show_welcome_message=False)

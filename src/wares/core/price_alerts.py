@@ -106,8 +106,12 @@ class PriceAlerts:
                 connection.execute(price_alerts.insert(), keep)
         return fresh, gone
 
-    def decide(self, product_id: str, state: str, who: str, now: datetime) -> int:
+    def decide(
+        self, product_id: str, state: str, who: str, now: datetime, odd: OddPrice | None = None
+    ) -> int:
         """Acknowledge or mute the alerts of a product, or open them again; returns how many changed.
+
+        `odd` is put down where the product has no alert yet: a person decides before it was told.
 
         Raises:
             QueryError: for another state.
@@ -126,6 +130,17 @@ class PriceAlerts:
                 .where(t.product_id == product_id, t.state != MENDED)
                 .values(state=state, who=who[:200], changed=stamp(now))
             )
+        if not done.rowcount and odd is not None:
+            row = {
+                "product_id": product_id, "price": odd.price, "state": state, "probability": odd.probability, "words": odd.words,
+                "first_seen": stamp(now), "changed": stamp(now), "who": who[:200],
+            }  # fmt: skip
+            with self.state.engine.begin() as connection:
+                connection.execute(
+                    price_alerts.delete().where(t.product_id == product_id, t.price == odd.price)
+                )
+                connection.execute(price_alerts.insert(), row)
+            return 1
         if not done.rowcount:
             raise NotFound(
                 f"there is no price alert for product {product_id!r}",

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from wares.core.arrays import load_array, open_artifact
 
 KIND = "price"
-LIKELY = 0.5
-"""From this probability on a price is called wrong; below, worth a look."""
+LIKELY = 0.3
+"""From this probability on a price is worth an alert; below, it waits in the list."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,8 +41,6 @@ class Evidence:
     expected: Expected
     category_middle: NDArray[np.float64]
     category_spread: NDArray[np.float64]
-    values: NDArray[np.float64]
-    value_counts: NDArray[np.int64]
     endings: NDArray[np.float64]
     logs: NDArray[np.float64]
     habit: Habit
@@ -55,7 +53,6 @@ class Evidence:
         middle = grouped_median(prices.x, group, n)
         off = np.abs(prices.x - middle[np.maximum(group, 0)]) if n else np.zeros(len(prices.x))
         spread = np.maximum(1.4826 * grouped_median(off, group, n), 0.1)
-        values, counts = np.unique(np.rint(prices.value * 10_000), return_counts=True)
         cents = np.rint(prices.value * 100)
         whole = np.abs(prices.value * 100 - cents) < 1e-6
         endings = np.bincount((cents[whole] % 100).astype(int), minlength=100) / max(int(whole.sum()), 1)
@@ -68,8 +65,6 @@ class Evidence:
             expected,
             middle,
             spread,
-            values,
-            counts,
             endings,
             logs,
             Habit.of(prices.value),
@@ -110,10 +105,6 @@ class Evidence:
             else np.full(len(x), np.nan)
         )
         value = np.exp(x)
-        units = np.rint(value * 10_000)
-        at = np.minimum(np.searchsorted(self.values, units), len(self.values) - 1)
-        met = np.where(self.values[at] == units, self.value_counts[at], 0)
-        met = met - (np.abs(x - self.prices.x[rows]) < 1e-9)
         cents = np.rint(value * 100)
         ending = self.endings[(cents % 100).astype(int)]
         best = np.where(np.isfinite(by_past), by_past, by_set)
@@ -121,7 +112,7 @@ class Evidence:
             by_past, by_past / past.spread[rows], past.spread[rows], x - past.before[rows], x - past.after[rows], near,
             near / past.spread[rows], past.others[rows], past.gap_days[rows], by_set, by_set / np.maximum(width, 0.05), width,
             x - expected.low[item], x - expected.high[item], x - expected.set_middle[item], expected.set_spread[item],
-            expected.size[item], off, off / wide, x, np.log1p(np.maximum(met, 0)), ending, np.abs(value * 100 - cents) > 1e-6,
+            expected.size[item], off, off / wide, x, ending, np.abs(value * 100 - cents) > 1e-6,
             (x - middle) / noise, x - middle, self.goods.count[item], np.abs(np.abs(best)[:, None] - self.logs).min(1),
         )  # fmt: skip
         out = np.stack([np.asarray(column, np.float64) for column in table], 1)
@@ -131,8 +122,8 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Of each entry ``(m,)``: log-odds that it is wrong, by which it is ranked, and the probability; `share` of prices
-    that seem to be wrong; `learned` whether trees were grown."""
+    """Of each entry ``(m,)``: log-odds that it is wrong, by which it is ranked, and the probability; `share` of the prices of
+    now that seem to be wrong; `learned` whether trees were grown."""
 
     odds: NDArray[np.float64]
     probability: NDArray[np.float64]
@@ -150,10 +141,11 @@ def score(evidence: Evidence, currency: str, seed: int, threads: int = 1) -> Sco
     if m < FEWEST:
         odds = _plain_odds(z, len(rows))
         return Scores(odds, 1 / (1 + np.exp(-odds)), USUAL_SHARE, False)
-    odds, share = _learned_odds(evidence, currency, seed, threads)
+    odds, probability = _learned_odds(evidence, currency, seed, threads)
     # Trees give steps; within a step the farther price comes first.
     odds = odds + 1e-3 * np.log1p(z)
-    return Scores(odds, 1 / (1 + np.exp(-odds)), share, True)
+    share = float(probability[evidence.prices.last].mean())
+    return Scores(odds, probability, share, True)
 
 
 def _plain_odds(z: NDArray[np.float64], m: int) -> NDArray[np.float64]:
@@ -164,7 +156,8 @@ def _plain_odds(z: NDArray[np.float64], m: int) -> NDArray[np.float64]:
 
 def _learned_odds(
     evidence: Evidence, currency: str, seed: int, threads: int
-) -> tuple[NDArray[np.float64], float]:
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Log-odds by which all entries are ranked, and the probability of each among the prices of now, or of the past."""
     prices, goods = evidence.prices, evidence.goods
     m, rng = len(prices.item), np.random.default_rng(seed)
     fold = rng.permutation(prices.n_items)[prices.item] % FOLDS
@@ -178,7 +171,14 @@ def _learned_odds(
     # Among prices as they are stand wrong ones, labelled right: the likeliest of them are left out, and it learns again.
     clean = plain[margin[plain] < np.quantile(planted, CLEAR)]
     again, planted_again = _margins(tables, clean, seed + 1, threads)
-    return _probabilities((margin + again) / 2, (planted + planted_again) / 2)
+    margin, planted = (margin + again) / 2, (planted + planted_again) / 2
+    odds, _ = _probabilities(margin, planted)
+    own, last = np.zeros(m), prices.last
+    # Prices of now have not been mended yet, so their share of wrong ones is another than that of the past.
+    parts = [last, ~last] if min(last.sum(), m - last.sum()) >= FEWEST else [np.ones(m, bool)]
+    for part in parts:
+        own[part], _ = _probabilities(margin[part], planted[part[spoiled.rows]])
+    return odds, 1 / (1 + np.exp(-own))
 
 
 def _margins(

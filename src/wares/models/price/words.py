@@ -67,13 +67,19 @@ def evidence_words(odd: PriceAnomaly, language: str = "en") -> str:
         span = f"{money(odd.low)}–{money(odd.high)}"
         n = odd.comparables
         set_ = f"its {n} nearest products" if n else "what is usual in the shop"
-        same = f", {odd.same_unit} of them by the same unit" if odd.same_unit else ""
+        same = _same_unit(odd.same_unit, n)
         parts.append(
             f"是同类商品预期价（{span}，{n} 个可比商品）的 {ratio}"
             if zh
             else f"{ratio} what {set_}{same} let expect ({span})"
         )
     return "；".join(parts) if zh else "; ".join(parts)
+
+
+def _same_unit(same: int, n: int) -> str:
+    if not same:
+        return ""
+    return ", all sold by the same unit," if same >= n else f", {same} of them sold by the same unit,"
 
 
 def verdict_words(odd: PriceAnomaly, language: str = "en") -> str:
