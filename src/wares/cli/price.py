@@ -36,6 +36,7 @@ def register(app: typer.Typer) -> None:
         ("mute", mute, "wares price mute 1029743"),
     ):
         price_app.command(name, epilog=f"Example: `{example}`")(command)
+    app.command("emerging", epilog='Example: `wares emerging --category "Grocery > Cheese"`')(emerging)
     evaluate_app.command("prices", epilog="Example: `wares evaluate prices --seeds 5 --json`")(evaluate)
 
 
@@ -178,6 +179,47 @@ def ack(product: Product, shop: Shop = Path(), json: Json = False) -> None:
 def mute(product: Product, shop: Shop = Path(), json: Json = False) -> None:
     """No alerts on this product, whatever its price."""
     _decide(shop, product, "muted", json)
+
+
+def emerging(
+    k: Annotated[int, typer.Option(min=1, max=500, help="How many.")] = 20,
+    category: Annotated[str, typer.Option(help="Only this category and what lies below it.")] = "",
+    shop: Shop = Path(),
+    json: Json = False,
+) -> None:
+    """Products whose demand rises against their own past and their neighbours' trend; and categories that rise."""
+    from wares.core.errors import NotFitted
+    from wares.features.catalogue import Catalogue
+    from wares.models.price.emerging_infer import Emerging
+    from wares.pipeline.emerging import EMERGING_STEP
+    from wares.serve.prices import risers_json
+
+    workspace = _open(shop)
+    done = workspace._latest()["done"]
+    if EMERGING_STEP not in done:
+        raise NotFitted("the last build knows nothing of what emerges", mend="Run `wares build`")
+    catalogue = Catalogue(workspace.root / done["catalogue"])
+    found = risers_json(Emerging(workspace.root / done[EMERGING_STEP]), catalogue, k, category)
+    if json:
+        output.print_json(found)
+        return
+    if not found["windows"]:
+        output.out.print("There are too few weeks of events to tell.")
+        return
+    for one in found["products"]:
+        output.out.print(
+            f"[bold]{one['ratio']:.1f}×[/]  {escape(one['product_id'])}  {escape(one['title'][:80])}  ({escape(one['category'])})"
+        )
+        output.out.print(f"      {escape(one['why'])}", highlight=False)
+    if found["categories"]:
+        output.out.print("[bold]Categories that rise against the shop[/]")
+    for one in found["categories"]:
+        output.out.print(
+            f"[bold]{one['ratio']:.1f}×[/]  {escape(one['category'])}: {escape(one['why'])}", highlight=False
+        )
+    output.out.print(
+        f"{found['windows'][1]} to {found['windows'][2]} against {found['windows'][0]} to {found['windows'][1]}; about {found['false_rate']:.0%} are chance"
+    )
 
 
 def evaluate(

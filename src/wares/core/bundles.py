@@ -24,6 +24,7 @@ PARTS = (
     "segments",
     "trending",
     "price",
+    "emerging",
 )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import numpy as np
 import orjson
 from fastapi import FastAPI, Query
 from fastapi import Path as PathParam
@@ -14,6 +15,7 @@ from fastapi.responses import Response
 
 from wares.core.errors import NotFound
 from wares.features.catalogue import Catalogue
+from wares.models.price.emerging_infer import Emerging, Riser, riser_words
 from wares.models.price.infer import PriceAnomaly, PriceBook, PriceRange
 from wares.models.price.words import evidence_words, kind_words, verdict_words
 
@@ -134,6 +136,77 @@ def routes(
                 id=product_id,
             )
         return _json(range_json(book_in(now), now.catalogue, row, language))
+
+    @app.get(
+        "/v1/emerging", tags=["read"], summary="Products and categories that rise against their past and their neighbours",
+        dependencies=[allowed], responses=missing,
+    )  # fmt: skip
+    async def emerging(
+        k: Annotated[int, Query(ge=1, le=500, description="How many.")] = 20,
+        category: Annotated[
+            str, Query(max_length=1000, description="Only this category and what lies below it.")
+        ] = "",
+        language: Annotated[Literal["en", "zh"], Query(description="Language of the words.")] = "en",
+    ) -> Response:
+        return _json(emerging_json(ranker(), k, category, language))
+
+
+def emerging_json(ranker: Ranker, k: int, category: str = "", language: str = "en") -> dict[str, Any]:
+    """What emerges, for programs: products and, without a category, categories.
+
+    Raises:
+        NotFound: when the live bundle, of an earlier version, knows nothing of it.
+    """
+    if ranker.emerging is None:
+        raise NotFound(
+            "this bundle knows nothing of what emerges", mend="Build and publish again", id="emerging"
+        )
+    return risers_json(ranker.emerging, ranker.catalogue, k, category, language)
+
+
+def risers_json(
+    found: Emerging, catalogue: Catalogue, k: int, category: str = "", language: str = "en"
+) -> dict[str, Any]:
+    """Risers with their words; ``windows`` are the days between which was counted."""
+    within = None
+    if category:
+        names = list(catalogue.columns["category"])
+        within = np.array([name == category or name.startswith(f"{category} >") for name in names], bool)
+    days = found.days
+    weeks = ((days[2] - days[1]) / 7, (days[1] - days[0]) / 7) if days else (0.0, 0.0)
+    products = [
+        {
+            "product_id": p.product_id,
+            "title": p.title,
+            "category": p.category,
+            **_riser(one),
+            "why": riser_words(one, weeks, language),
+        }
+        for one in found.products(k, within)
+        for p in [catalogue.product(one.row)]
+    ]
+    categories = [
+        {
+            "category": catalogue.product(one.row).category,
+            **_riser(one),
+            "why": riser_words(one, weeks, language, category=True),
+        }
+        for one in ([] if category else found.categories(k))
+    ]
+    dates = [datetime.fromtimestamp(day * 86_400, UTC).date().isoformat() for day in days]
+    return {
+        "windows": dates,
+        "false_rate": found.manifest["false_rate"],
+        "products": products,
+        "categories": categories,
+    }
+
+
+def _riser(one: Riser) -> dict[str, Any]:
+    return {
+        "ratio": round(one.ratio, 3), "interval": [round(one.low, 3), round(one.high, 3)], "shoppers": one.recent, "before": one.past,
+        "expected": round(one.expected, 2), "neighbours_trend": round(one.trend, 3), "q": round(one.q, 5),
+    }  # fmt: skip
 
 
 def _json(value: Any) -> Response:

@@ -28,6 +28,7 @@ from wares.features.encoder import TextEncoder
 from wares.features.interactions import KIND as INTERACTIONS
 from wares.features.interactions import Interactions
 from wares.graph.infer import Graph as KnowledgeGraph
+from wares.models.price.emerging_infer import Emerging
 from wares.models.price.infer import PriceBook
 from wares.models.recommend.infer import SIGNALS, History, Recommender
 from wares.models.search.analysis import stem, surface_words
@@ -87,6 +88,7 @@ class Ranker:
         # A bundle of an earlier version has none.
         there = (folder / "graph").is_dir()
         self.graph = KnowledgeGraph(folder / "graph") if there else None
+        self.emerging = Emerging(folder / "emerging") if (folder / "emerging").is_dir() else None
         self.prices = PriceBook(folder / "price") if (folder / "price").is_dir() else None
         self._template = template_parts(str(self.catalogue.manifest["template"]))
         facts = open_artifact(folder / "interactions", INTERACTIONS)
