@@ -14,8 +14,8 @@ from wares.cli.main import Json, Shop, _open
 from wares.cli.tools import evaluate_app
 
 audience_app = typer.Typer(
-    no_args_is_help=True,
-    help="Whom to write to about a product, and what it brought. Example: `wares audience make --product 1029743 --size 500 --consent consent.csv --out milk.csv`",
+    invoke_without_command=True,
+    help="Whom to write to about a product, a category or a coupon. Example: `wares audience --product 1029743 --size 500 --consent consent.csv --out milk.csv`",
 )
 
 
@@ -24,10 +24,7 @@ def register(app: typer.Typer) -> None:
     if any(group.name == "audience" for group in app.registered_groups):
         return
     app.add_typer(audience_app, name="audience")
-    audience_app.command(
-        "make",
-        epilog='Example: `wares audience make --category "Grocery > Cheese" --size 300 --consent consent.csv --out cheese.csv`',
-    )(make)
+    audience_app.callback()(make)
     audience_app.command("uplift", epilog="Example: `wares audience uplift cheese.csv --days 14`")(uplift)
     evaluate_app.command(
         "audiences", epilog="Example: `wares evaluate audiences --days 28 --share 0.05 --json`"
@@ -35,8 +32,11 @@ def register(app: typer.Typer) -> None:
 
 
 def make(
-    out: Annotated[Path, typer.Option(help="The CSV to write; a JSON of facts goes beside it.")],
-    size: Annotated[int, typer.Option(min=1, help="Most people, the hold-out group counted.")],
+    context: typer.Context,
+    out: Annotated[
+        Path | None, typer.Option(help="The CSV to write; a JSON of facts goes beside it.")
+    ] = None,
+    size: Annotated[int, typer.Option(min=0, help="Most people, the hold-out group counted.")] = 0,
     product: Annotated[str, typer.Option(help="Product ids with commas between.")] = "",
     category: Annotated[str, typer.Option(help="A category and what lies below it.")] = "",
     coupon: Annotated[
@@ -59,6 +59,14 @@ def make(
     json: Json = False,
 ) -> None:
     """Choose those likeliest to want it, by what they bought of it, of its kind and of what is like it; set some aside."""
+    if context.invoked_subcommand is not None:
+        return
+    from wares.core.errors import QueryError
+
+    if out is None or not size:
+        raise QueryError(
+            "how many people, into which file?", mend="Give --size 500 --out FILE", parameter="size"
+        )
     from wares.data.access.door import user
     from wares.pipeline.audience import Wanted, make_audience
 
@@ -78,7 +86,7 @@ def make(
 
 
 def uplift(
-    audience: Annotated[Path, typer.Argument(help="The file that `wares audience make` wrote.")],
+    audience: Annotated[Path, typer.Argument(help="The file that `wares audience` wrote.")],
     outcome: Annotated[
         Path | None,
         typer.Option(

@@ -14,6 +14,7 @@ from wares.console import (
     access,
     assets,
     cleaning,
+    emerging,
     fusion,
     labels,
     lineage,
@@ -55,5 +56,6 @@ def mount(app: FastAPI, workspace: Path) -> None:
     access.register()
     fusion.register(workspace)
     prices.register()
+    emerging.register()
     arrange()
     ui.run_with(app, title="wares", storage_secret=secret.read_text(), show_welcome_message=False)

@@ -26,6 +26,7 @@ ORDER = (
     "fusion",
     "labels",
     "prices",
+    "emerging",
     "access",
     "audit",
 )

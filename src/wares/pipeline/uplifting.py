@@ -34,7 +34,7 @@ def uplift(shop: Workspace, audience: Path, outcome: Path | None, days: float) -
     if set(groups.values()) != {TARGET, HOLDOUT}:
         raise QueryError(
             f"{audience.name} has no {TARGET} and {HOLDOUT} group",
-            mend="Make it with `wares audience make --holdout 0.1`",
+            mend="Make it with `wares audience … --holdout 0.1`",
             parameter="audience",
         )
     values: dict[str, float] = {}
@@ -80,6 +80,12 @@ def _bought(shop: Workspace, facts: dict[str, Any], days: float) -> tuple[dict[s
     made = int(datetime.fromisoformat(facts["made"]).timestamp())
     if log.span()[1] > made:
         start = max(start, made)
+    if log.span()[1] < start:
+        raise QueryError(
+            "nothing is known yet of the time after the audience was made",
+            mend="Ingest the events of the campaign first, or name who took it up with --outcome FILE",
+            parameter="days",
+        )
     ids = list(StringTable.load(context.done["catalogue"], c.PRODUCT_ID))
     wanted = {row for row, name in enumerate(ids) if name in set(facts["products"])}
     _, users = log.interactions(start)

@@ -2,8 +2,8 @@
 
 A shop has no labels of wrong prices, but a wrong price is a right one times a factor; so we plant errors ourselves and
 learn to tell them from the prices as they are (self-supervision; positive and unlabelled data: Elkan and Noto, KDD 2008).
-Every entry is judged by trees that did not see its product. Probabilities are brought from the planted share to the share
-that the shop seems to have (Saerens, Latinne and Decaestecker, Neural Computation 2002).
+Every entry is judged by trees that did not see its product. The share of wrong prices is bounded by where planted errors are
+commonest among the prices as they are, and gives the probabilities.
 """
 
 from __future__ import annotations
@@ -77,6 +77,9 @@ class Evidence:
         # A short past is less sure than its spread: of n prices the middle itself is off by spread/√n.
         noise = noise * np.sqrt(1 + 1 / np.maximum(np.minimum(self.past.others[rows], 8), 1))
         other, width = self.expected.middle[item], self.expected.spread[item]
+        # A product that always cost other than its like keeps doing so: where the two disagree, its own past is right.
+        apart = np.where(np.isfinite(own) & np.isfinite(other), (own - other) ** 2 - noise**2 - width**2, 0)
+        width = np.sqrt(width**2 + np.maximum(apart, 0))
         mine, theirs = np.where(np.isfinite(own), noise**-2, 0), np.where(np.isfinite(other), width**-2, 0)
         total = mine + theirs
         safe = np.maximum(total, 1e-12)

@@ -89,7 +89,7 @@ def fit(
     }  # fmt: skip
     rows = np.concatenate([ranking(judged.scores, part)[:MOST_KEPT] for part in (last, ~last)])
     rows = rows[judged.scores.probability[rows] >= LEAST_KEPT]
-    rows = rows[np.lexsort((rows, -judged.scores.odds[rows]))]
+    rows = rows[np.lexsort((rows, -judged.scores.odds[rows], -np.round(judged.scores.probability[rows], 3)))]
     best = [judged.verdicts(int(row))[0] for row in rows]
     named = [("outlier", "") if h is None else (h.kind, h.detail) for h, _, _ in best]
     reasons = sorted(set(named))
