@@ -89,6 +89,7 @@ def test_evaluations_report_figures(root, tmp_path):
         root, "evaluate", "audiences", "--days", "21", "--split", "2025-06-01", "--targets", "5", "--coupons", str(coupons),
         "--redemptions", str(redeemed), "--json",
     )  # fmt: skip
+    assert more.exception is None
     found = json.loads(more.stdout)["audiences"]
     # Those who redeemed have the taste of the coupon's category.
     assert found["redemptions"]["all"]["wares"]["lift"] > 2
