@@ -41,6 +41,9 @@ def test_every_command_has_help_with_an_example():
         "together",
         "again",
         "trending",
+        "price",
+        "audience",
+        "emerging",
         "evaluate",
         "asset",
         "key",
@@ -60,6 +63,11 @@ def test_every_command_has_help_with_an_example():
         ("bench", "serve"),
         ("bench", "sessions"),
         ("evaluate", "cold-users"),
+        ("evaluate", "prices"),
+        ("evaluate", "audiences"),
+        ("price", "anomalies"),
+        ("price", "ack"),
+        ("audience", "uplift"),
     ):
         assert "Example" in wares(*group, "--help").stdout
 

@@ -38,6 +38,8 @@ PAGES = {
     "/workshop/labels/mood": ("Settle disputes (1)", "裁决分歧（1）"),
     "/workshop/labels/mood/desk": ("Begin", "开始"),
     "/workshop/labels/mood/settle": ("Begin", "开始"),
+    "/workshop/prices": ("held against the product's own past", "自身的历史价格"),
+    "/workshop/emerging": ("with the trend of its neighbours taken out", "扣除同类走势"),
     "/workshop/access": ("Who sees what", "谁能看到什么"),
     "/workshop/audit": ("The log is whole", "日志完整"),
 }
@@ -158,7 +160,7 @@ def test_sections_stand_in_the_order_of_the_work(page, site):
     links = page.locator(".sections a")
     links.first.wait_for()
     assert links.all_inner_texts() == [
-        "Overview", "Assets", "Lineage", "Quality", "Quarantine", "Cleaning", "Fusion", "Labels", "Access", "Audit",
+        "Overview", "Assets", "Lineage", "Quality", "Quarantine", "Cleaning", "Fusion", "Labels", "Prices", "Rising", "Access", "Audit",
     ]  # fmt: skip
     page.wait_for_function("document.querySelector('.sections .in').scrollLeft > 0")
     box = page.locator(".sections .on").bounding_box()

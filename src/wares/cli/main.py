@@ -38,6 +38,8 @@ GROUPS = (
     "services",
     "evaluate_services",
     "match",
+    "price",
+    "audience",
 )
 """Modules of this package that put further commands onto the application; each has a ``register(app)``."""
 

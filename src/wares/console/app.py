@@ -14,9 +14,11 @@ from wares.console import (
     access,
     assets,
     cleaning,
+    emerging,
     fusion,
     labels,
     lineage,
+    prices,
     quality,
     quarantine,
     storefront,
@@ -53,5 +55,7 @@ def mount(app: FastAPI, workspace: Path) -> None:
     cleaning.register(workspace)
     access.register()
     fusion.register(workspace)
+    prices.register()
+    emerging.register()
     arrange()
     ui.run_with(app, title="wares", storage_secret=secret.read_text(), show_welcome_message=False)

@@ -25,6 +25,8 @@ ORDER = (
     "cleaning",
     "fusion",
     "labels",
+    "prices",
+    "emerging",
     "access",
     "audit",
 )

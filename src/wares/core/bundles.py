@@ -23,6 +23,8 @@ PARTS = (
     "rebuy",
     "segments",
     "trending",
+    "price",
+    "emerging",
 )
 
 

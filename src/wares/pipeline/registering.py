@@ -45,6 +45,11 @@ ABOUT = {
         "The products most alike by the graph, by relation weights learned from behaviour.",
     ),
     "search": ("model", "The word index, its statistics and the meaning of queries."),
+    "price": ("model", "What each price is held against, and the prices that look wrong."),
+    "emerging": (
+        "model",
+        "Products that rise against their past and their neighbours, and categories that rise.",
+    ),
     "price_history": ("feature", "Price of every product over time, in ten-thousandths."),
     BUNDLE: ("bundle", "What is served: an immutable set of features and models."),
 }

@@ -26,6 +26,8 @@ from wares.features.vectors_build import KIND as VECTORS
 from wares.features.vectors_build import build_vectors
 from wares.graph.infer import KIND as GRAPH
 from wares.graph.neighbours import KIND as GRAPH_NEIGHBOURS
+from wares.models.price.emerging_infer import EMERGING
+from wares.models.price.infer import KIND as PRICE_BOOK
 from wares.models.recommend import together_train as together
 from wares.models.recommend import train as recommend
 from wares.models.recommend.closed_form import Columns, ItemKnn, shared_users, to_matrix
@@ -43,7 +45,8 @@ from wares.models.search import train as search
 from wares.models.search.infer import KIND as SEARCH
 from wares.models.similar import train as similar
 from wares.models.similar.infer import KIND as SIMILAR
-from wares.pipeline import graphing
+from wares.pipeline import graphing, pricing
+from wares.pipeline.emerging import EMERGING_MODULES, EMERGING_STEP, build_emerging
 from wares.pipeline.graphing import event_log
 from wares.pipeline.plan import Context, Step, Tick
 
@@ -288,4 +291,6 @@ STEPS = [
     Step("rebuy", REBUY, _rebuy, (c.EVENTS,), ("catalogue", "interactions"), ("recommend.kinds",), (f"{_R}rebuy_train", f"{_R}rebuy_infer")),
     Step("segments", SEGMENTS, _segments, (c.EVENTS,), ("catalogue", "interactions"), ("recommend.kinds", "recommend.popular_days"), (f"{_R}segments_train",)),
     Step("trending", TRENDING, _trending, (c.EVENTS,), ("catalogue",), ("recommend.kinds",), (f"{_R}trending_train",)),
+    Step(pricing.PRICE, PRICE_BOOK, pricing.build_prices, (c.PRICES, c.EVENTS), ("catalogue", "text_neighbours"), ("shop.currency",), pricing.PRICE_MODULES),
+    Step(EMERGING_STEP, EMERGING, build_emerging, (c.EVENTS,), ("catalogue",), ("recommend.kinds",), EMERGING_MODULES),
 ]  # fmt: skip

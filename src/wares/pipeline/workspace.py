@@ -363,6 +363,7 @@ class Workspace:
             except BaseException as error:
                 self.state.end_run(run, "failed", {"error": f"{type(error).__name__}: {error}"})
                 raise
+            self.watch_prices()
             report.seconds = round(time.perf_counter() - begun, 2)
             report.peak_rss_mb = round(peak_rss() / 2**20, 1)
             self.state.end_run(
@@ -370,6 +371,12 @@ class Workspace:
             )
         self.assets.sync()
         return report
+
+    def watch_prices(self) -> dict[str, Any]:
+        """Compare the prices that look wrong in the last build with those known; new ones are alerted, once."""
+        from wares.pipeline.price_watch import watch
+
+        return watch(self)
 
     def _latest(self) -> dict[str, Any]:
         path = self.root / "build" / "latest.json"

@@ -28,6 +28,8 @@ from wares.features.encoder import TextEncoder
 from wares.features.interactions import KIND as INTERACTIONS
 from wares.features.interactions import Interactions
 from wares.graph.infer import Graph as KnowledgeGraph
+from wares.models.price.emerging_infer import Emerging
+from wares.models.price.infer import PriceBook
 from wares.models.recommend.infer import SIGNALS, History, Recommender
 from wares.models.search.analysis import stem, surface_words
 from wares.models.search.infer import Filters, Found, Searcher
@@ -90,6 +92,8 @@ class Ranker:
         # Only where the configuration named a trained matcher when the bundle was published.
         trained = folder / bundles.MATCHER
         self.matcher = Matcher(trained, threads=1) if trained.is_dir() else None
+        self.emerging = Emerging(folder / "emerging") if (folder / "emerging").is_dir() else None
+        self.prices = PriceBook(folder / "price") if (folder / "price").is_dir() else None
         self._template = template_parts(str(self.catalogue.manifest["template"]))
         facts = open_artifact(folder / "interactions", INTERACTIONS)
         # How many shoppers took up each product in the last days before the build ``(n_items,)``.

@@ -37,12 +37,7 @@ def alert(
     if not worse and not better:
         return []
     message = _message(report, worse, better, shop)
-    sent = {"log": "ok"}
-    (log.error if worse else log.info)("%s", message["text"])
-    if settings.webhook:
-        sent["webhook"] = _webhook(settings.webhook, message)
-    if settings.email_command:
-        sent["email"] = _command(settings.email_command, message)
+    sent = send(message, settings)
     rows = [
         {"at": stamp(now), "asset": report.table, "label": check.label[:300], "severity": check.severity, "event": event, "sent": json.dumps(sent)}
         for event, checks in (("broken", worse), ("mended", better))
@@ -50,6 +45,20 @@ def alert(
     ]  # fmt: skip
     history.put_alerts(rows)
     return rows
+
+
+def send(message: dict[str, Any], settings: Quality) -> dict[str, str]:
+    """Say a message on every channel that is configured; returns what became of each. A failure is noted, not raised.
+
+    A message has ``shop``, ``table``, ``text`` and ``broken``, whose entries decide whether it is bad news.
+    """
+    sent = {"log": "ok"}
+    (log.error if message["broken"] else log.info)("%s", message["text"])
+    if settings.webhook:
+        sent["webhook"] = _webhook(settings.webhook, message)
+    if settings.email_command:
+        sent["email"] = _command(settings.email_command, message)
+    return sent
 
 
 def _again(
