@@ -13,12 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wares.core.errors import QueryError
 from wares.core.files import digest, read_json, write_json
-from wares.evaluate.dedupe import read_table
 from wares.evaluate.encoder_blend import Blend
 from wares.evaluate.words import Words
-from wares.features.pairs import TEST, VALID, PairSet, from_groups, split_nodes
+from wares.features.pairs import TEST, VALID, PairSet, split_nodes
 from wares.features.retrieval import NAMES, Retrieval, means, paired
 
 Say = Callable[[str], None]
@@ -36,22 +34,6 @@ class EncoderTask:
     seeds: tuple[int, ...] = (7,)
     blend: bool = True
     most_queries: int = 0
-
-
-def pairs_of_file(path: Path, text: str, group: str) -> PairSet:
-    """Rows of a file as nodes, shuffled: files often stand in the order of their truth, which no tie may give away.
-
-    Raises:
-        QueryError: when a column is not there.
-    """
-    columns = read_table(path)
-    for name in (text, group):
-        if name not in columns:
-            raise QueryError(
-                f"there is no column {name!r}", mend=f"The file has: {', '.join(columns)}", parameter=name
-            )
-    order = np.random.default_rng(0).permutation(len(columns[text]))
-    return from_groups([columns[text][i] for i in order], [columns[group][i] for i in order])
 
 
 def evaluate_encoder(task: EncoderTask, work: Path | None = None, say: Say = lambda _: None) -> dict[str, Any]:
@@ -77,7 +59,7 @@ def evaluate_encoder(task: EncoderTask, work: Path | None = None, say: Say = lam
             name: {"mean": round(float(np.mean([r[name] for r in rows])), 4), "sd": round(float(np.std([r[name] for r in rows])), 4)}
             for name in NAMES
         }  # fmt: skip
-        for fact in ("share_trained", "minutes", "steps"):
+        for fact in ("share_trained", "minutes", "minutes_training", "steps"):
             if fact in rows[0]:
                 summary[system][fact] = round(float(np.mean([r[fact] for r in rows])), 4)
     return {
@@ -109,16 +91,17 @@ def _one_seed(task: EncoderTask, seed: int, home: Path, say: Say) -> dict[str, A
             task.recipe, build=replace(task.recipe.build, method=method, seed=seed), seed=seed,
             gate_queries=task.most_queries, gate_pool=0,
         )  # fmt: skip
-        folder = home / f"{digest([pairs.digest, task.name])}-{seed}-{method}"
+        cache = home / f"{digest([pairs.digest, task.name])}-{seed}"
+        folder = cache / method
         folder.mkdir(parents=True, exist_ok=True)
         done = folder / "figures.json"
         if not done.is_file():
             going = (folder / "run.json").is_file()
-            run = Run(pairs, part, recipe, folder, resume=going, say=lambda t, m=method: say(f"seed {seed}, {m}: {t}"))
+            run = Run(pairs, part, recipe, folder, resume=going, cache=cache, say=lambda t, m=method: say(f"seed {seed}, {m}: {t}"))
             outcome = run.all()
             np.save(folder / "adapted.npy", outcome.vectors, allow_pickle=False)
             np.save(folder / "before.npy", outcome.untuned, allow_pickle=False)
-            keep = ("share_trained", "minutes", "steps", "best_step", "ended", "precision", "validation", "unread")
+            keep = ("share_trained", "minutes", "minutes_training", "steps", "best_step", "ended", "precision", "validation", "unread")
             write_json(done, {k: outcome.facts[k] for k in keep})
         facts[method] = read_json(done)
         tables[method] = np.load(folder / "adapted.npy", allow_pickle=False)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import tantivy
 import numpy as np
+import tantivy
 from numpy.typing import NDArray
 
 from wares.features.pairs import PairSet

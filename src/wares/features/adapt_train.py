@@ -35,7 +35,11 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that decides a run. ``learning_rate`` 0 is that of the method, `RATES`. ``steps`` 0 takes as many as fit into ``minutes``; ``augment`` below 0 decides by how few pairs there are."""
+    """All that decides a run.
+
+    ``learning_rate`` 0 is that of the method, `RATES`. ``steps`` 0 takes as many as fit into ``minutes``; ``augment``
+    below 0 decides by how few pairs there are. Without ``checks`` nothing is held out to stop by, and the weights of the last step are taken.
+    """
 
     build: Build
     loss: Loss = field(default_factory=Loss)
@@ -51,8 +55,8 @@ class Recipe:
     masked_steps: int = 0
     checks: int = 4
     patience: int = 2
-    queries: int = 500
-    pool: int = 4000
+    queries: int = 400
+    pool: int = 2000
     gate_queries: int = 2000
     gate_pool: int = 20_000
     checkpoint_seconds: float = 60.0
@@ -88,9 +92,10 @@ class Run:
 
     def __init__(
         self, pairs: PairSet, part: NDArray[np.int8], recipe: Recipe, work: Path, *, resume: bool = False,
-        logs: Path | None = None, say: Say = lambda _: None,
+        logs: Path | None = None, cache: Path | None = None, say: Say = lambda _: None,
     ) -> None:  # fmt: skip
         self.pairs, self.part, self.recipe, self.work, self.say = pairs, part, recipe, work, say
+        self.cache = work if cache is None else cache
         self.begun = time.perf_counter()
         self.spent = 0.0
         self.count = checked(pairs, part)
@@ -126,10 +131,12 @@ class Run:
                 mend="Name a multilingual model in encoder.model; until then words alone find these products", share=round(share, 4),
             )  # fmt: skip
         use = ~unread
-        self.valid = Retrieval.of(pairs, self.part, VALID, recipe.queries, recipe.seed, recipe.pool, use)
-        self.test = Retrieval.of(pairs, self.part, TEST, recipe.gate_queries, recipe.seed, recipe.gate_pool, use)
+        self.valid = self.test = Retrieval.nothing(pairs)
+        if recipe.checks:
+            self.valid = Retrieval.of(pairs, self.part, VALID, recipe.queries, recipe.seed, recipe.pool, use)
+            self.test = Retrieval.of(pairs, self.part, TEST, recipe.gate_queries, recipe.seed, recipe.gate_pool, use)
         for name, task in (("validation", self.valid), ("test", self.test)):
-            if len(task) < FEWEST_QUERIES:
+            if recipe.checks and len(task) < FEWEST_QUERIES:
                 raise DataError(
                     f"only {len(task)} held-out queries for the {name}; at least {FEWEST_QUERIES} are needed to say what is better",
                     mend="Bring more pairs", queries=len(task),
@@ -156,14 +163,14 @@ class Run:
         return Outcome(facts, body, self.test, ours, theirs, vectors, self.untuned)
 
     def _untuned(self, plain: Body, tokens: list[list[int]]) -> NDArray[np.float32]:
-        path = self.work / "untuned.npy"
-        if path.is_file() and read_json(self.work / "untuned.json") == {"key": self._plain_key()}:
+        path = self.cache / "untuned.npy"
+        if path.is_file() and read_json(self.cache / "untuned.json") == {"key": self._plain_key()}:
             return np.load(path, allow_pickle=False)
         rows, total = self.needed, len(self.needed)
         out = np.zeros((len(self.pairs), plain.dim), np.float32)
         out[rows] = plain.encode([tokens[i] for i in rows], lambda n: self.say(f"untuned vectors: {n:,} of {total:,}"))
         np.save(path, out, allow_pickle=False)
-        write_json(self.work / "untuned.json", {"key": self._plain_key()})
+        write_json(self.cache / "untuned.json", {"key": self._plain_key()})
         return out
 
     def _plain_key(self) -> str:
@@ -192,6 +199,7 @@ class Run:
         if self.resume:
             loop.restore(place)
         loop.go()
+        loop.ended_at = time.perf_counter()
         loop.take_best()
         return body, loop.facts()
 
@@ -234,15 +242,14 @@ class Run:
         return best
 
     def _fitting(self, body: Body, tokens: list[list[int]], batches: Batches) -> int:
-        """Steps that fit into the minutes left, less what looking at validation and the test will take; at most `MOST_ROUNDS` rounds."""
+        """Steps that fit into the minutes, less what looking at validation takes; at most `MOST_ROUNDS` rounds."""
         recipe = self.recipe
         a_step = self._timed(body, tokens, batches)
         begun = time.perf_counter()
         some = [tokens[i] for i in self.needed[:256]]
         body.encode(some)
         a_text = (time.perf_counter() - begun) / max(len(some), 1)
-        looks = a_text * (recipe.checks * (len(self.valid) + len(self.valid.candidates)) + len(self.test.candidates))
-        left = recipe.minutes * 60 - (time.perf_counter() - self.begun) - looks
+        left = recipe.minutes * 60 - a_text * recipe.checks * (len(self.valid) + len(self.valid.candidates))
         a_round = sum(1 for _ in batches.a_round(0, np.ones((len(self.pairs), 1), np.float32)))
         return int(max(10, min(left / a_step, MOST_ROUNDS * a_round)))
 
@@ -265,8 +272,8 @@ class _Loop:
         self.drop = FEW_DROPPED if few else max(recipe.augment, 0.0)
         self.keep = frozenset(body.tokenizer.all_special_ids)
         self.teacher = self._taught() if recipe.teacher else None
-        self.begun = time.perf_counter()
-        self.saved, self.first = self.begun, 0
+        self.begun = self.ended_at = time.perf_counter()
+        self.saved, self.first, self.trained = self.begun, 0, 0.0
 
     def _taught(self) -> NDArray[np.float32]:
         run = self.run
@@ -290,17 +297,18 @@ class _Loop:
         self.bank, self.bank_before = arrays["bank"], arrays["bank_before"]
         for name in ("number", "round", "within", "best", "best_step", "worse", "curve"):
             setattr(self, name, facts[name])
-        self.run.spent, self.first = float(facts["seconds"]), self.number
+        self.run.spent, self.trained, self.first = float(facts["seconds"]), float(facts["trained"]), self.number
 
     def go(self) -> None:
-        every = max(1, self.steps // max(self.run.recipe.checks, 1))
+        checks = self.run.recipe.checks
+        every = max(1, self.steps // checks) if checks else self.steps + 1
         while self.number < self.steps:
             for at, batch in enumerate(self.batches.a_round(self.round, self.bank_before)):
                 if at < self.within:
                     continue
                 self._one(batch)
                 self.within = at + 1
-                if self.number % every == 0 or self.number == self.steps:
+                if checks and (self.number % every == 0 or self.number == self.steps):
                     self._check()
                 self._checkpoint()
                 if self.number >= self.steps or self.worse > self.run.recipe.patience or self._late():
@@ -310,10 +318,10 @@ class _Loop:
 
     def _late(self) -> bool:
         recipe = self.run.recipe
-        late = not recipe.steps and self.run.spent + time.perf_counter() - self.run.begun > OVERRUN * recipe.minutes * 60
+        late = not recipe.steps and self.trained + time.perf_counter() - self.begun > OVERRUN * recipe.minutes * 60
         if late:
             self.ended = "minutes"
-            if self.curve[-1]["step"] != self.number:
+            if recipe.checks and self.curve[-1]["step"] != self.number:
                 self._check()
         return late
 
@@ -372,6 +380,7 @@ class _Loop:
         self.saved = now
         facts = {
             "steps": self.steps, "bf16": self.body.bf16, "seconds": self.run.spent + now - self.run.begun,
+            "trained": self.trained + now - self.begun,
             **{n: getattr(self, n) for n in ("number", "round", "within", "best", "best_step", "worse", "curve")},
         }  # fmt: skip
         save_state(
@@ -386,6 +395,7 @@ class _Loop:
     def facts(self) -> dict[str, Any]:
         return {
             "steps": self.number, "planned_steps": self.steps, "best_step": self.best_step, "ended": self.ended,
+            "minutes_training": round((self.trained + self.ended_at - self.begun) / 60, 2),
             "precision": "bf16" if self.body.bf16 else "fp32", "validation": self.curve, "word_dropout": self.drop,
         }  # fmt: skip
 

@@ -93,11 +93,12 @@ def load_parts(source: str, named: str) -> tuple[Any, Any]:
         hf_logging.set_verbosity(said)
 
 
-def export_encoder(config: Encoder, folder: Path) -> dict[str, Any]:
+def export_encoder(config: Encoder, folder: Path, named: str = "") -> dict[str, Any]:
     """Write ``model.onnx`` and ``tokenizer.json`` into `folder`; pooling and normalisation are in the graph.
 
     fp32 vectors must equal torch's (cosine at least 0.9999); int8 (dynamic, per channel) is used when its mean
-    cosine on the probes is at least ``min_cosine``, otherwise fp32 is kept. Facts and figures go to the manifest.
+    cosine on the probes is at least ``min_cosine``, otherwise fp32 is kept. Facts and figures go to the manifest, the
+    model under the name `named` when one is given.
 
     Raises:
         ConfigError: when the model cannot be loaded.
@@ -109,6 +110,7 @@ def export_encoder(config: Encoder, folder: Path) -> dict[str, Any]:
         raise MissingExtra("exporting an encoder", "train") from error
     source = resolve(config.model)
     model, tokenizer = load_parts(source, config.model)
+    dim = min(config.dim or int(model.config.hidden_size), int(model.config.hidden_size))
 
     class Sentence(torch.nn.Module):
         """Hidden states → one vector of length one."""
@@ -121,9 +123,10 @@ def export_encoder(config: Encoder, folder: Path) -> dict[str, Any]:
         def forward(self, input_ids: Any, attention_mask: Any) -> Any:
             hidden = self.body(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
             if self.cls:
-                return torch.nn.functional.normalize(hidden[:, 0], dim=1)
+                return torch.nn.functional.normalize(hidden[:, 0, :dim], dim=1)
             mask = attention_mask.unsqueeze(-1).to(hidden.dtype)
-            return torch.nn.functional.normalize((hidden * mask).sum(1) / mask.sum(1).clamp(min=1e-9), dim=1)
+            mean = (hidden * mask).sum(1) / mask.sum(1).clamp(min=1e-9)
+            return torch.nn.functional.normalize(mean[:, :dim], dim=1)
 
     wrapper = Sentence().eval()
     example = tokenizer(list(_PROBES[:2]), padding=True, return_tensors="pt")
@@ -142,10 +145,11 @@ def export_encoder(config: Encoder, folder: Path) -> dict[str, Any]:
     wrapper.eval()  # the exporter may have flipped it back to training
     save_tokenizer(tokenizer, folder)
     facts: dict[str, Any] = {
-        "model": config.model,
-        "dim": int(model.config.hidden_size),
+        "model": named or config.model,
+        "dim": dim,
         "max_tokens": min(config.max_tokens, int(getattr(model.config, "max_position_embeddings", 512))),
         "prefixes": {"query": config.prefix_query, "passage": config.prefix_passage},
+        "unk_id": -1 if tokenizer.unk_token_id is None else int(tokenizer.unk_token_id),
         "pad_id": int(tokenizer.pad_token_id or 0),
     }
     with torch.no_grad():

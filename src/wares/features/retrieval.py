@@ -37,6 +37,12 @@ class Retrieval:
         return len(self.queries)
 
     @classmethod
+    def nothing(cls, pairs: PairSet) -> Retrieval:
+        """No queries."""
+        none = np.zeros(0, np.int64)
+        return cls(pairs, none, none, [], none)
+
+    @classmethod
     def of(
         cls, pairs: PairSet, part: NDArray[np.int8], which: int, most: int = 0, seed: int = 0, pool: int = 0,
         use: NDArray[np.bool_] | None = None,
