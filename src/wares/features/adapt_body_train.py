@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from torch.nn import functional
 
 from wares.core.errors import ConfigError, DataError
 from wares.core.files import read_json, write_json
-from wares.features.encoder_train import is_cls, load_parts, resolve
+from wares.features.encoder_train import is_cls, load_parts, quiet, resolve
 
 NOTE = "wares.json"
 """What an adapted folder says of itself, beside the files that every library reads."""
@@ -149,7 +148,7 @@ class Body:
             DataError: when a weight is not finite.
         """
         from sentence_transformers import SentenceTransformer
-        from sentence_transformers.models import Normalize, Pooling, Transformer
+        from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
 
         model = self.model
         if hasattr(model, "merge_and_unload"):
@@ -158,8 +157,7 @@ class Body:
             raise DataError(
                 "training ended with weights that are not finite", mend="Lower encoder.tune.learning_rate", folder=str(folder)
             )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet():
             model.float().cpu().save_pretrained(folder)
             self.tokenizer.save_pretrained(folder)
             _keep_pre_tokenizer(folder)
@@ -231,6 +229,5 @@ def _prepared(model: Any, build: Build) -> Any:
             tinit=build.total_steps // 10, tfinal=max(1, (3 * build.total_steps) // 10), deltaT=max(1, build.total_steps // 50),
             total_step=build.total_steps, **common,
         )  # fmt: skip
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet():
         return get_peft_model(model, config)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from wares.core.errors import DataError
 from wares.core.files import folder_atomic
 from wares.features.adapt_body_train import Body, Build
 from wares.features.adapt_steps_train import rate_at
+from wares.features.encoder_train import quiet
 
 SHARE = 0.15
 BATCH = 64
@@ -40,8 +40,7 @@ def read_on(
             "this encoder cannot be trained to fill in masked text", mend="Set encoder.tune.masked_steps = 0", model=build.model
         )
     torch.manual_seed(build.seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet():
         model = AutoModelForMaskedLM.from_pretrained(body.source, attn_implementation="eager", dtype=torch.float32)
     model.train()
     tokens = body.tokens(texts, np.zeros(len(texts), bool))

@@ -8,6 +8,8 @@ import json
 import logging
 import shutil
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -74,14 +76,11 @@ def load_parts(source: str, named: str) -> tuple[Any, Any]:
     """
     import torch
     from transformers import AutoModel, AutoTokenizer
-    from transformers.utils import logging as hf_logging
 
-    hf_logging.disable_progress_bar()
-    said = hf_logging.get_verbosity()
-    hf_logging.set_verbosity_error()  # it tells at length of a pooling layer that nobody uses
     try:
-        model = AutoModel.from_pretrained(source, attn_implementation="eager", dtype=torch.float32)
-        return model, AutoTokenizer.from_pretrained(source)
+        with quiet():
+            model = AutoModel.from_pretrained(source, attn_implementation="eager", dtype=torch.float32)
+            return model, AutoTokenizer.from_pretrained(source)
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"the encoder {named!r} cannot be loaded: {str(error)[:200]}",
@@ -89,6 +88,20 @@ def load_parts(source: str, named: str) -> tuple[Any, Any]:
             key="encoder.model",
             source="wares.toml",
         ) from error
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without what transformers tells at length when it reads or writes a model, as of pooling layers that nobody uses."""
+    from transformers.utils import logging as hf_logging
+
+    hf_logging.disable_progress_bar()
+    said = hf_logging.get_verbosity()
+    hf_logging.set_verbosity_error()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         hf_logging.set_verbosity(said)
 
