@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-
 from tests.features.tiny import tiny_encoder
+
 from wares.core.config import Encoder
 from wares.core.errors import ConfigError, DataError
 from wares.features.adapt_body_train import Body, Build, note_of
@@ -15,8 +15,8 @@ from wares.features.encoder import TextEncoder
 from wares.features.encoder_train import export_encoder
 from wares.features.pairs import from_groups, split_nodes
 
-HEADS = "alpha beta gamma delta epsilon zeta eta theta iota kappa".split()
-FILL = "new sale the best offer cheap with box free".split()
+HEADS = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa"]
+FILL = ["new", "sale", "the", "best", "offer", "cheap", "with", "box", "free"]
 
 
 def offers(groups=80, k=3, seed=0):
@@ -59,7 +59,9 @@ def test_adapting_finds_the_mates_and_the_folder_serves_the_same_vectors(tiny, t
     outcome.body.save(tmp_path / "out", outcome.facts)
     assert note_of(tmp_path / "out")["data"]["digest"]
     (tmp_path / "onnx").mkdir()
-    facts = export_encoder(Encoder(model=str(tmp_path / "out"), max_tokens=32, int8=False), tmp_path / "onnx", "m adapted x")
+    facts = export_encoder(
+        Encoder(model=str(tmp_path / "out"), max_tokens=32, int8=False), tmp_path / "onnx", "m adapted x"
+    )
     assert facts["cosine_fp32"] > 0.9999
     assert facts["model"] == "m adapted x"
     rows = outcome.test.queries[:40]
@@ -114,7 +116,7 @@ def test_a_killed_run_goes_on_and_ends_the_same(tiny, tmp_path, method, more):
         Run(pairs, part, settings, tmp_path / "killed", say=die).all()
     said = []
     again = Run(pairs, part, settings, tmp_path / "killed", resume=True, say=said.append).all()
-    assert [s for s in said if s.startswith("step")][0].startswith("step 17 ")
+    assert next(s for s in said if s.startswith("step")).startswith("step 17 ")
     for name, value in whole.facts["test"]["adapted"].items():
         assert again.facts["test"]["adapted"][name] == value
     assert np.array_equal(whole.vectors, again.vectors)
@@ -129,7 +131,11 @@ def test_cached_gradients_are_the_gradients(tiny):
     from wares.features.batches import Batches
 
     pairs = offers()
-    batch = next(Batches(pairs, np.zeros(len(pairs), np.int8), 150, 8, 1).a_round(0, np.ones((len(pairs), 2), np.float32)))
+    batch = next(
+        Batches(pairs, np.zeros(len(pairs), np.int8), 150, 8, 1).a_round(
+            0, np.ones((len(pairs), 2), np.float32)
+        )
+    )
     found = []
     for cached in (False, True):
         body = Body.load(Build(tiny))
@@ -154,7 +160,9 @@ def test_matryoshka_teacher_and_word_dropout(tiny, tmp_path):
     outcome = run(tiny, tmp_path / "w", loss=Loss(dims=(8, 32), distil=0.2), teacher=tiny, augment=0.2)
     assert outcome.facts["word_dropout"] == 0.2
     assert outcome.better
-    cut = outcome.vectors[:, :8] / np.maximum(np.linalg.norm(outcome.vectors[:, :8], axis=1, keepdims=True), 1e-9)
+    cut = outcome.vectors[:, :8] / np.maximum(
+        np.linalg.norm(outcome.vectors[:, :8], axis=1, keepdims=True), 1e-9
+    )
     assert outcome.test.by_cosine(cut)["mrr"].mean() > outcome.theirs["mrr"].mean()
     outcome.body.save(tmp_path / "out", {})
     (tmp_path / "onnx").mkdir()
@@ -167,7 +175,10 @@ def test_matryoshka_teacher_and_word_dropout(tiny, tmp_path):
 
 def test_a_language_that_the_encoder_does_not_know_is_said(tiny, tmp_path):
     names = [f"紫砂壶 {'茶具陶瓷'[i % 4]}" for i in range(240)]
-    pairs = from_groups([f"{n} {chr(0x4E00 + i)}{chr(0x5E00 + i)}" for i, n in enumerate(names)], [str(i // 3) for i in range(240)])
+    pairs = from_groups(
+        [f"{n} {chr(0x4E00 + i)}{chr(0x5E00 + i)}" for i, n in enumerate(names)],
+        [str(i // 3) for i in range(240)],
+    )
     with pytest.raises(DataError, match=r"cannot read 100% of the texts") as caught:
         run(tiny, tmp_path / "w", pairs)
     assert "multilingual" in caught.value.mend

@@ -134,7 +134,9 @@ def test_the_paired_interval_resamples_groups():
     alone = paired(ours, theirs, np.arange(400), 1)
     together = paired(np.repeat(ours[:40], 10), np.repeat(theirs[:40], 10), np.repeat(np.arange(40), 10), 1)
     assert alone["interval"][0] < alone["mean"] < alone["interval"][1]
-    assert together["interval"][1] - together["interval"][0] > 2 * (alone["interval"][1] - alone["interval"][0])
+    assert together["interval"][1] - together["interval"][0] > 2 * (
+        alone["interval"][1] - alone["interval"][0]
+    )
 
 
 @pytest.mark.parametrize(
@@ -161,7 +163,9 @@ def test_long_and_blank_texts_are_cut_and_masked():
 
 
 def test_files_of_pairs_and_of_groups(tmp_path):
-    (tmp_path / "pairs.csv").write_text("anchor,positive,negative\nred lamp,lamp red,blue lamp\n,nothing,\nblue lamp,lamp blue,\n")
+    (tmp_path / "pairs.csv").write_text(
+        "anchor,positive,negative\nred lamp,lamp red,blue lamp\n,nothing,\nblue lamp,lamp blue,\n"
+    )
     pairs = read_pairs(tmp_path / "pairs.csv")
     assert pairs.facts()["edges"] == {"file": 2}
     assert [[pairs.texts[i] for i in row] for row in pairs.negatives] == [["red lamp", "blue lamp"]]

@@ -93,11 +93,19 @@ class EncoderTune(Section):
     rank: int = Field(default=16, ge=1, le=256, description="Rank of the adapters.")
     minutes: float = Field(default=10.0, gt=0, description="About how long it may take.")
     learning_rate: float = Field(
-        default=0.0, ge=0, lt=1, description="Peak, after the warm-up. 0: 1.5e-4 for `full`, 1e-3 for `lora`, 2e-3 for `adalora`."
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Peak, after the warm-up. 0: 1.5e-4 for `full`, 1e-3 for `lora`, 2e-3 for `adalora`.",
     )
-    batch: int = Field(default=256, ge=8, le=8192, description="Texts in a batch; each is set against all others.")
+    batch: int = Field(
+        default=256, ge=8, le=8192, description="Texts in a batch; each is set against all others."
+    )
     hard: int = Field(
-        default=16, ge=1, le=256, description="Pairs that are each other's nearest stand in one batch, so many together; 1: none."
+        default=16,
+        ge=1,
+        le=256,
+        description="Pairs that are each other's nearest stand in one batch, so many together; 1: none.",
     )
     cached: bool = Field(
         default=False, description="Cache gradients: large batches in little memory, a third slower."
@@ -105,25 +113,35 @@ class EncoderTune(Section):
     temperature: float = Field(default=0.05, gt=0, le=1, description="Of the contrastive loss.")
     max_tokens: int = Field(default=64, ge=8, le=512, description="Longer texts are cut while training.")
     split_digits: bool = Field(
-        default=True, description="Part letters from digits (`64gb` as `64 gb`); the tokeniser keeps it, so serving does the same."
+        default=True,
+        description="Part letters from digits (`64gb` as `64 gb`); the tokeniser keeps it, so serving does the same.",
     )
     freeze_embeddings: bool = Field(
-        default=False, description="Leave the vectors of word pieces as they are: for vocabularies of 250,000 pieces."
+        default=False,
+        description="Leave the vectors of word pieces as they are: for vocabularies of 250,000 pieces.",
     )
     dims: list[int] = Field(
-        default=[], description="Matryoshka: the first so many numbers of a vector are trained to do alone, as `[64, 128, 384]`."
+        default=[],
+        description="Matryoshka: the first so many numbers of a vector are trained to do alone, as `[64, 128, 384]`.",
     )
     teacher: str = Field(
         default="", description="A larger encoder whose likenesses are learned too. Empty: none."
     )
     distil: float = Field(default=1.0, ge=0, description="Weight of the teacher's likenesses.")
     masked_steps: int = Field(
-        default=0, ge=0, description="Steps of filling in masked text of the catalogue before; batches of 64 texts."
+        default=0,
+        ge=0,
+        description="Steps of filling in masked text of the catalogue before; batches of 64 texts.",
     )
     word_dropout: float = Field(
-        default=-1.0, ge=-1, lt=1, description="Share of word pieces left out of half of the texts; -1: 0.15 where there are fewer than 1,000 pairs, else none."
+        default=-1.0,
+        ge=-1,
+        lt=1,
+        description="Share of word pieces left out of half of the texts; -1: 0.15 where there are fewer than 1,000 pairs, else none.",
     )
-    partners: int = Field(default=10, ge=1, le=200, description="Most products that a product is paired with by behaviour.")
+    partners: int = Field(
+        default=10, ge=1, le=200, description="Most products that a product is paired with by behaviour."
+    )
     min_users: int = Field(
         default=2, ge=1, description="Shoppers who must have typed a query before it is learned from."
     )
@@ -143,10 +161,13 @@ class Encoder(Section):
     )
     max_tokens: int = Field(default=128, ge=8, le=512, description="Longer texts are cut.")
     dim: int = Field(
-        default=0, ge=0, description="Only the first so many numbers of a vector; 0: all. For encoders trained with `tune.dims`."
+        default=0,
+        ge=0,
+        description="Only the first so many numbers of a vector; 0: all. For encoders trained with `tune.dims`.",
     )
     adapted: bool = Field(
-        default=True, description="Use what `wares tune encoder` made of this model, when it was better on held-out pairs."
+        default=True,
+        description="Use what `wares tune encoder` made of this model, when it was better on held-out pairs.",
     )
     tune: EncoderTune = Field(default_factory=EncoderTune, description="How it is adapted to the shop.")
     int8: bool = Field(default=True, description="Quantise to int8 when parity holds.")

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,9 @@ class EncoderTask:
     most_queries: int = 0
 
 
-def evaluate_encoder(task: EncoderTask, work: Path | None = None, say: Say = lambda _: None) -> dict[str, Any]:
+def evaluate_encoder(
+    task: EncoderTask, work: Path | None = None, say: Say = lambda _: None
+) -> dict[str, Any]:
     """Split by group, adapt by each method on the training groups, and find the mates of every test node in the whole index.
 
     What a killed evaluation finished is taken from `work` when it is given. Per seed: another split, other batches.
@@ -92,16 +94,34 @@ def _one_seed(task: EncoderTask, seed: int, home: Path, say: Say) -> dict[str, A
             gate_queries=task.most_queries, gate_pool=0,
         )  # fmt: skip
         cache = home / f"{digest([pairs.digest, task.name])}-{seed}"
-        folder = cache / method
+        folder = cache / f"{method}-{digest(asdict(recipe))}"
         folder.mkdir(parents=True, exist_ok=True)
         done = folder / "figures.json"
         if not done.is_file():
             going = (folder / "run.json").is_file()
-            run = Run(pairs, part, recipe, folder, resume=going, cache=cache, say=lambda t, m=method: say(f"seed {seed}, {m}: {t}"))
+            run = Run(
+                pairs,
+                part,
+                recipe,
+                folder,
+                resume=going,
+                cache=cache,
+                say=lambda t, m=method: say(f"seed {seed}, {m}: {t}"),
+            )
             outcome = run.all()
             np.save(folder / "adapted.npy", outcome.vectors, allow_pickle=False)
             np.save(folder / "before.npy", outcome.untuned, allow_pickle=False)
-            keep = ("share_trained", "minutes", "minutes_training", "steps", "best_step", "ended", "precision", "validation", "unread")
+            keep = (
+                "share_trained",
+                "minutes",
+                "minutes_training",
+                "steps",
+                "best_step",
+                "ended",
+                "precision",
+                "validation",
+                "unread",
+            )
             write_json(done, {k: outcome.facts[k] for k in keep})
         facts[method] = read_json(done)
         tables[method] = np.load(folder / "adapted.npy", allow_pickle=False)
@@ -116,7 +136,10 @@ def _one_seed(task: EncoderTask, seed: int, home: Path, say: Say) -> dict[str, A
     if task.blend:
         best = max(task.methods, key=lambda m: float(valid.by_cosine(tables[m])["mrr"].mean()))
         say(f"seed {seed}: {best}, words and codes")
-        values[TOGETHER], facts[TOGETHER] = _blended(valid, test, [tables[best]], words, seed), {"encoder": best}
+        values[TOGETHER], facts[TOGETHER] = (
+            _blended(valid, test, [tables[best]], words, seed),
+            {"encoder": best},
+        )
     against = {
         f"{name} - {other}": {m: paired(values[name][m], values[other][m], test.unit, seed) for m in NAMES}
         for name in values

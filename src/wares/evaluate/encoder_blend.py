@@ -68,7 +68,9 @@ class Blend:
         pairs, values, sizes = self._look(task.queries)
         wanted = [set(np.searchsorted(self.candidates, w).tolist()) for w in task.wanted]
         owner = np.repeat(np.arange(len(sizes)), sizes)
-        label = np.fromiter((int(p) in wanted[o] for p, o in zip(pairs[:, 1], owner, strict=True)), np.int8, len(pairs))
+        label = np.fromiter(
+            (int(p) in wanted[o] for p, o in zip(pairs[:, 1], owner, strict=True)), np.int8, len(pairs)
+        )
         settings: dict[str, Any] = {
             "objective": "lambdarank", "learning_rate": 0.05, "num_leaves": 15, "min_data_in_leaf": 40, "feature_fraction": 0.6,
             "bagging_fraction": 0.8, "bagging_freq": 1, "lambda_l2": 5.0, "lambdarank_truncation_level": 15, "num_threads": 1,

@@ -6,7 +6,7 @@ import re
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wares.core.errors import QueryError
-from wares.core.files import read_json, write_json
+from wares.core.files import digest, read_json, write_json
 from wares.evaluate.dedupe import read_table
 from wares.evaluate.words import Words
 from wares.features.pairs import TEST, TRAIN, Builder, PairSet
@@ -53,14 +53,18 @@ def read_labelled(path: Path) -> Labelled:
     elif {"sentences", "labels"} <= table.keys():
         found = [_TASK.match(text) for text in table["sentences"]]
         if not all(found):
-            raise QueryError("a task is not a pair of texts", mend="Give left, right and label", parameter="matching")
+            raise QueryError(
+                "a task is not a pair of texts", mend="Give left, right and label", parameter="matching"
+            )
         left = [_MARK.sub(" ", m.group("left")) for m in found if m]
         right = [_MARK.sub(" ", m.group("right")) for m in found if m]
         said = [_english(label) for label in table["labels"]]
         asked = table["sentences"][0].startswith("Query")
     else:
         raise QueryError(
-            f"{path.name} has {', '.join(table)}", mend="Give the columns left, right and label", parameter="matching"
+            f"{path.name} has {', '.join(table)}",
+            mend="Give the columns left, right and label",
+            parameter="matching",
         )
     words = [label.strip().casefold() for label in said]
     strange = sorted({w for w in words if w not in YES | NO})
@@ -69,7 +73,9 @@ def read_labelled(path: Path) -> Labelled:
     same = np.array([w in YES for w in words], bool)
     if same.all() or not same.any():
         raise QueryError(
-            f"all {len(same)} labels are the same, so there is nothing to tell apart", mend="Bring pairs of both kinds", parameter="label"
+            f"all {len(same)} labels are the same, so there is nothing to tell apart",
+            mend="Bring pairs of both kinds",
+            parameter="label",
         )
     return Labelled(left, right, same, asked)
 
@@ -82,19 +88,28 @@ def _english(label: str) -> str:
 def _nodes(data: Labelled) -> tuple[PairSet, NDArray[np.int64]]:
     """All texts as nodes with no edges yet, and the two nodes of each pair ``(n, 2)``."""
     builder = Builder()
-    ends = [(builder.node(a, query=data.asked), builder.node(b)) for a, b in zip(data.left, data.right, strict=True)]
+    ends = [
+        (builder.node(a, query=data.asked), builder.node(b))
+        for a, b in zip(data.left, data.right, strict=True)
+    ]
     return builder.done(), np.array(ends, np.int64)
 
 
 def folds_of(ends: NDArray[np.int64], k: int, seed: int) -> NDArray[np.int64]:
-    """A fold for each pair ``(n,)``: pairs that share their left or right text stay together."""
+    """A fold for each pair ``(n,)``: pairs that share their left or right text stay together.
+
+    Where chains of shared texts join more than half of the pairs, only pairs of one left text stay together.
+    """
     import scipy.sparse as sp
     from scipy.sparse.csgraph import connected_components
 
     n = int(ends.max()) + 1
     graph = sp.csr_matrix((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), (n, n))
     _, part = connected_components(graph, directed=False)
-    names, at, sizes = np.unique(part[ends[:, 0]], return_inverse=True, return_counts=True)
+    unit = part[ends[:, 0]]
+    if np.bincount(unit).max() > len(ends) / 2:
+        unit = ends[:, 0]
+    names, at, sizes = np.unique(unit, return_inverse=True, return_counts=True)
     load, fold = np.zeros(k), np.zeros(len(names), np.int64)
     order = np.random.default_rng(seed).permutation(len(names))
     for i in order[np.argsort(-sizes[order], kind="stable")]:
@@ -113,7 +128,13 @@ def best_threshold(score: NDArray[np.float64], same: NDArray[np.bool_]) -> float
 
 
 def evaluate_matching(
-    path: Path, recipe: Any, methods: tuple[str, ...], folds: int, seeds: tuple[int, ...], work: Path | None, say: Callable[[str], None]
+    path: Path,
+    recipe: Any,
+    methods: tuple[str, ...],
+    folds: int,
+    seeds: tuple[int, ...],
+    work: Path | None,
+    say: Callable[[str], None],
 ) -> dict[str, Any]:
     """Cross-validated accuracy of the untuned and adapted encoder and of BM25, each with a threshold of its own.
 
@@ -146,7 +167,17 @@ def evaluate_matching(
                 scores = {"bm25": words, "untuned": plain}
                 for method in methods:
                     say(f"seed {seed}, fold {k + 1} of {folds}: {method}")
-                    scores[method], facts[method] = _adapted_scores(nodes, ends, data.same, learn, recipe, method, seed, home / f"{path.stem}-{method}-{seed}-{k}")
+                    scores[method], facts[method] = _adapted_scores(
+                        nodes,
+                        ends,
+                        data.same,
+                        learn,
+                        recipe,
+                        method,
+                        seed,
+                        home
+                        / f"{path.stem}-{method}-{digest([asdict(recipe), data.left, data.right])}-{seed}-{k}",
+                    )
                 for name, score in scores.items():
                     cut = best_threshold(score[held], data.same[held])
                     found[name][test] = (score[test] > cut) == data.same[test]
@@ -155,17 +186,16 @@ def evaluate_matching(
     accuracy = {}
     for name, rows in right.items():
         each = [float(r.mean()) for r in rows]
-        accuracy[name] = {"accuracy": round(float(np.mean(each)), 4), "sd": round(float(np.std(each)), 4), **facts.get(name, {})}
+        accuracy[name] = {
+            "accuracy": round(float(np.mean(each)), 4),
+            "sd": round(float(np.std(each)), 4),
+            **facts.get(name, {}),
+        }
     return {
         "data": path.name, "model": recipe.build.model, "pairs": len(data), "same": int(data.same.sum()),
         "majority": round(float(max(data.same.mean(), 1 - data.same.mean())), 4), "folds": folds, "seeds": list(seeds),
-        "systems": accuracy, "differences": _differences(right, fold_units(ends)), "seconds": round(time.perf_counter() - begun, 1),
+        "systems": accuracy, "differences": _differences(right, ends[:, 0]), "seconds": round(time.perf_counter() - begun, 1),
     }  # fmt: skip
-
-
-def fold_units(ends: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Pairs of one left text are resampled together."""
-    return ends[:, 0]
 
 
 def _differences(right: dict[str, list[NDArray[np.bool_]]], unit: NDArray[np.int64]) -> dict[str, Any]:

@@ -38,11 +38,14 @@ class Words:
         for i, node in enumerate(rows.tolist()):
             tokens = dict.fromkeys(analyzer().analyze(prepare(self.pairs.texts[node])))
             some = [
-                (tantivy.Occur.Should, tantivy.Query.term_query(self.schema, "text", token, "freq")) for token in tokens
+                (tantivy.Occur.Should, tantivy.Query.term_query(self.schema, "text", token, "freq"))
+                for token in tokens
             ]
             if not some:
                 continue
-            found = self.searcher.search(tantivy.Query.boolean_query(some), min(deep, len(self.candidates)), count=False)
+            found = self.searcher.search(
+                tantivy.Query.boolean_query(some), min(deep, len(self.candidates)), count=False
+            )
             for score, address in found.hits:
                 out[i, self.searcher.doc(address)["row"][0]] = score
         return out

@@ -155,7 +155,9 @@ class Body:
             model = model.merge_and_unload()
         if not all(bool(torch.isfinite(p).all()) for p in model.parameters()):
             raise DataError(
-                "training ended with weights that are not finite", mend="Lower encoder.tune.learning_rate", folder=str(folder)
+                "training ended with weights that are not finite",
+                mend="Lower encoder.tune.learning_rate",
+                folder=str(folder),
             )
         with quiet():
             model.float().cpu().save_pretrained(folder)

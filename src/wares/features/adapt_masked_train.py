@@ -37,11 +37,15 @@ def read_on(
     tokenizer = body.tokenizer
     if tokenizer.mask_token_id is None or not texts:
         raise DataError(
-            "this encoder cannot be trained to fill in masked text", mend="Set encoder.tune.masked_steps = 0", model=build.model
+            "this encoder cannot be trained to fill in masked text",
+            mend="Set encoder.tune.masked_steps = 0",
+            model=build.model,
         )
     torch.manual_seed(build.seed)
     with quiet():
-        model = AutoModelForMaskedLM.from_pretrained(body.source, attn_implementation="eager", dtype=torch.float32)
+        model = AutoModelForMaskedLM.from_pretrained(
+            body.source, attn_implementation="eager", dtype=torch.float32
+        )
     model.train()
     tokens = body.tokens(texts, np.zeros(len(texts), bool))
     optimiser = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.01)

@@ -53,7 +53,8 @@ def loss_of(vectors: Any, batch: Batch, loss: Loss, teacher: NDArray[np.float32]
     negative = torch.from_numpy(batch.negative).to(vectors.device)
     sizes = loss.dims or (vectors.shape[1],)
     total = sum(
-        contrast(functional.normalize(vectors[:, :size], dim=1), positive, negative, loss.temperature) for size in sizes
+        contrast(functional.normalize(vectors[:, :size], dim=1), positive, negative, loss.temperature)
+        for size in sizes
     ) / len(sizes)
     if teacher is not None and loss.distil > 0:
         told = torch.from_numpy(teacher).to(vectors.device)
@@ -72,7 +73,12 @@ def dropped(tokens: Sequence[int], rng: np.random.Generator, share: float, keep:
 
 
 def step(
-    body: Body, rows: list[list[int]], batch: Batch, loss: Loss, teacher: NDArray[np.float32] | None, cached: bool
+    body: Body,
+    rows: list[list[int]],
+    batch: Batch,
+    loss: Loss,
+    teacher: NDArray[np.float32] | None,
+    cached: bool,
 ) -> tuple[float, NDArray[np.float32]]:
     """Gradients of one batch onto the parameters; (loss, vectors ``(b, dim)``).
 
@@ -84,7 +90,9 @@ def step(
     back = torch.empty(len(order), dtype=torch.long)
     back[torch.tensor(order)] = torch.arange(len(order))
     if not cached:
-        vectors = torch.cat([body.forward([rows[i] for i in chunk]) for chunk in chunks])[back.to(body.device)]
+        vectors = torch.cat([body.forward([rows[i] for i in chunk]) for chunk in chunks])[
+            back.to(body.device)
+        ]
         value = loss_of(vectors, batch, loss, teacher)
         value.backward()
         return float(value.detach()), vectors.detach().cpu().numpy()
@@ -122,7 +130,9 @@ def rate_at(done: float, step_number: int, warm: int, peak: float) -> float:
     return peak * min(1.0, (step_number + 1) / max(warm, 1)) * max(0.0, 1.0 - done)
 
 
-def save_state(folder: Path, body: Body, optimiser: Any, arrays: dict[str, NDArray[Any]], facts: dict[str, Any]) -> None:
+def save_state(
+    folder: Path, body: Body, optimiser: Any, arrays: dict[str, NDArray[Any]], facts: dict[str, Any]
+) -> None:
     """Write a checkpoint, whole or not at all; tensors as safetensors, the rest as JSON: no pickle."""
     from safetensors.torch import save_file
 
@@ -136,7 +146,10 @@ def save_state(folder: Path, body: Body, optimiser: Any, arrays: dict[str, NDArr
     learning = {n: p.detach().cpu().contiguous() for n, p in body.model.named_parameters() if p.requires_grad}
     with folder_atomic(folder) as work:
         save_file(learning, str(work / "weights.safetensors"))
-        save_file({**moments, **{f"chance.{i}": t for i, t in enumerate(_chance())}}, str(work / "optimiser.safetensors"))
+        save_file(
+            {**moments, **{f"chance.{i}": t for i, t in enumerate(_chance())}},
+            str(work / "optimiser.safetensors"),
+        )
         for name, array in arrays.items():
             np.save(work / f"{name}.npy", array, allow_pickle=False)
         write_json(work / "state.json", facts)
@@ -152,10 +165,15 @@ def load_state(
     """
     from safetensors.torch import load_file
 
-    weights, saved = load_file(str(folder / "weights.safetensors")), load_file(str(folder / "optimiser.safetensors"))
+    weights, saved = (
+        load_file(str(folder / "weights.safetensors")),
+        load_file(str(folder / "optimiser.safetensors")),
+    )
     learning = {n: p for n, p in body.model.named_parameters() if p.requires_grad}
     if learning.keys() != weights.keys():
-        raise DataError("the checkpoint is of another set-up", mend="Start again without --resume", folder=str(folder))
+        raise DataError(
+            "the checkpoint is of another set-up", mend="Start again without --resume", folder=str(folder)
+        )
     with torch.no_grad():
         for name, parameter in learning.items():
             parameter.copy_(weights[name])
@@ -168,4 +186,6 @@ def load_state(
     state["state"] = rows
     optimiser.load_state_dict(state)
     _set_chance([saved[k] for k in sorted(k for k in saved if k.startswith("chance."))])
-    return {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in names}, read_json(folder / "state.json")
+    return {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in names}, read_json(
+        folder / "state.json"
+    )

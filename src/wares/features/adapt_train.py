@@ -15,18 +15,15 @@ from numpy.typing import NDArray
 from wares.core.errors import DataError
 from wares.core.files import digest, read_json, write_json
 from wares.features.adapt_body_train import Body, Build
-from wares.features.adapt_steps_train import Loss, dropped, load_state, rate_at, save_state, step
-from wares.features.batches import Batch, Batches
+from wares.features.adapt_loop_train import STATE, Loop
+from wares.features.adapt_steps_train import Loss, step
+from wares.features.batches import Batches
 from wares.features.pairs import TEST, TRAIN, VALID, PairSet, checked
 from wares.features.retrieval import Retrieval, means, paired
 
 TRIED = 3
 """Steps by which time is measured; they teach nothing."""
 MOST_ROUNDS = 30
-OVERRUN = 1.25
-FEW = 1000
-FEW_DROPPED = 0.15
-STATE = "checkpoint"
 RATES = {"full": 1.5e-4, "lora": 1e-3, "adalora": 2e-3}
 """Peak learning rates where none is given; chosen on PriceRunner's validation clusters."""
 FEWEST_QUERIES = 20
@@ -109,7 +106,8 @@ class Run:
                 )  # fmt: skip
         else:
             write_json(known, {"key": key})
-        self.resume = resume and (work / STATE / "state.json").is_file()
+        # AdaLoRA's record of which ranks matter is not in a checkpoint: such a run begins again.
+        self.resume = resume and recipe.build.method != "adalora" and (work / STATE / "state.json").is_file()
         self.key = key
         self.writer = _writer(logs)
 
@@ -134,7 +132,9 @@ class Run:
         self.valid = self.test = Retrieval.nothing(pairs)
         if recipe.checks:
             self.valid = Retrieval.of(pairs, self.part, VALID, recipe.queries, recipe.seed, recipe.pool, use)
-            self.test = Retrieval.of(pairs, self.part, TEST, recipe.gate_queries, recipe.seed, recipe.gate_pool, use)
+            self.test = Retrieval.of(
+                pairs, self.part, TEST, recipe.gate_queries, recipe.seed, recipe.gate_pool, use
+            )
         for name, task in (("validation", self.valid), ("test", self.test)):
             if recipe.checks and len(task) < FEWEST_QUERIES:
                 raise DataError(
@@ -168,14 +168,23 @@ class Run:
             return np.load(path, allow_pickle=False)
         rows, total = self.needed, len(self.needed)
         out = np.zeros((len(self.pairs), plain.dim), np.float32)
-        out[rows] = plain.encode([tokens[i] for i in rows], lambda n: self.say(f"untuned vectors: {n:,} of {total:,}"))
+        out[rows] = plain.encode(
+            [tokens[i] for i in rows], lambda n: self.say(f"untuned vectors: {n:,} of {total:,}")
+        )
         np.save(path, out, allow_pickle=False)
         write_json(self.cache / "untuned.json", {"key": self._plain_key()})
         return out
 
     def _plain_key(self) -> str:
         build = self.recipe.build
-        said = [build.model, build.prefix_query, build.prefix_passage, build.max_tokens, self.pairs.digest, self.needed.tolist()]
+        said = [
+            build.model,
+            build.prefix_query,
+            build.prefix_passage,
+            build.max_tokens,
+            self.pairs.digest,
+            self.needed.tolist(),
+        ]
         return digest(said)
 
     def _train(self, use: NDArray[np.bool_], before: dict[str, float]) -> tuple[Body, dict[str, Any]]:
@@ -195,7 +204,7 @@ class Run:
             body.bf16 = bf16
         torch.manual_seed(recipe.seed)
         optimiser = torch.optim.AdamW(body.learning(), lr=recipe.rate, weight_decay=0.01)
-        loop = _Loop(self, body, tokens, batches, optimiser, steps, before)
+        loop = Loop(self, body, tokens, batches, optimiser, steps, before)
         if self.resume:
             loop.restore(place)
         loop.go()
@@ -252,152 +261,6 @@ class Run:
         left = recipe.minutes * 60 - a_text * recipe.checks * (len(self.valid) + len(self.valid.candidates))
         a_round = sum(1 for _ in batches.a_round(0, np.ones((len(self.pairs), 1), np.float32)))
         return int(max(10, min(left / a_step, MOST_ROUNDS * a_round)))
-
-
-class _Loop:
-    """Steps with warm-up, checks on validation, checkpoints and an early end."""
-
-    def __init__(
-        self, run: Run, body: Body, tokens: list[list[int]], batches: Batches, optimiser: Any, steps: int, before: dict[str, float]
-    ) -> None:  # fmt: skip
-        self.run, self.body, self.tokens, self.batches, self.optimiser = run, body, tokens, batches, optimiser
-        self.steps, self.number, self.round, self.within = steps, 0, 0, 0
-        self.bank = np.array(run.untuned)
-        self.bank_before = np.array(self.bank)
-        self.best, self.best_step, self.worse = before["mrr"], 0, 0
-        self.curve: list[dict[str, Any]] = [{"step": 0, **before}]
-        self.ended = "steps"
-        recipe = run.recipe
-        few = recipe.augment < 0 and run.count < FEW
-        self.drop = FEW_DROPPED if few else max(recipe.augment, 0.0)
-        self.keep = frozenset(body.tokenizer.all_special_ids)
-        self.teacher = self._taught() if recipe.teacher else None
-        self.begun = self.ended_at = time.perf_counter()
-        self.saved, self.first, self.trained = self.begun, 0, 0.0
-
-    def _taught(self) -> NDArray[np.float32]:
-        run = self.run
-        path = run.work / "teacher.npy"
-        if run.resume and path.is_file():
-            return np.load(path, allow_pickle=False)
-        run.say("teacher's vectors")
-        build = run.recipe.build
-        teacher = Body.load(
-            Build(run.recipe.teacher, max_tokens=build.max_tokens, split_digits=False, prefix_query=build.prefix_query, prefix_passage=build.prefix_passage),
-            plain=True,
-        )  # fmt: skip
-        rows = np.flatnonzero(run.part == TRAIN)
-        out = np.zeros((len(run.pairs), teacher.dim), np.float32)
-        out[rows] = teacher.encode(teacher.tokens([run.pairs.texts[i] for i in rows], run.pairs.query[rows]))
-        np.save(path, out, allow_pickle=False)
-        return out
-
-    def restore(self, place: Path) -> None:
-        arrays, facts = load_state(place, self.body, self.optimiser, ("bank", "bank_before"))
-        self.bank, self.bank_before = arrays["bank"], arrays["bank_before"]
-        for name in ("number", "round", "within", "best", "best_step", "worse", "curve"):
-            setattr(self, name, facts[name])
-        self.run.spent, self.trained, self.first = float(facts["seconds"]), float(facts["trained"]), self.number
-
-    def go(self) -> None:
-        checks = self.run.recipe.checks
-        every = max(1, self.steps // checks) if checks else self.steps + 1
-        while self.number < self.steps:
-            for at, batch in enumerate(self.batches.a_round(self.round, self.bank_before)):
-                if at < self.within:
-                    continue
-                self._one(batch)
-                self.within = at + 1
-                if checks and (self.number % every == 0 or self.number == self.steps):
-                    self._check()
-                self._checkpoint()
-                if self.number >= self.steps or self.worse > self.run.recipe.patience or self._late():
-                    return
-            self.round, self.within = self.round + 1, 0
-            self.bank_before = np.array(self.bank)
-
-    def _late(self) -> bool:
-        recipe = self.run.recipe
-        late = not recipe.steps and self.trained + time.perf_counter() - self.begun > OVERRUN * recipe.minutes * 60
-        if late:
-            self.ended = "minutes"
-            if recipe.checks and self.curve[-1]["step"] != self.number:
-                self._check()
-        return late
-
-    def _one(self, batch: Batch) -> None:
-        run, recipe, body = self.run, self.run.recipe, self.body
-        rng = np.random.default_rng([recipe.seed, self.number])
-        rows = [self.tokens[i] for i in batch.nodes]
-        if self.drop:
-            rows = [dropped(t, rng, self.drop, self.keep) if rng.random() < 0.5 else t for t in rows]
-        rate = rate_at(self.number / self.steps, self.number, round(recipe.warm * self.steps), recipe.rate)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
-        body.model.train()
-        told = None if self.teacher is None else self.teacher[batch.nodes]
-        value, vectors = step(body, rows, batch, recipe.loss, told, recipe.cached)
-        torch.nn.utils.clip_grad_norm_(body.learning(), 1.0)
-        self.optimiser.step()
-        if hasattr(getattr(body.model, "base_model", None), "update_and_allocate"):
-            body.model.base_model.update_and_allocate(self.number)
-        self.optimiser.zero_grad(set_to_none=True)
-        self.bank[batch.nodes] = vectors
-        self.number += 1
-        if not np.isfinite(value):
-            raise DataError("the loss is not finite", mend="Lower encoder.tune.learning_rate", step=self.number)
-        gone = time.perf_counter() - self.begun
-        left = gone / max(self.number - self.first, 1) * (self.steps - self.number)
-        run.say(f"step {self.number:,} of {self.steps:,}, loss {value:.3f}, {left / 60:.1f} min left")
-        if run.writer is not None:
-            run.writer.add_scalar("loss", value, self.number)
-            run.writer.add_scalar("learning_rate", rate, self.number)
-
-    def _check(self) -> None:
-        run = self.run
-        rows = np.unique(np.concatenate([run.valid.queries, run.valid.candidates]))
-        vectors = np.zeros((len(run.pairs), self.body.dim), np.float32)
-        vectors[rows] = self.body.encode([self.tokens[i] for i in rows])
-        found = means(run.valid.by_cosine(vectors))
-        self.curve.append({"step": self.number, **found})
-        if run.writer is not None:
-            for name, value in found.items():
-                run.writer.add_scalar(f"valid/{name}", value, self.number)
-        if found["mrr"] > self.best:
-            self.best, self.best_step, self.worse = found["mrr"], self.number, 0
-            self._keep()
-        else:
-            self.worse += 1
-            self.ended = "no better on validation" if self.worse > run.recipe.patience else self.ended
-
-    def _keep(self) -> None:
-        save_state(self.run.work / "best", self.body, self.optimiser, {}, {"step": self.number})
-
-    def _checkpoint(self) -> None:
-        now = time.perf_counter()
-        if now - self.saved < self.run.recipe.checkpoint_seconds:
-            return
-        self.saved = now
-        facts = {
-            "steps": self.steps, "bf16": self.body.bf16, "seconds": self.run.spent + now - self.run.begun,
-            "trained": self.trained + now - self.begun,
-            **{n: getattr(self, n) for n in ("number", "round", "within", "best", "best_step", "worse", "curve")},
-        }  # fmt: skip
-        save_state(
-            self.run.work / STATE, self.body, self.optimiser, {"bank": self.bank, "bank_before": self.bank_before}, facts
-        )
-
-    def take_best(self) -> None:
-        """Weights of the best check; those of the end when no check was better than untuned."""
-        if self.best_step and self.best_step != self.number:
-            load_state(self.run.work / "best", self.body, self.optimiser, ())
-
-    def facts(self) -> dict[str, Any]:
-        return {
-            "steps": self.number, "planned_steps": self.steps, "best_step": self.best_step, "ended": self.ended,
-            "minutes_training": round((self.trained + self.ended_at - self.begun) / 60, 2),
-            "precision": "bf16" if self.body.bf16 else "fp32", "validation": self.curve, "word_dropout": self.drop,
-        }  # fmt: skip
 
 
 def can_bf16() -> bool:

@@ -34,7 +34,13 @@ class Batches:
     """
 
     def __init__(
-        self, pairs: PairSet, part: NDArray[np.int8], size: int, hard: int, seed: int, use: NDArray[np.bool_] | None = None
+        self,
+        pairs: PairSet,
+        part: NDArray[np.int8],
+        size: int,
+        hard: int,
+        seed: int,
+        use: NDArray[np.bool_] | None = None,
     ) -> None:
         self.pairs, self.size, self.hard, self.seed = pairs, size, max(1, hard), seed
         inside = (part == TRAIN) & ~pairs.blank
@@ -97,7 +103,9 @@ class Batches:
         second = np.where(units[:, 1] >= 0, units[:, 1], units[:, 0])
         centre = np.asarray(bank[units[:, 0]] + bank[second], np.float32)
         centre /= np.maximum(np.linalg.norm(centre, axis=1, keepdims=True), 1e-9)
-        name = np.where(self.pairs.group[units[:, 0]] >= 0, self.pairs.group[units[:, 0]], -2 - np.arange(len(units)))
+        name = np.where(
+            self.pairs.group[units[:, 0]] >= 0, self.pairs.group[units[:, 0]], -2 - np.arange(len(units))
+        )
         free = np.ones(len(units), bool)
         left = np.arange(len(units))
         runs: list[NDArray[np.int64]] = []

@@ -171,7 +171,7 @@ def export_encoder(config: Encoder, folder: Path, named: str = "") -> dict[str, 
         )
         truth = wrapper(feed["input_ids"], feed["attention_mask"]).numpy()
     shutil.copyfile(fp32, folder / "model.onnx")
-    cosine = _cosine(folder, {**facts, "prefixes": {}}, truth)
+    cosine = _cosine(folder, {**facts, "prefixes": {}, "unk_id": -1}, truth)
     if cosine < FP32_COSINE:
         raise ModelError(
             f"the exported encoder differs from torch (cosine {cosine:.4f})",
@@ -181,7 +181,7 @@ def export_encoder(config: Encoder, folder: Path, named: str = "") -> dict[str, 
     facts.update(precision="fp32", cosine_fp32=round(cosine, 6))
     if config.int8:
         int8 = _quantise(fp32, folder)
-        cosine = _cosine(folder, {**facts, "prefixes": {}}, truth)
+        cosine = _cosine(folder, {**facts, "prefixes": {}, "unk_id": -1}, truth)
         if cosine >= config.min_cosine:
             facts.update(precision="int8", cosine_int8=round(cosine, 4))
         else:

@@ -30,7 +30,9 @@ def columns_of(path: Path, wanted: tuple[str, ...], optional: tuple[str, ...] = 
             if name not in names:
                 if name in wanted:
                     raise QueryError(
-                        f"there is no column {name!r} in {path.name}", mend=f"The file has: {', '.join(names)}", parameter=name
+                        f"there is no column {name!r} in {path.name}",
+                        mend=f"The file has: {', '.join(names)}",
+                        parameter=name,
                     )
                 continue
             values = text_of(chunk.table[name]).to_pylist()

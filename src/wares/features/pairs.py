@@ -91,7 +91,13 @@ class PairSet:
     @cached_property
     def digest(self) -> str:
         """Names the content."""
-        parts = [self.texts, self.query.tolist(), self.group.tolist(), self.edges.tolist(), self.negatives.tolist()]
+        parts = [
+            self.texts,
+            self.query.tolist(),
+            self.group.tolist(),
+            self.edges.tolist(),
+            self.negatives.tolist(),
+        ]
         return digest([*parts, self.weight.round(5).tolist(), self.sources])
 
     def facts(self) -> dict[str, Any]:
@@ -221,10 +227,14 @@ def checked(pairs: PairSet, part: NDArray[np.int8]) -> int:
             texts=len(pairs),
         )
     inside = part == TRAIN
-    found = sum(len(np.unique(pairs.text_id[m[inside[m]]])) - 1 for m in pairs.members.values() if inside[m].any())
+    found = sum(
+        len(np.unique(pairs.text_id[m[inside[m]]])) - 1 for m in pairs.members.values() if inside[m].any()
+    )
     if len(pairs.edges):
         a, b = pairs.edges.T
-        good = inside[a] & inside[b] & (pairs.text_id[a] != pairs.text_id[b]) & ~pairs.blank[a] & ~pairs.blank[b]
+        good = (
+            inside[a] & inside[b] & (pairs.text_id[a] != pairs.text_id[b]) & ~pairs.blank[a] & ~pairs.blank[b]
+        )
         found += int(good.sum())
     if found < FEWEST:
         raise DataError(

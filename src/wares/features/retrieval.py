@@ -85,7 +85,9 @@ class Retrieval:
         text = self.pairs.text_id[self.candidates]
         for start in range(0, len(self), BLOCK):
             rows = self.queries[start : start + BLOCK]
-            block = np.nan_to_num(np.asarray(scores(rows), np.float32), nan=-np.inf, neginf=-np.inf, posinf=-np.inf)
+            block = np.nan_to_num(
+                np.asarray(scores(rows), np.float32), nan=-np.inf, neginf=-np.inf, posinf=-np.inf
+            )
             for i, node in enumerate(rows):
                 mates = place[self.wanted[start + i]]
                 own = block[i, mates]
@@ -123,7 +125,11 @@ def means(values: dict[str, NDArray[np.float64]]) -> dict[str, float]:
 
 
 def paired(
-    ours: NDArray[np.float64], theirs: NDArray[np.float64], unit: NDArray[np.int64], seed: int, resamples: int = 1000
+    ours: NDArray[np.float64],
+    theirs: NDArray[np.float64],
+    unit: NDArray[np.int64],
+    seed: int,
+    resamples: int = 1000,
 ) -> dict[str, Any]:
     """Mean difference and its 95 % percentile interval, units resampled whole (cluster bootstrap; Cameron et al. 2008)."""
     if not len(ours):
@@ -137,4 +143,7 @@ def paired(
         drawn = rng.integers(0, len(sums), len(sums))
         found[i] = sums[drawn].sum() / counts[drawn].sum()
     low, high = np.quantile(found, [0.025, 0.975])
-    return {"mean": round(float((ours - theirs).mean()), 4), "interval": [round(float(low), 4), round(float(high), 4)]}
+    return {
+        "mean": round(float((ours - theirs).mean()), 4),
+        "interval": [round(float(low), 4), round(float(high), 4)],
+    }

@@ -19,13 +19,22 @@ def live_encoder(root: Path, config: Encoder) -> Path | None:
         return None
     live = read_json(path)
     folder = root / FOLDER / str(live["name"])
-    same = [live["model"], live["prefix_query"], live["prefix_passage"]] == [config.model, config.prefix_query, config.prefix_passage]
+    same = [live["model"], live["prefix_query"], live["prefix_passage"]] == [
+        config.model,
+        config.prefix_query,
+        config.prefix_passage,
+    ]
     return folder if same and folder.is_dir() else None
 
 
 def set_live(root: Path, name: str, config: Encoder) -> None:
     """Make an adapted encoder the one that the next build uses."""
-    facts = {"name": name, "model": config.model, "prefix_query": config.prefix_query, "prefix_passage": config.prefix_passage}
+    facts = {
+        "name": name,
+        "model": config.model,
+        "prefix_query": config.prefix_query,
+        "prefix_passage": config.prefix_passage,
+    }
     write_json(root / FOLDER / POINTER, facts)
 
 

@@ -107,7 +107,9 @@ def _before(context: Context) -> int | None:
     return int(cuts[1]) if len(cuts) > 1 else None
 
 
-def _by_behaviour(builder: Builder, found: Pairs, of_product: NDArray[np.int64], name: str, most: int) -> None:
+def _by_behaviour(
+    builder: Builder, found: Pairs, of_product: NDArray[np.int64], name: str, most: int
+) -> None:
     """The `most` partners of each text by cosine of the baskets."""
     if not len(found.a):
         return
@@ -126,7 +128,11 @@ def _by_behaviour(builder: Builder, found: Pairs, of_product: NDArray[np.int64],
 
 
 def _by_queries(
-    builder: Builder, context: Context, catalogue: Catalogue, of_product: NDArray[np.int64], before: int | None
+    builder: Builder,
+    context: Context,
+    catalogue: Catalogue,
+    of_product: NDArray[np.int64],
+    before: int | None,
 ) -> None:
     """Queries typed by enough shoppers, and what they clicked."""
     rows = _rows(context, c.QUERIES, (c.TEXT, c.PRODUCT_ID, c.USER_ID, c.SESSION_ID), before)
@@ -153,11 +159,15 @@ def _by_clusters(builder: Builder, context: Context) -> None:
     clean = c.clean_name(c.PRODUCTS)
     source = clean if clean in context.versions else c.PRODUCTS
     with Engine(context.config.build.memory_gb / 2, scratch=context.scratch) as engine:
-        clusters = engine.parquet(context.store.files(c.PRODUCT_CLUSTERS, context.versions[c.PRODUCT_CLUSTERS]))
+        clusters = engine.parquet(
+            context.store.files(c.PRODUCT_CLUSTERS, context.versions[c.PRODUCT_CLUSTERS])
+        )
         products = engine.parquet(context.store.files(source, context.versions[source]))
         names = clusters.select(member=clusters[c.PRODUCT_ID], cluster=clusters[c.CLUSTER_ID])
         fields = products.select(*(name for name in TEXTS if name in products.columns))
-        rows = engine.arrow(fields.join(names, [fields[c.PRODUCT_ID] == names["member"]]).order_by("member")).to_pylist()
+        rows = engine.arrow(
+            fields.join(names, [fields[c.PRODUCT_ID] == names["member"]]).order_by("member")
+        ).to_pylist()
     sizes: dict[str, int] = defaultdict(int)
     for row in rows:
         sizes[row["cluster"]] += 1
@@ -190,7 +200,11 @@ def _by_descriptions(builder: Builder, catalogue: Catalogue) -> None:
 
 
 def _by_reviews(
-    builder: Builder, context: Context, catalogue: Catalogue, of_product: NDArray[np.int64], before: int | None
+    builder: Builder,
+    context: Context,
+    catalogue: Catalogue,
+    of_product: NDArray[np.int64],
+    before: int | None,
 ) -> None:
     """A review asks for its product; the longest few of each."""
     of: dict[int, list[str]] = defaultdict(list)
@@ -217,7 +231,12 @@ def _rows(context: Context, table: str, names: tuple[str, ...], before: int | No
 
 
 def tune_shop(
-    shop: Workspace, recipe: Recipe, *, resume: bool = False, logs: Path | None = None, say: Say = lambda _: None
+    shop: Workspace,
+    recipe: Recipe,
+    *,
+    resume: bool = False,
+    logs: Path | None = None,
+    say: Say = lambda _: None,
 ) -> dict[str, Any]:
     """Adapt the encoder to the workspace; when it is better on held-out pairs, the next `wares build` uses it.
 
@@ -241,7 +260,9 @@ def tune_shop(
         if not resume:
             shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True, exist_ok=True)
-        outcome = Run(pairs, split_nodes(pairs, recipe.seed), recipe, work, resume=resume, logs=logs, say=say).all()
+        outcome = Run(
+            pairs, split_nodes(pairs, recipe.seed), recipe, work, resume=resume, logs=logs, say=say
+        ).all()
         facts = outcome.facts | {"published": outcome.better}
         if outcome.better:
             with shop.exclusive():
@@ -254,12 +275,20 @@ def tune_shop(
             facts["folder"] = str(home / name)
             _forget(home, name)
         shutil.rmtree(work)
-        shop.audit.record("wares", "encoder.tune", "encoder", {"published": outcome.better, "gain": facts["gain"]["mrr"]})
+        shop.audit.record(
+            "wares", "encoder.tune", "encoder", {"published": outcome.better, "gain": facts["gain"]["mrr"]}
+        )
         return facts
 
 
 def tune_files(
-    pairs: PairSet, recipe: Recipe, out: Path, *, resume: bool = False, logs: Path | None = None, say: Say = lambda _: None
+    pairs: PairSet,
+    recipe: Recipe,
+    out: Path,
+    *,
+    resume: bool = False,
+    logs: Path | None = None,
+    say: Say = lambda _: None,
 ) -> dict[str, Any]:
     """Adapt an encoder to pairs of a file and write it to `out` when it is better on held-out pairs.
 
@@ -278,7 +307,9 @@ def tune_files(
     if not resume:
         shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True, exist_ok=True)
-    outcome = Run(pairs, split_nodes(pairs, recipe.seed), recipe, work, resume=resume, logs=logs, say=say).all()
+    outcome = Run(
+        pairs, split_nodes(pairs, recipe.seed), recipe, work, resume=resume, logs=logs, say=say
+    ).all()
     facts = outcome.facts | {"published": outcome.better}
     if outcome.better:
         with folder_atomic(out) as folder:
