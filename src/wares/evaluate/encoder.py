@@ -67,10 +67,10 @@ def evaluate_encoder(
     return {
         "data": task.name, "model": task.recipe.build.model, "nodes": task.pairs.facts(),
         "task": {
-            "queries": "every held-out node whose group has another node that reads differently" if not task.most_queries else f"{task.most_queries} held-out nodes drawn at random",
+            "queries": "every held-out node that has a mate which reads differently" if not task.most_queries else f"{task.most_queries} held-out nodes drawn at random",
             "index": "all nodes, those of training among them, without those that read exactly like the query",
             "recall@1": "share of queries whose first is a mate", "recall@10": "mean share of a query's mates among the first ten",
-            "split": "by group: 70 % training, 10 % validation, 20 % test",
+            "split": "70 % training, 10 % validation, 20 % test: whole groups; of pairs, single queries or products with all their pairs",
         },
         "seeds": list(task.seeds), "systems": summary, "by_seed": found, "seconds": round(time.perf_counter() - begun, 1),
     }  # fmt: skip

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from wares.core.errors import DataError
 from wares.features.adapt_body_train import Body
-from wares.features.adapt_steps_train import dropped, load_state, rate_at, save_state, step
+from wares.features.adapt_steps_train import dropped, load_state, orthogonal, rate_at, save_state, step
 from wares.features.batches import Batch, Batches
 from wares.features.pairs import TRAIN
 from wares.features.retrieval import means
@@ -117,9 +117,12 @@ class Loop:
         body.model.train()
         told = None if self.teacher is None else self.teacher[batch.nodes]
         value, vectors = step(body, rows, batch, recipe.loss, told, recipe.cached)
+        ranked = body.build.method == "adalora"
+        if ranked:
+            orthogonal(body).backward()
         torch.nn.utils.clip_grad_norm_(body.learning(), 1.0)
         self.optimiser.step()
-        if hasattr(getattr(body.model, "base_model", None), "update_and_allocate"):
+        if ranked:
             body.model.base_model.update_and_allocate(self.number)
         self.optimiser.zero_grad(set_to_none=True)
         self.bank[batch.nodes] = vectors

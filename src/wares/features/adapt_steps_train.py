@@ -114,6 +114,19 @@ def step(
     return float(value.detach()), vectors.detach().cpu().numpy()
 
 
+def orthogonal(body: Body) -> Any:
+    """AdaLoRA's penalty (Zhang et al. 2023, eq. 4): how far its two factors of each matrix are from orthogonal, mean Frobenius norm.
+
+    `peft` adds it to losses of its own only.
+    """
+    parts = []
+    for name, factor in body.model.named_parameters():
+        if factor.requires_grad and ("lora_A" in name or "lora_B" in name):
+            square = factor @ factor.T if "lora_A" in name else factor.T @ factor
+            parts.append(torch.linalg.matrix_norm(square - torch.eye(len(square), device=square.device)))
+    return 0.5 * torch.stack(parts).mean()
+
+
 def _chance() -> list[Any]:
     cuda = [torch.cuda.get_rng_state()] if torch.cuda.is_available() else []
     return [torch.get_rng_state(), *cuda]
