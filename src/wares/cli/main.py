@@ -32,6 +32,7 @@ GROUPS = (
     "privacy",
     "fusion",
     "tune",
+    "encoder",
     "bench_recommend",
     "graph",
     "recommend",

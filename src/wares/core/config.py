@@ -80,6 +80,73 @@ class SourceConfig(Section):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
+class EncoderTune(Section):
+    """How `wares tune encoder` adapts the encoder to the shop: docs/encoder.md."""
+
+    signals: list[Literal["together", "viewed", "query", "cluster", "description", "review"]] = Field(
+        default=["together", "viewed", "query", "cluster", "description", "review"],
+        description="What belongs together: bought in one basket, viewed on one day, a query and the product clicked, members of one fused product, a title and its description, a review and its product.",
+    )
+    method: Literal["full", "lora", "adalora"] = Field(
+        default="full", description="Train all weights, or adapters that are merged into them afterwards."
+    )
+    rank: int = Field(default=16, ge=1, le=256, description="Rank of the adapters.")
+    minutes: float = Field(default=10.0, gt=0, description="About how long it may take.")
+    learning_rate: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Peak, after the warm-up. 0: 1.5e-4 for `full`, 1e-3 for `lora`, 2e-3 for `adalora`.",
+    )
+    batch: int = Field(
+        default=256, ge=8, le=8192, description="Texts in a batch; each is set against all others."
+    )
+    hard: int = Field(
+        default=16,
+        ge=1,
+        le=256,
+        description="Pairs that are each other's nearest stand in one batch, so many together; 1: none.",
+    )
+    cached: bool = Field(
+        default=False, description="Cache gradients: large batches in little memory, a third slower."
+    )
+    temperature: float = Field(default=0.05, gt=0, le=1, description="Of the contrastive loss.")
+    max_tokens: int = Field(default=64, ge=8, le=512, description="Longer texts are cut while training.")
+    split_digits: bool = Field(
+        default=True,
+        description="Part letters from digits (`64gb` as `64 gb`); the tokeniser keeps it, so serving does the same.",
+    )
+    freeze_embeddings: bool = Field(
+        default=False,
+        description="Leave the vectors of word pieces as they are: for vocabularies of 250,000 pieces.",
+    )
+    dims: list[int] = Field(
+        default=[],
+        description="Matryoshka: the first so many numbers of a vector are trained to do alone, as `[64, 128, 384]`.",
+    )
+    teacher: str = Field(
+        default="", description="A larger encoder whose likenesses are learned too. Empty: none."
+    )
+    distil: float = Field(default=1.0, ge=0, description="Weight of the teacher's likenesses.")
+    masked_steps: int = Field(
+        default=0,
+        ge=0,
+        description="Steps of filling in masked text of the catalogue before; batches of 64 texts.",
+    )
+    word_dropout: float = Field(
+        default=-1.0,
+        ge=-1,
+        lt=1,
+        description="Share of word pieces left out of half of the texts; -1: 0.15 where there are fewer than 1,000 pairs, else none.",
+    )
+    partners: int = Field(
+        default=10, ge=1, le=200, description="Most products that a product is paired with by behaviour."
+    )
+    min_users: int = Field(
+        default=2, ge=1, description="Shoppers who must have typed a query before it is learned from."
+    )
+
+
 class Encoder(Section):
     """The text encoder."""
 
@@ -93,6 +160,16 @@ class Encoder(Section):
         default="{title}. {category}. {description}", description="What of a product is encoded."
     )
     max_tokens: int = Field(default=128, ge=8, le=512, description="Longer texts are cut.")
+    dim: int = Field(
+        default=0,
+        ge=0,
+        description="Only the first so many numbers of a vector; 0: all. For encoders trained with `tune.dims`.",
+    )
+    adapted: bool = Field(
+        default=True,
+        description="Use what `wares tune encoder` made of this model, when it was better on held-out pairs.",
+    )
+    tune: EncoderTune = Field(default_factory=EncoderTune, description="How it is adapted to the shop.")
     int8: bool = Field(default=True, description="Quantise to int8 when parity holds.")
     min_cosine: float = Field(
         default=0.97,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from wares.core.arrays import open_artifact
 
@@ -37,11 +37,17 @@ class TextEncoder:
         )
         self.inputs = {i.name for i in self.session.get_inputs()}
         self.pad = int(self.manifest["pad_id"])
+        # Absent in bundles of an earlier version: then every text counts as read.
+        self.unknown = int(self.manifest.get("unk_id", -1))
 
     def encode(
         self, texts: Sequence[str], kind: str = "passage", progress: Callable[[int], None] | None = None
     ) -> NDArray[np.float32]:
         """Vectors ``(len(texts), dim) float32`` of length one, in the order of the texts.
+
+        A text that the encoder cannot read (nothing is left of it, or more than half of its pieces are unknown, as of a
+        language that it never saw) gets a row of zeros: like nothing, where the vector of "unknown, unknown" would be
+        like every other such text. Words alone find it.
 
         `kind` is ``query`` or ``passage``. Batches hold texts of like length, which is worth up to four times
         on a mixed list.
@@ -67,7 +73,19 @@ class TextEncoder:
             if "token_type_ids" in self.inputs:
                 feed["token_type_ids"] = np.zeros_like(ids)
             out[rows] = self.session.run(None, feed)[0]
+            out[[row for row in rows if self._unread(encoded[row], len(prefix))]] = 0.0
             start += len(rows)
             if progress is not None:
                 progress(start)
         return out
+
+    def _unread(self, encoded: Encoding, skip: int) -> bool:
+        """Whether most pieces after the first `skip` characters, the prefix, are unknown, or there are none."""
+        said = [
+            piece
+            for piece, special, (_, end) in zip(
+                encoded.ids, encoded.special_tokens_mask, encoded.offsets, strict=True
+            )
+            if not special and end > skip
+        ]
+        return self.unknown >= 0 and (not said or 2 * said.count(self.unknown) > len(said))

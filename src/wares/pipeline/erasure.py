@@ -35,6 +35,7 @@ from wares.data.privacy.journal import Journal
 from wares.data.privacy.sieve import AgeSieve, Count, Sieve, without_texts
 from wares.data.privacy.subject import Subject, checked, checked_alias
 from wares.data.privacy.trace import follow, id_names, sieve_for
+from wares.pipeline.adapted import forget_adapted
 
 if TYPE_CHECKING:
     from wares.pipeline.workspace import Workspace
@@ -406,6 +407,10 @@ class _Run:
                     if folder.parent.name != "bundles" and not self._is_latest(folder):
                         shutil.rmtree(folder)
                         self.checkpoint(f"artefact {folder.name}")
+        # An adapted encoder has learned from what people did and wrote; it is made again by `wares tune encoder`.
+        gone = forget_adapted(root) if dirty and self.book.kind == "erasure" else 0
+        if gone:
+            self.book.put({"where": "adapted encoders", "files": gone})
         texts = [t for t in (c.PRODUCTS, c.REVIEWS, c.QUERIES) if self._changed(t)]
         for folder in (root / "cache").iterdir() if (root / "cache").is_dir() and texts else []:
             # Vectors of texts are named by a hash of the text; those of products change only with products.

@@ -155,6 +155,13 @@ def pairs_now(context: Context) -> tuple[Pairs, Pairs | None]:
     return bought, viewed if len(viewed.a) else None
 
 
+def pairs_known(context: Context) -> tuple[Pairs, Pairs | None]:
+    """As `pairs_now`, by what was known before the test days where that was counted."""
+    last = len(context.manifest(PAIRS)["cuts"]) - 1
+    bought, viewed = _pairs(context, last)
+    return bought, viewed if len(viewed.a) else None
+
+
 def build_graph(context: Context, folder: Path, tick: Tick) -> Any:
     """The graph as arrays, and as the versioned table ``graph_triples``."""
     products = Catalogue(context.done["catalogue"])

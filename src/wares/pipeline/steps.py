@@ -47,6 +47,8 @@ from wares.models.similar import train as similar
 from wares.models.similar.infer import KIND as SIMILAR
 from wares.pipeline import graphing, pricing
 from wares.pipeline.emerging import EMERGING_MODULES, EMERGING_STEP, build_emerging
+from wares.pipeline import graphing
+from wares.pipeline.adapted import live_encoder
 from wares.pipeline.graphing import event_log
 from wares.pipeline.plan import Context, Step, Tick
 
@@ -103,7 +105,17 @@ def _catalogue(context: Context, folder: Path, tick: Tick) -> Any:
 def _encoder(context: Context, folder: Path, tick: Tick) -> Any:
     from wares.features.encoder_train import export_encoder
 
-    return export_encoder(context.config.encoder, folder)
+    config, adapted = context.config.encoder, live_encoder(context.root, context.config.encoder)
+    if adapted is None:
+        return export_encoder(config, folder)
+    # Named by its content, so that the same encoder in another workspace gives the same artefact.
+    named = f"{config.model} adapted {adapted.name}"
+    return export_encoder(config.model_copy(update={"model": str(adapted)}), folder, named)
+
+
+def _adapted(context: Context) -> str:
+    adapted = live_encoder(context.root, context.config.encoder)
+    return "" if adapted is None else adapted.name
 
 
 def _vectors(context: Context, folder: Path, tick: Tick) -> Any:
@@ -275,7 +287,7 @@ _RANKER = tuple(f"{_R}{name}" for name in ("facts", "near_train", "moments", "le
 
 STEPS = [
     Step("catalogue", CATALOGUE, _catalogue, (c.PRODUCTS, c.clean_name(c.PRODUCTS), c.PRICES, c.PRODUCT_CLUSTERS, c.PRODUCTS_FUSED), (), ("encoder.text", "columns"), (f"{_F}catalogue_build", f"{_F}columns", f"{_F}catalogue", "wares.core.text")),
-    Step("encoder", ENCODER, _encoder, (), (), ("encoder.model", "encoder.max_tokens", "encoder.int8", "encoder.min_cosine", "encoder.prefix_query", "encoder.prefix_passage"), (f"{_F}encoder_train",)),
+    Step("encoder", ENCODER, _encoder, (), (), ("encoder.model", "encoder.max_tokens", "encoder.int8", "encoder.min_cosine", "encoder.prefix_query", "encoder.prefix_passage", "encoder.dim"), (f"{_F}encoder_train",), _adapted),
     Step("vectors", VECTORS, _vectors, (), ("catalogue", "encoder"), (), (f"{_F}vectors_build", f"{_F}encoder")),
     Step("text_neighbours", NEIGHBOURS, _text_neighbours, (), ("vectors",), (), (f"{_F}text_neighbours_build",)),
     Step("interactions", INTERACTIONS, _interactions, (c.EVENTS,), ("catalogue",), ("recommend.kinds", "recommend.half_lives_days", "recommend.popular_days", "recommend.session_decay"), (f"{_F}interactions_build", f"{_F}interactions")),

@@ -35,8 +35,8 @@ _LINES = {".jsonl", ".ndjson"}
 _PACKED = {".gz", ".zst"}
 _BLOCK = 1 << 24
 
-MADE = ("tables", "bundles", "build", "cache")
-"""Folders that have their own way of becoming clean: rewritten, or built anew."""
+MADE = ("tables", "bundles", "build", "cache", "encoders")
+"""Folders that have their own way of becoming clean: rewritten, built anew, or forgotten."""
 
 
 def other_files(root: Path, *, exports: bool) -> Iterator[Path]:
