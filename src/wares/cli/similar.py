@@ -20,11 +20,15 @@ def register(app: typer.Typer) -> None:
     """Put the commands onto the application, once."""
     if any(command.name == "similar" for command in app.registered_commands):
         return
-    app.command("similar", epilog="Example: `wares similar 1029743 --kind substitute --weights text:1,price:1`")(similar)
+    app.command(
+        "similar", epilog="Example: `wares similar 1029743 --kind substitute --weights text:1,price:1`"
+    )(similar)
     evaluate_app.command(
         "similar", epilog="Example: `wares evaluate similar --events FOLDER --seeds 3 --json`"
     )(evaluate_similar)
-    evaluate_app.command("images", epilog="Example: `wares evaluate images --images FOLDER --json`")(evaluate_images)
+    evaluate_app.command("images", epilog="Example: `wares evaluate images --images FOLDER --json`")(
+        evaluate_images
+    )
     bench_app.command("similar", epilog="Example: `wares bench similar --items 1000000`")(bench_similar)
 
 
@@ -53,7 +57,10 @@ def similar(
     product: Annotated[str, typer.Argument(help="Its id; empty with --image, --words or --groups.")] = "",
     k: Annotated[int, typer.Option(min=1, max=200, help="How many.")] = 10,
     kind: Annotated[
-        str, typer.Option(help="like, same, substitute, complement or style; those that the shop has signals for.")
+        str,
+        typer.Option(
+            help="like, same, substitute, complement or style; those that the shop has signals for."
+        ),
     ] = "like",
     weights: Annotated[
         str, typer.Option(help="By dimension, as text:1,price:0; what is not named counts nothing.")
@@ -69,7 +76,9 @@ def similar(
     """Products like one, like an image, or fitting words; each with what every dimension adds to its score."""
     if sum((bool(product), image is not None, bool(words), groups)) != 1:
         raise QueryError(
-            "name one of a product, --image, --words and --groups", mend="See `wares similar --help`", parameter="product"
+            "name one of a product, --image, --words and --groups",
+            mend="See `wares similar --help`",
+            parameter="product",
         )
     if groups:
         _groups(shop, k, json)
@@ -83,11 +92,19 @@ def similar(
         return
     hits = ranker.similar(product, k, weights=weights_of(weights), kind=kind)
     if json:
-        _print_hits(hits, as_json=True, kinds=list(ranker.likeness.kinds), dimensions=list(ranker.likeness.names))
+        _print_hits(
+            hits, as_json=True, kinds=list(ranker.likeness.kinds), dimensions=list(ranker.likeness.names)
+        )
         return
     names = [n for n in ranker.likeness.names if any(n in hit.parts for hit in hits)]
     rows = [
-        [hit.product.product_id, hit.product.title, hit.score, *(hit.parts.get(n) for n in names), hit.why.text]
+        [
+            hit.product.product_id,
+            hit.product.title,
+            hit.score,
+            *(hit.parts.get(n) for n in names),
+            hit.why.text,
+        ]
         for hit in hits
     ]
     output.print_table(["product", "title", "score", *names, "why"], rows)
@@ -109,14 +126,20 @@ def _groups(shop: Path, k: int, json: bool) -> None:
     output.print_table(["kind", "products", "title", "ids", "they differ in"], rows)
     duplicates = sum(len(g.rows) - 1 for g in found if g.kind == "duplicate")
     variants = sum(len(g.rows) - 1 for g in found if g.kind == "variant")
-    output.out.print(f"{len(found):,} groups: {duplicates:,} near-duplicates and {variants:,} variants could be folded")
+    output.out.print(
+        f"{len(found):,} groups: {duplicates:,} near-duplicates and {variants:,} variants could be folded"
+    )
 
 
 def evaluate_similar(
-    events: Annotated[Path, typer.Option(help="A folder with sequences, items and kg_triples, or the events file.")],
+    events: Annotated[
+        Path, typer.Option(help="A folder with sequences, items and kg_triples, or the events file.")
+    ],
     graph: Annotated[Path | None, typer.Option(help="Triples of head, relation, tail.")] = None,
     products: Annotated[Path | None, typer.Option(help="Products with their texts.")] = None,
-    substitutes: Annotated[str, typer.Option(help="Relations that name substitutes, with commas.")] = "also_viewed",
+    substitutes: Annotated[
+        str, typer.Option(help="Relations that name substitutes, with commas.")
+    ] = "also_viewed",
     complements: Annotated[
         str, typer.Option(help="Relations that name complements, with commas.")
     ] = "also_bought,bought_together",
@@ -139,17 +162,25 @@ def evaluate_similar(
         return
     names = ["ndcg@10", "recall@10", "recall@20", "mrr@20"]
     rows = [[r["kind"], r["name"], *(r[m] for m in names), r.get("known")] for r in report.parts]
-    output.print_table(["kind", "ranked by", *names, "of products"], rows, "Held-out edges, whole catalogue ranked")
+    output.print_table(
+        ["kind", "ranked by", *names, "of products"], rows, "Held-out edges, whole catalogue ranked"
+    )
     for metric, apart in report.differences.items():
         low, high = apart["interval"]
-        output.out.print(escape(f"{metric}: learned against {apart['against']} {apart['mean']:+.4f} ({low:+.4f} to {high:+.4f})"))
+        output.out.print(
+            escape(
+                f"{metric}: learned against {apart['against']} {apart['mean']:+.4f} ({low:+.4f} to {high:+.4f})"
+            )
+        )
 
 
 def evaluate_images(
     images: Annotated[Path, typer.Option(help="A folder of train/CLASS/*.jpg and validation/CLASS/*.jpg.")],
     model: Annotated[str, typer.Option(help="As `image.model`; empty: the offline default.")] = "",
     seed: Annotated[int, typer.Option(help="Of folds and resamples.")] = 7,
-    cache: Annotated[Path | None, typer.Option(help="Keep the exported encoder and text vectors here.")] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Keep the exported encoder and text vectors here.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """What the image encoder tells apart: nearest neighbours, and images found by words through the learned projection."""
@@ -158,13 +189,15 @@ def evaluate_images(
 
     config = ImageConfig.model_validate({"model": model} if model else {})
     with output.stage_progress("evaluate", quiet=json) as stage:
-        report = evaluate_images(
-            images, _command(), seed=seed, config=config, cache=cache, say=stage
-        )
+        report = evaluate_images(images, _command(), seed=seed, config=config, cache=cache, say=stage)
     if json:
         output.print_json(report.to_json())
         return
-    output.print_table(["figure", "value", "low", "high"], to_rows(report), f"{report.data['test']} images of {report.data['classes']} classes")
+    output.print_table(
+        ["figure", "value", "low", "high"],
+        to_rows(report),
+        f"{report.data['test']} images of {report.data['classes']} classes",
+    )
     output.out.print(f"{report.seconds:.0f} s, peak {report.peak_rss_mb:.0f} MB")
 
 
@@ -184,4 +217,6 @@ def bench_similar(
     if json:
         output.print_json(found)
         return
-    output.print_table(["figure", "value"], [[name, value] for name, value in found.items()], f"{items:,} products")
+    output.print_table(
+        ["figure", "value"], [[name, value] for name, value in found.items()], f"{items:,} products"
+    )

@@ -22,7 +22,7 @@ from wares.core.machine import peak_rss
 from wares.evaluate.files import encode_texts
 from wares.evaluate.metrics import bootstrap
 from wares.evaluate.report import Report
-from wares.features.image import ImageEncoder, Projection
+from wares.features.image import ImageEncoder
 from wares.features.image_train import learn_projection, load_exported
 
 SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"))
@@ -74,13 +74,17 @@ def evaluate_images(
     names = sorted(p.name for p in train.iterdir() if p.is_dir()) if train.is_dir() else []
     if held is None or len(names) < 2:
         raise SourceError(
-            f"{folder} holds no train/CLASS and validation/CLASS", mend="Put the images into such folders", source=str(folder)
+            f"{folder} holds no train/CLASS and validation/CLASS",
+            mend="Put the images into such folders",
+            source=str(folder),
         )
     say("export")
     encoder = load_exported(config or ImageConfig(), cache)
     fit, test = (read_photos(path, names, encoder, say) for path in (train, held))
     if len(fit.classes) < 2 or not len(test.classes):
-        raise SourceError(f"{folder} holds no images", mend=f"Known: {', '.join(sorted(SUFFIXES))}", source=str(folder))
+        raise SourceError(
+            f"{folder} holds no images", mend=f"Known: {', '.join(sorted(SUFFIXES))}", source=str(folder)
+        )
     texts = encode_texts([name.replace("_", " ").replace("-", " ") for name in names], cache, say)
     facts = {
         "folder": folder.name, "classes": len(names), "train": len(fit.classes), "test": len(test.classes), "held out": held.name,
@@ -128,7 +132,11 @@ def _spaces(
 
 
 def neighbours_say(
-    known: NDArray[np.float32], classes: NDArray[np.int64], asked: NDArray[np.float32], k: int, own: bool = False
+    known: NDArray[np.float32],
+    classes: NDArray[np.int64],
+    asked: NDArray[np.float32],
+    k: int,
+    own: bool = False,
 ) -> NDArray[np.int64]:
     """The class of each asked vector by its `k` nearest, each with the weight of its cosine; with `own`, the vectors are
     the known ones and none votes for itself."""
@@ -139,7 +147,9 @@ def neighbours_say(
     top = np.argpartition(-near, k - 1, axis=1)[:, :k]
     votes = np.zeros((len(asked), int(classes.max()) + 1))
     for place in range(k):
-        np.add.at(votes, (np.arange(len(asked)), classes[top[:, place]]), np.take_along_axis(near, top, 1)[:, place])
+        np.add.at(
+            votes, (np.arange(len(asked)), classes[top[:, place]]), np.take_along_axis(near, top, 1)[:, place]
+        )
     return votes.argmax(1)
 
 
@@ -163,7 +173,9 @@ def _by_text(
     recalls = np.array([_recall(near[:, c], classes == c) for c in there])
     report.metrics["text_to_image_recall@5"] = float(recalls.mean())
     report.intervals["text_to_image_recall@5"] = bootstrap(recalls, resamples, report.seed)
-    report.parts = [{"class": names[c], "recall@5": float(r)} for c, r in zip(there.tolist(), recalls, strict=True)]
+    report.parts = [
+        {"class": names[c], "recall@5": float(r)} for c, r in zip(there.tolist(), recalls, strict=True)
+    ]
     right = (near.argmax(1) == classes).astype(np.float64)
     report.metrics["image_to_text_accuracy"] = float(right.mean())
     report.intervals["image_to_text_accuracy"] = bootstrap(right, resamples, report.seed)
@@ -171,4 +183,6 @@ def _by_text(
 
 def to_rows(report: Report) -> list[list[Any]]:
     """Figures for a table."""
-    return [[name, value, *report.intervals.get(name, (None, None))] for name, value in report.metrics.items()]
+    return [
+        [name, value, *report.intervals.get(name, (None, None))] for name, value in report.metrics.items()
+    ]

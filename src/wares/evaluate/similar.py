@@ -71,14 +71,22 @@ def read_shop(task: SimilarTask, say: Say) -> tuple[SimilarTask, Shop]:
         SourceError: when there is no graph, or none of its relations is one that was named.
     """
     say("read")
-    files = folder_task(task.events, Task(task.events, task.products, task.graph)) if task.events.is_dir() else Task(task.events, task.products, task.graph)
+    files = (
+        folder_task(task.events, Task(task.events, task.products, task.graph))
+        if task.events.is_dir()
+        else Task(task.events, task.products, task.graph)
+    )
     if files.graph is None:
         raise SourceError(
-            f"{task.events} comes without triples", mend="Name them with --graph, or put kg_triples.csv beside it", source=str(task.events)
+            f"{task.events} comes without triples",
+            mend="Name them with --graph, or put kg_triples.csv beside it",
+            source=str(task.events),
         )
     items: dict[str, int] = {}
     rows = read_events(files.events, items, {})
-    texts, categories, other, _ = read_products(files.products, items) if files.products else ([], [], {}, None)
+    texts, categories, other, _ = (
+        read_products(files.products, items) if files.products else ([], [], {}, None)
+    )
     n = len(items)
     fixed: list[Any] = []
     if any(texts):
@@ -101,7 +109,14 @@ def read_shop(task: SimilarTask, say: Say) -> tuple[SimilarTask, Shop]:
             source=str(files.graph),
         )
     task = SimilarTask(
-        files.events, files.graph, files.products, task.substitutes, task.complements, task.seeds, task.limit, task.cache
+        files.events,
+        files.graph,
+        files.products,
+        task.substitutes,
+        task.complements,
+        task.seeds,
+        task.limit,
+        task.cache,
     )
     return task, Shop(list(items), fixed, sequences, edges)
 
@@ -120,7 +135,9 @@ def _edges(path: Path, items: dict[str, int], other: dict[str, str]) -> dict[str
             f"{path} needs the columns head, relation, tail", mend="Rename its columns", source=str(path)
         )
     found: dict[str, tuple[list[int], list[int], list[str]]] = {}
-    for head, relation, tail in zip(*(columns[x].to_pylist() for x in ("head", "relation", "tail")), strict=True):
+    for head, relation, tail in zip(
+        *(columns[x].to_pylist() for x in ("head", "relation", "tail")), strict=True
+    ):
         row = items.get(head, items.get(other.get(head, ""), -1)) if head is not None else -1
         if row >= 0 and relation and tail:
             lists = found.setdefault(relation, ([], [], []))
@@ -164,9 +181,17 @@ def known_graph(shop: Shop, held: Held, folder: Path) -> Graph:
         mine = heads.copy()
         inside = tails >= 0
         drawn = relation in held.by or relation in LEAKY
-        gone = inside & np.isin(np.minimum(mine, tails) * n + np.maximum(mine, tails), hidden) if drawn else np.zeros(len(mine), bool)
+        gone = (
+            inside & np.isin(np.minimum(mine, tails) * n + np.maximum(mine, tails), hidden)
+            if drawn
+            else np.zeros(len(mine), bool)
+        )
         ends = np.array(
-            [t if t >= 0 else triples.entity("outside" if drawn else relation, name) for t, name in zip(tails.tolist(), names, strict=True)], np.int64
+            [
+                t if t >= 0 else triples.entity("outside" if drawn else relation, name)
+                for t, name in zip(tails.tolist(), names, strict=True)
+            ],
+            np.int64,
         )
         triples.add(mine[~gone], relation, ends[~gone], "file")
     triples.save(folder)
@@ -195,7 +220,9 @@ def dimensions_of(task: SimilarTask, shop: Shop, held: Held, graph: Graph) -> li
     return [d for d in found if d.has.any()]
 
 
-def _around(shop: Shop, held: Held, relations: tuple[str, ...]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _around(
+    shop: Shop, held: Held, relations: tuple[str, ...]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Both directions of the known edges of some relations, which add up where both ends name each other; ends outside
     of the catalogue have numbers from n on."""
     n = np.int64(len(shop.names))
@@ -207,10 +234,16 @@ def _around(shop: Shop, held: Held, relations: tuple[str, ...]) -> tuple[NDArray
             continue
         heads, tails, names = shop.edges[relation]
         ends = np.array(
-            [t if t >= 0 else int(n) + outside.setdefault(name, len(outside)) for t, name in zip(tails.tolist(), names, strict=True)], np.int64
+            [
+                t if t >= 0 else int(n) + outside.setdefault(name, len(outside))
+                for t, name in zip(tails.tolist(), names, strict=True)
+            ],
+            np.int64,
         )
         inside = tails >= 0
-        kept = (heads != tails) & ~(inside & np.isin(np.minimum(heads, tails) * n + np.maximum(heads, tails), hidden))
+        kept = (heads != tails) & ~(
+            inside & np.isin(np.minimum(heads, tails) * n + np.maximum(heads, tails), hidden)
+        )
         rows += [heads[kept], tails[kept & inside]]
         members += [ends[kept], heads[kept & inside]]
     return np.concatenate(rows), np.concatenate(members)
@@ -255,7 +288,9 @@ def evaluate_similar(task: SimilarTask, command: str, say: Say = lambda _: None)
                 taught = examples(dimensions, labels, len(shop.names), seed, MOST_QUERIES)
                 rankers, model = _rankers(kind, base, taught, dimensions, seed)
                 report.model[f"{kind}_{seed}"] = model
-                for name, values in _ask(asked, dimensions, rankers, task.limit, seed, lambda t, k=kind: say(f"{k}: {t}")).items():
+                for name, values in _ask(
+                    asked, dimensions, rankers, task.limit, seed, lambda t, k=kind: say(f"{k}: {t}")
+                ).items():
                     found.setdefault((kind, name), []).append(values)
     _fill(report, found, shares)
     report.seconds, report.peak_rss_mb = time.perf_counter() - begun, peak_rss() / 2**20
@@ -322,7 +357,9 @@ def _ask(
 
 
 def _fill(
-    report: Report, found: dict[tuple[str, str], list[dict[str, NDArray[np.float64]]]], shares: dict[str, float]
+    report: Report,
+    found: dict[tuple[str, str], list[dict[str, NDArray[np.float64]]]],
+    shares: dict[str, float],
 ) -> None:
     for (kind, name), runs in found.items():
         row: dict[str, Any] = {"kind": kind, "name": name, "seeds": len(runs), "known": shares.get(name)}

@@ -57,7 +57,9 @@ def read_image(source: Path | bytes, preparation: Preparation, name: str = "") -
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
                 if opened.width * opened.height > MOST_PIXELS:
-                    raise _refuse(name, "large", f"has {opened.width}×{opened.height} pixels", "Give a smaller one")
+                    raise _refuse(
+                        name, "large", f"has {opened.width}×{opened.height} pixels", "Give a smaller one"
+                    )
                 if opened.format == "JPEG":
                     # Decodes a large photo at an eighth to a half of its size, which is much faster.
                     opened.draft("RGB", (preparation.short, preparation.short))
@@ -78,7 +80,7 @@ def read_image(source: Path | bytes, preparation: Preparation, name: str = "") -
     image = image.crop((left, top, left + preparation.size, top + preparation.size))
     pixels = np.asarray(image, np.float32) / 255
     scaled = (pixels - np.array(preparation.mean, np.float32)) / np.array(preparation.std, np.float32)
-    return np.ascontiguousarray(scaled.transpose(2, 0, 1))
+    return np.ascontiguousarray(scaled.transpose(2, 0, 1), np.float32)
 
 
 def _bytes_of(source: Path | bytes, name: str) -> bytes:
@@ -165,7 +167,8 @@ class Projection:
     def __init__(self, mean: NDArray[Any], weights: NDArray[Any], shift: NDArray[Any]) -> None:
         if weights.shape != (len(mean), len(shift)):
             raise IncompatibleArtifact(
-                f"a projection of {weights.shape} does not fit {len(mean)} and {len(shift)}", mend="Build again"
+                f"a projection of {weights.shape} does not fit {len(mean)} and {len(shift)}",
+                mend="Build again",
             )
         self.mean, self.weights, self.shift = (np.asarray(a, np.float32) for a in (mean, weights, shift))
 

@@ -24,7 +24,9 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 SHARD = 512
 
 
-def image_files(products: Catalogue, base: Path, config: ImageConfig) -> tuple[dict[int, Path], dict[int, str]]:
+def image_files(
+    products: Catalogue, base: Path, config: ImageConfig
+) -> tuple[dict[int, Path], dict[int, str]]:
     """The image file of each product row, and why a named one is not read.
 
     The column ``image`` names a path below `base`; without one, a file named by the product's id in the configured
@@ -32,9 +34,11 @@ def image_files(products: Catalogue, base: Path, config: ImageConfig) -> tuple[d
     """
     found: dict[int, Path] = {}
     refused: dict[int, str] = {}
-    by_name = {
-        path.stem: path for path in sorted(base.iterdir()) if path.suffix.lower() in SUFFIXES
-    } if config.folder and base.is_dir() else {}
+    by_name = (
+        {path.stem: path for path in sorted(base.iterdir()) if path.suffix.lower() in SUFFIXES}
+        if config.folder and base.is_dir()
+        else {}
+    )
     home = base.resolve()
     for row, name in enumerate(products.columns["image"]):
         if not name:
@@ -158,5 +162,3 @@ def _encoded(
         if name in known:
             out[i] = known[name]
     return out, refused
-
-

@@ -41,7 +41,10 @@ def export_image_encoder(config: ImageConfig, folder: Path) -> dict[str, Any]:
     if config.model.endswith(".onnx"):
         if not Path(config.model).is_file():
             raise ConfigError(
-                f"{config.model} does not exist", mend="Name an ONNX file", key="image.model", source="wares.toml"
+                f"{config.model} does not exist",
+                mend="Name an ONNX file",
+                key="image.model",
+                source="wares.toml",
             )
         shutil.copyfile(config.model, folder / "model.onnx")
     else:
@@ -61,7 +64,8 @@ def _sealed(config: ImageConfig, preparation: Preparation, folder: Path) -> dict
     dim = int(np.prod(found.shape[1:]))
     if not np.isfinite(found).all() or dim < 2:
         raise ModelError(
-            f"{config.model} gives {found.shape} for an image", mend="Its first output must be one vector an image"
+            f"{config.model} gives {found.shape} for an image",
+            mend="Its first output must be one vector an image",
         )
     return seal(folder, KIND, model=config.model, dim=dim, preparation=asdict(preparation))
 
@@ -153,7 +157,9 @@ def _export(body: Any, preparation: Preparation, folder: Path) -> None:
 
     session = ort.InferenceSession(str(folder / "model.onnx"), providers=["CPUExecutionProvider"])
     found = np.asarray(session.run(None, {"pixels": example.numpy()})[0])
-    cosine = (found * truth).sum(1) / np.maximum(np.linalg.norm(found, axis=1) * np.linalg.norm(truth, axis=1), 1e-12)
+    cosine = (found * truth).sum(1) / np.maximum(
+        np.linalg.norm(found, axis=1) * np.linalg.norm(truth, axis=1), 1e-12
+    )
     if not np.isfinite(cosine).all() or cosine.min() < PARITY:
         raise ModelError(
             f"the exported image encoder differs from torch (cosine {cosine.min():.4f})",
@@ -177,10 +183,14 @@ def learn_projection(
             f"{len(images)} images and {len(texts)} texts", mend="Give one text an image", column="image"
         )
     if not (np.isfinite(images).all() and np.isfinite(texts).all()):
-        raise DataError("vectors hold NaN or infinity", mend="Leave out what could not be encoded", column="image")
+        raise DataError(
+            "vectors hold NaN or infinity", mend="Leave out what could not be encoded", column="image"
+        )
     if len(images) < FEWEST_PAIRS:
         raise DataError(
-            f"{len(images)} pairs of image and text are too few", mend=f"Give {FEWEST_PAIRS} or more", column="image"
+            f"{len(images)} pairs of image and text are too few",
+            mend=f"Give {FEWEST_PAIRS} or more",
+            column="image",
         )
     rng = np.random.default_rng(seed)
     held = rng.permutation(len(images)) < max(10, len(images) // 5)
@@ -193,7 +203,12 @@ def learn_projection(
         near = tried(images[held]) @ kinds.T
         own = near[np.arange(len(near)), group[held]]
         best = max(best, (float((1 / (near > own[:, None]).sum(1).clip(0).__add__(1)).mean()), strength))
-    facts = {"pairs": len(images), "texts": len(kinds), "strength": best[1], "validation_mrr": round(best[0], 4)}
+    facts = {
+        "pairs": len(images),
+        "texts": len(kinds),
+        "strength": best[1],
+        "validation_mrr": round(best[0], 4),
+    }
     return _ridge(images, texts, best[1]), facts
 
 
@@ -214,7 +229,10 @@ def _ridge(images: NDArray[np.float32], texts: NDArray[np.float32], strength: fl
 def save_projection(projection: Projection, folder: Path) -> None:
     """Write the arrays that `Projection.load` reads."""
     save_arrays(
-        folder, projection_mean=projection.mean, projection_weights=projection.weights, projection_shift=projection.shift
+        folder,
+        projection_mean=projection.mean,
+        projection_weights=projection.weights,
+        projection_shift=projection.shift,
     )
 
 

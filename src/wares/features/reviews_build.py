@@ -48,14 +48,18 @@ def build_reviews(
         flat = sorted({line for lines in said.values() for line in lines})
         place = {line: i for i, line in enumerate(flat)}
         every = cached_vectors(StringTable.of(flat), encoder, cache, progress)
-        means = np.stack([np.asarray(every[[place[x] for x in lines]], np.float32).mean(0) for lines in said.values()])
+        means = np.stack(
+            [np.asarray(every[[place[x] for x in lines]], np.float32).mean(0) for lines in said.values()]
+        )
         vectors = (means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-9)).astype(np.float16)
         row_of[list(said)] = np.arange(len(said))
     save_arrays(folder, vectors=vectors, row_of=row_of)
     return seal(folder, KIND, products=len(said))
 
 
-def _read(store: Store, version: int, ids: StringTable, scratch: Path, memory_gb: float) -> dict[int, list[str]]:
+def _read(
+    store: Store, version: int, ids: StringTable, scratch: Path, memory_gb: float
+) -> dict[int, list[str]]:
     with Engine(memory_gb, scratch=scratch) as engine:
         reviews = engine.parquet(store.files(c.REVIEWS, version))
         table = engine.arrow(
@@ -67,7 +71,9 @@ def _read(store: Store, version: int, ids: StringTable, scratch: Path, memory_gb
         if row >= 0:
             texts.setdefault(row, []).append(text)
     found = {
-        row: [s for text in sorted(some, key=lambda t: -len(t))[:MOST_REVIEWS] for s in sentences(text)][:MOST_SENTENCES]
+        row: [s for text in sorted(some, key=lambda t: -len(t))[:MOST_REVIEWS] for s in sentences(text)][
+            :MOST_SENTENCES
+        ]
         for row, some in sorted(texts.items())
     }
     return {row: lines for row, lines in found.items() if lines}

@@ -47,7 +47,10 @@ def scene_counts(log: EventLog, cuts: Sequence[int | None]) -> list[Counts]:
     out: list[Counts] = [{} for _ in cuts]
     for name, table in tables.items():
         rows = pc.index_in(table["item"], value_set=log.item_ids)
-        table, rows = table.filter(pc.is_valid(rows)), rows.filter(pc.is_valid(rows)).to_numpy().astype(np.int64)
+        table, rows = (
+            table.filter(pc.is_valid(rows)),
+            rows.filter(pc.is_valid(rows)).to_numpy().astype(np.int64),
+        )
         bucket = table[name].to_numpy().astype(np.int64)
         if name == "daypart" and len(np.unique(bucket)) < 2:
             continue

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from wares.core import columns as c
 from wares.core.arrays import load_array
-from wares.data.engine import Engine
 from wares.features.catalogue import PRICE_SCALE, Catalogue
 from wares.features.interactions import Interactions
 from wares.features.interactions_build import DAY, EventLog
@@ -62,7 +61,10 @@ def build_similar(context: Context, folder: Path, tick: Tick) -> Any:
     now, before = _moments(context, log, data, products, cuts)
     tick(3, 10)
     graph = _graph(context)
-    dimensions = [*fixed, *_of_behaviour(now, products, fixed, graph, None, context.config.recommend.min_support)]
+    dimensions = [
+        *fixed,
+        *_of_behaviour(now, products, fixed, graph, None, context.config.recommend.min_support),
+    ]
     tick(5, 10)
     labelled: dict[str, Examples] = {}
     if log is not None and before is not None:
@@ -82,7 +84,9 @@ def _fixed(
     context: Context, products: Catalogue, vectors: NDArray[np.float32], axes: NDArray[np.float32]
 ) -> list[Any]:
     """What does not depend on the moment: text, attributes, reviews, image, price."""
-    column = {name: list(products.columns[name]) for name in ("title", "brand", "category", "size", "attributes")}
+    column = {
+        name: list(products.columns[name]) for name in ("title", "brand", "category", "size", "attributes")
+    }
     found: list[Any] = []
     if len(vectors):
         found.append(VectorDimension("text", vectors @ axes, np.asarray(products.text_of)))
@@ -130,7 +134,9 @@ def _complete(moment: Moment, top_of: NDArray[np.int64], n_tops: int, n: int) ->
     if n_tops > 1 and len(data.items):
         segment = segments_of(data, top_of, n_tops)[data.rows()]
         known = segment >= 0
-        keys, often = np.unique(data.items[known].astype(np.int64) * n_tops + segment[known], return_counts=True)
+        keys, often = np.unique(
+            data.items[known].astype(np.int64) * n_tops + segment[known], return_counts=True
+        )
         moment.scene["segment"] = (keys // n_tops, keys % n_tops, often.astype(np.float64))
     if n_tops > 1 and len(moment.bought.a):
         moment.scene["beside"] = beside(moment.bought.a, moment.bought.b, moment.bought.together, top_of)
@@ -142,7 +148,7 @@ def _graph(context: Context) -> tuple[Graph, dict[str, float]] | None:
     if not len(graph.tails):
         return None
     learned = context.manifest("graph_neighbours")["weights"]
-    weights = {name: 0.1 for name in graph.relations}
+    weights = dict.fromkeys(graph.relations, 0.1)
     for channel, value in learned.items():
         name = channel.rstrip(">")
         if name in weights:
@@ -159,7 +165,9 @@ def _of_behaviour(
     found: list[Any] = []
     if len(data.items):
         cells = (np.ones(len(data.items), np.float32), (data.rows(), data.items))
-        found.append(s.shopper_lists("behaviour", sp.csr_matrix(cells, (data.n_users, n)), rows, least=support))
+        found.append(
+            s.shopper_lists("behaviour", sp.csr_matrix(cells, (data.n_users, n)), rows, least=support)
+        )
     for name, pairs in (("view", moment.viewed), ("basket", moment.bought)):
         if len(pairs.a):
             found.append(s.pair_hoods(name, n, pairs.a, pairs.b, pairs.together, pairs.alone))
@@ -190,7 +198,9 @@ def _labelled(
     out: dict[str, Examples] = {}
     for kind, (items, others) in some.items():
         if len(items):
-            out[kind] = examples(dimensions, Labels(items, others, items[:0], others[:0]), len(products), seed, QUERIES)
+            out[kind] = examples(
+                dimensions, Labels(items, others, items[:0], others[:0]), len(products), seed, QUERIES
+            )
     return out
 
 
@@ -209,7 +219,11 @@ def _fresh(now: Pairs, before: Pairs) -> tuple[NDArray[np.int64], NDArray[np.int
     n = np.int64(len(now.alone))
     keys, old = now.a * n + now.b, before.a * n + before.b
     order = np.argsort(old)
-    at = order[np.minimum(np.searchsorted(old, keys, sorter=order), max(len(old) - 1, 0))] if len(old) else np.zeros(len(keys), np.int64)
+    at = (
+        order[np.minimum(np.searchsorted(old, keys, sorter=order), max(len(old) - 1, 0))]
+        if len(old)
+        else np.zeros(len(keys), np.int64)
+    )
     had = np.where(old[at] == keys, before.together[at], 0) if len(old) else np.zeros(len(keys), np.int64)
     fresh = (now.together - had >= FEWEST_OF_A_LABEL) & (now.lift() >= 2)
     return now.a[fresh].astype(np.int64), now.b[fresh].astype(np.int64)

@@ -37,7 +37,10 @@ ABOUT = {
         "feature",
         "The picture of each product as a vector, and the way from pictures to words; empty where there are none.",
     ),
-    "reviews": ("feature", "The mean of the sentence vectors of each product's reviews; empty where there are none."),
+    "reviews": (
+        "feature",
+        "The mean of the sentence vectors of each product's reviews; empty where there are none.",
+    ),
     "similar": ("model", "Products like a product in every dimension that the shop has, fused by kind."),
     "graph_pairs": (
         "feature",

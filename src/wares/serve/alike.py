@@ -68,9 +68,15 @@ class Alike:
             found = self._by_text(vector, fusion, k)
         hits = self._hits(product, found, fusion, language)
         others = [
-            n for n in ranker.new_products().values() if n.product.product_id != product_id and n.product.available
+            n
+            for n in ranker.new_products().values()
+            if n.product.product_id != product_id and n.product.available
         ]
-        weight = asked.get("text", 0.0) if asked else float(dict(zip(fusion.names, fusion.weights, strict=True)).get("text", 0))
+        weight = (
+            asked.get("text", 0.0)
+            if asked
+            else float(dict(zip(fusion.names, fusion.weights, strict=True)).get("text", 0))
+        )
         if others and weight > 0 and "text" in model.names:
             if vector is None:
                 vector = model.text_vector(row)
@@ -123,7 +129,12 @@ class Alike:
             near = model.near_text(words, 3 * k, ranker.visible() & ~model.has("image"))
             rest = model.rank_vector("text", words, near, k - len(hits), fusion)
             hits += [
-                Hit(ranker.catalogue.product(int(r)), float(v), reason("words_of_image", language), {"text": float(v)})
+                Hit(
+                    ranker.catalogue.product(int(r)),
+                    float(v),
+                    reason("words_of_image", language),
+                    {"text": float(v)},
+                )
                 for r, v in zip(rest.items, rest.scores, strict=True)
             ]
         return hits
@@ -137,7 +148,9 @@ class Alike:
         ranker = self.ranker
         check_k(k)
         if not words.strip():
-            raise QueryError("there are no words to look for", mend="Write what the picture shows", parameter="words")
+            raise QueryError(
+                "there are no words to look for", mend="Write what the picture shows", parameter="words"
+            )
         if not (self._images / "as_text.npy").is_file():
             raise QueryError(
                 "this shop has too few pictures for words to find them",
@@ -183,7 +196,9 @@ class Alike:
         ):
             named = {name: float(value) for name, value in zip(names, parts, strict=True) if value > 0}
             counts = dict(zip(names, shared.tolist(), strict=True))
-            why = self._why(product, other, named, dict(zip(names, known.tolist(), strict=True)), fusion, counts, language)
+            why = self._why(
+                product, other, named, dict(zip(names, known.tolist(), strict=True)), fusion, counts, language
+            )
             out.append(Hit(other, score, why, named))
         return out
 
@@ -195,7 +210,10 @@ class Alike:
         total = max(sum(parts.values()), 1e-9)
         leading = sorted((n for n in parts if known.get(n)), key=lambda n: -parts[n])
         said = [n for n in leading if parts[n] >= LEAST * total and (n not in COUNTED or counts[n])][:SAID]
-        facts: dict[str, Any] = {"kind": fusion.kind, "shares": {n: round(parts[n] / total, 3) for n in leading}}
+        facts: dict[str, Any] = {
+            "kind": fusion.kind,
+            "shares": {n: round(parts[n] / total, 3) for n in leading},
+        }
         facts |= {f"{n}_count": counts[n] for n in said if n in COUNTED}
         alike = same(product, other, language)
         words = [contribution_words(n, alike, counts[n], language) for n in said] or [alike]

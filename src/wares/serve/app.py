@@ -313,7 +313,8 @@ def _reading(app: FastAPI, shelf: Shelf, allowed: Any) -> None:
         product_id: ProductId,
         k: K = 10,
         weights: Annotated[
-            str | None, Query(max_length=400, description="By dimension, as `text:1,price:0`; the others count nothing.")
+            str | None,
+            Query(max_length=400, description="By dimension, as `text:1,price:0`; the others count nothing."),
         ] = None,
         kind: Annotated[
             Literal["like", "same", "substitute", "complement", "style"],
@@ -332,7 +333,10 @@ def _reading(app: FastAPI, shelf: Shelf, allowed: Any) -> None:
         dependencies=[allowed],
         responses=_MISSING,
         openapi_extra={
-            "requestBody": {"required": True, "content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}}
+            "requestBody": {
+                "required": True,
+                "content": {"image/*": {"schema": {"type": "string", "format": "binary"}}},
+            }
         },
     )
     async def similar_to_image(request: Request, k: K = 10, language: Language = "en") -> Response:

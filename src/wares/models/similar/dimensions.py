@@ -58,7 +58,9 @@ class VectorDimension:
 
     form = "vectors"
 
-    def __init__(self, name: str, vectors: NDArray[Any], row_of: NDArray[Any], *, checked: bool = False) -> None:
+    def __init__(
+        self, name: str, vectors: NDArray[Any], row_of: NDArray[Any], *, checked: bool = False
+    ) -> None:
         self.name, self.vectors, self.row_of = name, vectors, row_of
         if not checked:
             self.vectors, self.row_of = _unit(name, vectors, row_of)
@@ -96,7 +98,13 @@ class CentredDimension(VectorDimension):
     form = "centred"
 
     def __init__(
-        self, name: str, vectors: NDArray[Any], row_of: NDArray[Any], centre: NDArray[Any], *, checked: bool = False
+        self,
+        name: str,
+        vectors: NDArray[Any],
+        row_of: NDArray[Any],
+        centre: NDArray[Any],
+        *,
+        checked: bool = False,
     ) -> None:
         super().__init__(name, vectors, row_of, checked=checked)
         self.centre = centre
@@ -114,12 +122,12 @@ class CentredDimension(VectorDimension):
         return {**super().arrays(), "centre": np.asarray(self.centre, np.float16)}
 
 
-def _unit(name: str, vectors: NDArray[Any], row_of: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+def _unit(
+    name: str, vectors: NDArray[Any], row_of: NDArray[Any]
+) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     full = np.asarray(vectors, np.float32)
     if full.ndim != 2:
-        raise DataError(
-            f"vectors of {name} have the shape {full.shape}", mend="Give (n, dim)", column=name
-        )
+        raise DataError(f"vectors of {name} have the shape {full.shape}", mend="Give (n, dim)", column=name)
     broken = np.flatnonzero(~np.isfinite(full).all(1))
     if len(broken):
         raise DataError(
@@ -131,7 +139,9 @@ def _unit(name: str, vectors: NDArray[Any], row_of: NDArray[Any]) -> tuple[NDArr
     norm = np.linalg.norm(full, axis=1)
     rows = np.asarray(row_of, np.int32)
     empty = norm < 1e-6
-    known = np.where(rows >= 0, ~empty[np.maximum(rows, 0)], False) if len(full) else np.zeros(len(rows), bool)
+    known = (
+        np.where(rows >= 0, ~empty[np.maximum(rows, 0)], False) if len(full) else np.zeros(len(rows), bool)
+    )
     return full / np.maximum(norm, 1e-6)[:, None], np.where(known, rows, -1).astype(np.int32)
 
 

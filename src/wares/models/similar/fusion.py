@@ -105,6 +105,8 @@ def check_kind(kind: str, there: tuple[str, ...]) -> str:
         raise QueryError(f"unknown kind {kind!r}", mend=f"Known: {', '.join(KINDS)}", parameter="kind")
     if kind not in there:
         raise QueryError(
-            f"this shop has no signals for the kind {kind!r}", mend=f"It has {', '.join(there)}", parameter="kind"
+            f"this shop has no signals for the kind {kind!r}",
+            mend=f"It has {', '.join(there)}",
+            parameter="kind",
         )
     return kind

@@ -140,12 +140,19 @@ def examples(
         kept = (pool != item) & (~np.isin(pool, out) | np.isin(pool, mine))
         pool = pool[kept]
         parts.append(
-            (*scores_of(dimensions, item, pool), np.full(len(pool), number), np.isin(pool, mine), weight[kept].astype(np.float32))
+            (
+                *scores_of(dimensions, item, pool),
+                np.full(len(pool), number),
+                np.isin(pool, mine),
+                weight[kept].astype(np.float32),
+            )
         )
     d = len(dimensions)
     if not parts:
         none = np.zeros(0, np.int64)
-        return Examples(np.zeros((0, d), np.float32), np.zeros((0, d), bool), none, none > 0, none.astype(np.float32))
+        return Examples(
+            np.zeros((0, d), np.float32), np.zeros((0, d), bool), none, none > 0, none.astype(np.float32)
+        )
     return Examples(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
@@ -185,7 +192,9 @@ def learn(kind: str, base: Fusion, found: Examples, seed: int) -> Fusion | None:
     """
     if len(found.wanted) and found.wanted.all():
         raise DataError(
-            f"all {len(found.wanted)} labels of {kind!r} are positive", mend="Label some pairs that are not related", column="label"
+            f"all {len(found.wanted)} labels of {kind!r} are positive",
+            mend="Label some pairs that are not related",
+            column="label",
         )
     n_queries = int(found.query.max(initial=-1)) + 1
     if n_queries < FEWEST_QUERIES:
@@ -250,7 +259,12 @@ def _fit(kind: str, base: Fusion, found: Examples) -> Fusion:
 
     bounds = [(0, None)] * flat.shape[1]
     result = minimize(
-        objective, np.full(flat.shape[1], 0.05), jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 200}
+        objective,
+        np.full(flat.shape[1], 0.05),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=bounds,
+        options={"maxiter": 200},
     )
     rise = np.asarray(result.x).reshape(d, KNOTS - 1)
     curve = np.concatenate([np.zeros((d, 1)), np.cumsum(rise, 1)], 1)

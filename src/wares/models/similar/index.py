@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from usearch.index import Index, MetricKind, search
+from usearch.compiled import MetricKind
+from usearch.index import Index, search
 
 from wares.core.arrays import load_array, save_arrays
 from wares.core.errors import DataError, IncompatibleArtifact, QueryError
@@ -29,7 +30,7 @@ EXPANSION_SEARCH = 128
 CHUNK = 50_000
 _FILE = "index.usearch"
 _ROWS = "index_vectors.npy"
-Silent = Callable[[int, int], None]
+Tick = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,9 @@ class FusedIndex:
         self._whole: NDArray[Any] | None = vectors
 
     @classmethod
-    def build(cls, vectors: NDArray[Any], progress: Silent = lambda *_: None, *, threads: int = 0) -> FusedIndex:
+    def build(
+        cls, vectors: NDArray[Any], progress: Tick | None = None, *, threads: int = 0
+    ) -> FusedIndex:
         """Index vectors ``(n, dim)``.
 
         Raises:
@@ -79,7 +82,8 @@ class FusedIndex:
             for start in range(0, len(half), CHUNK):
                 stop = min(len(half), start + CHUNK)
                 index._graph.add(np.arange(start, stop), half[start:stop], threads=threads)
-                progress(stop, len(half))
+                if progress is not None:
+                    progress(stop, len(half))
         return index
 
     def __len__(self) -> int:
@@ -113,7 +117,9 @@ class FusedIndex:
         half = _checked(vectors)
         if half.shape[1] != self.dim:
             raise DataError(
-                f"vectors of length {half.shape[1]} do not fit an index of {self.dim}", mend="Build the index again", column="vectors"
+                f"vectors of length {half.shape[1]} do not fit an index of {self.dim}",
+                mend="Build the index again",
+                column="vectors",
             )
         start = len(self)
         rows = np.arange(start, start + len(half))
@@ -121,13 +127,13 @@ class FusedIndex:
             whole = np.concatenate([self.vectors, half])
             self._graph = FusedIndex.build(whole, threads=threads)._graph
         elif self._graph is not None:
-            self._writable()
+            self.prepare()
             self._graph.add(rows, half, threads=threads)
         self._parts, self._whole = [*self._parts, half], None
         return rows
 
-    def _writable(self) -> None:
-        """A mapped graph is read-only: take it into memory before the first insertion."""
+    def prepare(self) -> None:
+        """Take a mapped graph, which is read-only, into memory; the first insertion does it otherwise."""
         graph = self._graph
         if graph is None or not getattr(graph, "_mapped", False):
             return
@@ -148,7 +154,9 @@ class FusedIndex:
         """
         wanted = np.asarray(query, np.float32)
         if not np.isfinite(wanted).all():
-            raise QueryError("the query vector holds NaN or infinity", mend="Encode it again", parameter="vector")
+            raise QueryError(
+                "the query vector holds NaN or infinity", mend="Encode it again", parameter="vector"
+            )
         n = len(self)
         k = min(k, n)
         if k <= 0:
@@ -215,7 +223,9 @@ class FusedIndex:
         graph.view(str(path))
         if len(graph) != len(vectors):
             raise IncompatibleArtifact(
-                f"{path} holds {len(graph)} rows, the vectors {len(vectors)}", mend="Build and publish again", path=str(path)
+                f"{path} holds {len(graph)} rows, the vectors {len(vectors)}",
+                mend="Build and publish again",
+                path=str(path),
             )
         setattr(graph, "_mapped", True)  # noqa: B010
         return cls(vectors, graph)

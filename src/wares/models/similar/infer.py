@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wares.core.arrays import load_array, open_artifact
-from wares.models.similar.dimensions import Dimension, HoodDimension, ListDimension, VectorDimension, load_dimensions
+from wares.models.similar.dimensions import (
+    Dimension,
+    HoodDimension,
+    ListDimension,
+    VectorDimension,
+    load_dimensions,
+)
 from wares.models.similar.fusion import Fusion, check_kind, check_weights
 from wares.models.similar.index import Blocks, FusedIndex
 
@@ -42,7 +48,9 @@ class Similar:
         self.manifest = open_artifact(folder, KIND)
         self.dimensions: list[Dimension] = load_dimensions(folder, self.manifest["dimensions"])
         self.names: tuple[str, ...] = tuple(d.name for d in self.dimensions)
-        self.fusions = {name: _fusion(folder, name, self.names, facts) for name, facts in self.manifest["kinds"].items()}
+        self.fusions = {
+            name: _fusion(folder, name, self.names, facts) for name, facts in self.manifest["kinds"].items()
+        }
         self.kinds: tuple[str, ...] = tuple(self.fusions)
         self.index = FusedIndex.load(folder)
         self.blocks = Blocks(tuple(self.manifest["blocks"]), tuple(self.manifest["widths"]))
@@ -83,9 +91,7 @@ class Similar:
         pool = self.candidates(item, dict(zip(self.names, weight.tolist(), strict=True)), k, allowed)
         return self.choose(item, pool, fusion, weight, k)
 
-    def choose(
-        self, item: int, pool: NDArray[np.int32], fusion: Fusion, weight: Floats, k: int
-    ) -> Likeness:
+    def choose(self, item: int, pool: NDArray[np.int32], fusion: Fusion, weight: Floats, k: int) -> Likeness:
         """The best `k` of some candidates under weights ``(D,)``."""
         parts, known = self.contributions(item, pool, fusion, weight)
         return self._best(item, pool, parts, known, weight, k)
@@ -196,6 +202,28 @@ class Similar:
         pool = np.unique(self.of_texts(best, MEMBERS))
         return pool[allowed[pool]]
 
+    def near_pairs(
+        self, least: float, a_text: int, block: NDArray[Any]
+    ) -> Iterator[tuple[int, NDArray[np.int32]]]:
+        """Each product with later ones whose texts are the same, or near with a cosine of `least`, and whose `block (n,)`
+        is the same or -1; of each text at most `a_text` products, best-selling first."""
+        if "text" not in self.names:
+            return
+        found = self.dimensions[self.names.index("text")]
+        assert isinstance(found, VectorDimension)
+        for text in range(len(self.text_ids)):
+            rows = self.of_texts(np.array([text]), a_text)
+            ids = np.asarray(self.text_ids[text][:NEAR_TEXTS])
+            ids = ids[ids > text]
+            cosines = np.asarray(found.vectors[ids], np.float32) @ np.asarray(found.vectors[text], np.float32)
+            near = self.of_texts(ids[cosines >= least], a_text)
+            for place, row in enumerate(rows.tolist()):
+                others = np.concatenate([rows[place + 1 :], near])
+                mine = block[row]
+                kept = others if mine < 0 else others[(block[others] == mine) | (block[others] < 0)]
+                if len(kept):
+                    yield row, kept
+
     def unknown_but_text(
         self, item: int, cosines: Floats, fusion: Fusion, asked: Mapping[str, float] | None
     ) -> Likeness:
@@ -212,5 +240,8 @@ class Similar:
 
 
 def _fusion(folder: Path, kind: str, names: tuple[str, ...], facts: dict[str, Any]) -> Fusion:
-    arrays = [load_array(folder, f"kind_{kind}_{part}", mmap=False) for part in ("knots", "values", "weights", "neutral")]
-    return Fusion(kind, names, *arrays, facts)
+    knots, values, weights, neutral = (
+        load_array(folder, f"kind_{kind}_{part}", mmap=False)
+        for part in ("knots", "values", "weights", "neutral")
+    )
+    return Fusion(kind, names, knots, values, weights, neutral, facts)

@@ -35,7 +35,9 @@ MOST_VALUE = 80
 _STEPS = re.compile(r"\s*(?:>|/|\||»|→|::)\s*")
 
 
-def leading(vectors: NDArray[Any], dim: int, *, centred: bool = False) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def leading(
+    vectors: NDArray[Any], dim: int, *, centred: bool = False
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """``(mean (d,), axes (d, dim))``: the directions with most of the vectors' length, or of their spread if `centred`.
 
     Zero rows count for nothing. Signs are fixed by the largest entry, so that equal input gives equal axes.
@@ -75,7 +77,9 @@ def attribute_sets(
     rows: list[int] = []
     columns: list[int] = []
     steps_of: dict[str, list[str]] = {}
-    for row, (brand, category, size, held) in enumerate(zip(brands, categories, sizes, attributes, strict=True)):
+    for row, (brand, category, size, held) in enumerate(
+        zip(brands, categories, sizes, attributes, strict=True)
+    ):
         found = [f"brand={_normal(brand)}"] if brand.strip() else []
         found += [f"size={_normal(size)}"] if size.strip() else []
         if category not in steps_of:
@@ -115,7 +119,13 @@ def price_dimension(prices: NDArray[Any], scale: int, texts: Iterable[Sequence[s
 
 
 def list_dimension(
-    name: str, n: int, a: NDArray[Any], b: NDArray[Any], values: NDArray[Any], counts: NDArray[Any], k: int = LIST
+    name: str,
+    n: int,
+    a: NDArray[Any],
+    b: NDArray[Any],
+    values: NDArray[Any],
+    counts: NDArray[Any],
+    k: int = LIST,
 ) -> ListDimension:
     """The `k` strongest neighbours of each product out of symmetric pairs; ties go to the lower row."""
     rows, others = np.r_[a, b].astype(np.int64), np.r_[b, a].astype(np.int64)
@@ -172,7 +182,13 @@ def shopper_lists(
 
 
 def pair_lists(
-    name: str, n: int, a: NDArray[Any], b: NDArray[Any], together: NDArray[Any], alone: NDArray[Any], k: int = LIST
+    name: str,
+    n: int,
+    a: NDArray[Any],
+    b: NDArray[Any],
+    together: NDArray[Any],
+    alone: NDArray[Any],
+    k: int = LIST,
 ) -> ListDimension:
     """Neighbours out of counted pairs: the shrunk cosine of what they share, spread by its root."""
     return list_dimension(name, n, a, b, _closeness(a, b, together, alone), together, k)
@@ -181,12 +197,20 @@ def pair_lists(
 def _closeness(
     a: NDArray[Any], b: NDArray[Any], together: NDArray[Any], alone: NDArray[Any]
 ) -> NDArray[np.float64]:
-    weight = together / (np.sqrt(np.maximum(alone[a], 1) * np.maximum(alone[b], 1).astype(np.float64)) + SHRINK)
+    weight = together / (
+        np.sqrt(np.maximum(alone[a], 1) * np.maximum(alone[b], 1).astype(np.float64)) + SHRINK
+    )
     return np.sqrt(np.minimum(weight, 1))
 
 
 def pair_hoods(
-    name: str, n: int, a: NDArray[Any], b: NDArray[Any], together: NDArray[Any], alone: NDArray[Any], k: int = LIST
+    name: str,
+    n: int,
+    a: NDArray[Any],
+    b: NDArray[Any],
+    together: NDArray[Any],
+    alone: NDArray[Any],
+    k: int = LIST,
 ) -> HoodDimension:
     """Neighbourhoods of the `k` closest out of counted pairs."""
     lists = pair_lists(name, n, a, b, together, alone, k)
@@ -218,7 +242,9 @@ def hood_dimension(
     scaled = sp.csr_matrix(sp.diags((1 / np.maximum(norm, 1e-9)).astype(np.float32)) @ scaled)
     scaled.sort_indices()
     # The same cells, with how often in place of how close; 1 is added so that no cell is lost, and taken away again.
-    pattern = sp.csr_matrix((np.ones(scaled.nnz, np.float32), scaled.indices.copy(), scaled.indptr.copy()), shape)
+    pattern = sp.csr_matrix(
+        (np.ones(scaled.nnz, np.float32), scaled.indices.copy(), scaled.indptr.copy()), shape
+    )
     counted = sp.csr_matrix(pattern + often)
     counted.sort_indices()
     return HoodDimension(
@@ -275,7 +301,9 @@ def scene_dimension(
         mine = table.sum(1)
         usual = table.sum(0) / max(table.sum(), 1)
         kept = usual > 0
-        lift = np.log((table[:, kept] + 20 * usual[kept]) / (mine[:, None] + 20) / usual[kept]) * np.sqrt(usual[kept])
+        lift = np.log((table[:, kept] + 20 * usual[kept]) / (mine[:, None] + 20) / usual[kept]) * np.sqrt(
+            usual[kept]
+        )
         spread = np.sqrt((lift[mine >= fewest] ** 2).sum(1).mean()) if (mine >= fewest).any() else 1.0
         blocks.append((lift / max(float(spread), 1e-9)).astype(np.float32))
         total = np.maximum(total, mine)

@@ -41,9 +41,7 @@ class Texts:
     sold: NDArray[np.int64]
 
 
-def fuse_kinds(
-    base: Fusion, labelled: Mapping[str, Examples], seed: int
-) -> dict[str, Fusion]:
+def fuse_kinds(base: Fusion, labelled: Mapping[str, Examples], seed: int) -> dict[str, Fusion]:
     """A fusion for each kind for which the shop has signals: learned where there are labels and learning helps."""
     found: dict[str, Fusion] = {}
     for kind in KINDS:
@@ -138,14 +136,22 @@ def fit(
     for name, fusion in kinds.items():
         save_arrays(
             folder,
-            **{f"kind_{name}_{part}": getattr(fusion, part) for part in ("knots", "values", "weights", "neutral")},
+            **{
+                f"kind_{name}_{part}": getattr(fusion, part)
+                for part in ("knots", "values", "weights", "neutral")
+            },
         )
     blocks, parts = blocks_of(kept, seed)
     FusedIndex.build(fused(blocks, parts, n), tick, threads=threads).save(folder)
     order = np.lexsort((np.arange(n), -texts.sold, texts.text_of)).astype(np.int32)
     ptr = np.concatenate([[0], np.cumsum(np.bincount(texts.text_of, minlength=len(texts.text_ids)))])
     save_arrays(
-        folder, text_of=texts.text_of, text_ids=texts.text_ids, text_axes=texts.axes, members_ptr=ptr.astype(np.int64), members=order
+        folder,
+        text_of=texts.text_of,
+        text_ids=texts.text_ids,
+        text_axes=texts.axes,
+        members_ptr=ptr.astype(np.int64),
+        members=order,
     )
     described = save_dimensions(folder, kept)
     # Several threads build the graph, each time another one; the artefact is named by what went into it.
