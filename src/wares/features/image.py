@@ -21,7 +21,7 @@ PROJECTION = "image-projection"
 BATCH = 16
 MOST_BYTES = 32 * 1024 * 1024
 MOST_PIXELS = 64_000_000
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "MPO")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 
 
 class NotAnImage(QueryError):

@@ -77,6 +77,13 @@ SIZES = frozenset(
         "加大",
     ]
 )
+UNITS = frozenset(
+    (
+        "g", "kg", "mg", "ml", "cl", "dl", "l", "ltr", "litre", "liter", "oz", "fl", "lb", "lbs", "gal", "qt", "pt", "ct", "count", "pk",
+        "pack", "packs", "pc", "pcs", "piece", "pieces", "x", "cm", "mm", "m", "in", "inch", "ft", "gb", "tb", "mb", "w", "v", "克", "千克",
+        "公斤", "斤", "毫升", "升", "支", "片", "包", "盒", "瓶", "个",
+    )
+)  # fmt: skip
 _WORD = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+", re.UNICODE)
 Tick = Callable[[int, int], None]
 
@@ -169,8 +176,10 @@ def compare(one: _Said, other: _Said) -> str | None:
     if apart:
         if apart <= COLOURS:
             differ.append("colour")
-        elif apart <= SIZES | COLOURS:
+        elif apart <= SIZES | UNITS:
             differ.append("size")
+        elif apart <= SIZES | UNITS | COLOURS:
+            differ += ["size", "colour"]
         else:
             return None
     mine, theirs = dict(one.attributes), dict(other.attributes)

@@ -67,9 +67,7 @@ class FusedIndex:
         self._whole: NDArray[Any] | None = vectors
 
     @classmethod
-    def build(
-        cls, vectors: NDArray[Any], progress: Tick | None = None, *, threads: int = 0
-    ) -> FusedIndex:
+    def build(cls, vectors: NDArray[Any], progress: Tick | None = None, *, threads: int = 0) -> FusedIndex:
         """Index vectors ``(n, dim)``.
 
         Raises:
