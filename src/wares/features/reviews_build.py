@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,10 @@ from wares.core import columns as c
 from wares.core.arrays import save_arrays, seal
 from wares.core.strings import StringTable
 from wares.data.engine import Engine
-from wares.data.store import Store
 from wares.features.encoder import TextEncoder
 from wares.features.vectors_build import cached_vectors
 
-KIND = "reviews"
+KIND = "review-vectors"
 MOST_REVIEWS = 12
 MOST_SENTENCES = 24
 MOST_LETTERS = 240
@@ -32,16 +31,17 @@ def sentences(text: str) -> list[str]:
 
 
 def build_reviews(
-    store: Store, version: int | None, catalogue: Path, encoder_folder: Path, cache: Path, folder: Path, memory_gb: float,
+    files: Sequence[str] | None, catalogue: Path, encoder_folder: Path, cache: Path, folder: Path, memory_gb: float,
     threads: int, progress: Callable[[int, int], None],
 ) -> dict[str, Any]:  # fmt: skip
-    """Write ``vectors (m, dim) float16`` of length one and ``row_of (n,) int32``, -1 for products without reviews.
+    """Write ``vectors (m, dim) float16`` of length one and ``row_of (n,) int32``, -1 for products without reviews, of the
+    files of a version of the reviews (None: there are none).
 
     Of each product the 12 longest reviews speak, by at most 24 sentences. A shop without reviews pays nothing.
     """
     ids = StringTable.load(catalogue, c.PRODUCT_ID)
     row_of = np.full(len(ids), -1, np.int32)
-    said = _read(store, version, ids, folder, memory_gb) if version is not None else {}
+    said = _read(files, ids, folder, memory_gb) if files else {}
     vectors: NDArray[Any] = np.zeros((0, 1), np.float16)
     if said:
         encoder = TextEncoder(encoder_folder, threads)
@@ -57,11 +57,9 @@ def build_reviews(
     return seal(folder, KIND, products=len(said))
 
 
-def _read(
-    store: Store, version: int, ids: StringTable, scratch: Path, memory_gb: float
-) -> dict[int, list[str]]:
+def _read(files: Sequence[str], ids: StringTable, scratch: Path, memory_gb: float) -> dict[int, list[str]]:
     with Engine(memory_gb, scratch=scratch) as engine:
-        reviews = engine.parquet(store.files(c.REVIEWS, version))
+        reviews = engine.parquet(files)
         table = engine.arrow(
             reviews.filter(reviews[c.TEXT].notnull()).select(c.PRODUCT_ID, c.REVIEW_ID, c.TEXT).order_by([c.PRODUCT_ID, c.REVIEW_ID])
         )  # fmt: skip

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from wares.core import columns as c
 from wares.core.arrays import load_array
+from wares.core.strings import StringTable
 from wares.features.catalogue import PRICE_SCALE, Catalogue
 from wares.features.interactions import Interactions
 from wares.features.interactions_build import DAY, EventLog
@@ -89,17 +90,21 @@ def _fixed(
     }
     found: list[Any] = []
     if len(vectors):
-        found.append(VectorDimension("text", vectors @ axes, np.asarray(products.text_of)))
+        # Of a product without a word nothing is known: its vector would be like those of all others without.
+        said = StringTable.load(context.done["catalogue"], "texts")
+        blank = np.array([not any(sign.isalnum() for sign in text) for text in said], bool)
+        text_of = np.asarray(products.text_of)
+        found.append(VectorDimension("text", vectors @ axes, np.where(blank[text_of], -1, text_of)))
     sets = s.attribute_sets(column["brand"], column["category"], column["size"], column["attributes"])
     found.append(s.set_dimension("attributes", sets))
     pictures = context.done["images"]
     row_of = np.asarray(load_array(pictures, "row_of"))
     if (row_of >= 0).any():
         found.append(VectorDimension("image", np.asarray(load_array(pictures, "vectors")), row_of))
-    said = context.done["reviews"]
-    row_of = np.asarray(load_array(said, "row_of"))
+    reviews = context.done["review_vectors"]
+    row_of = np.asarray(load_array(reviews, "row_of"))
     if (row_of >= 0).any():
-        full = np.asarray(load_array(said, "vectors"), np.float32)
+        full = np.asarray(load_array(reviews, "vectors"), np.float32)
         found.append(VectorDimension("reviews", full @ s.leading(full, s.TEXT_DIM, centred=True)[1], row_of))
     prices = np.asarray(products.prices)
     if (prices > 0).sum() > 1:

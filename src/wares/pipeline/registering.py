@@ -37,7 +37,7 @@ ABOUT = {
         "feature",
         "The picture of each product as a vector, and the way from pictures to words; empty where there are none.",
     ),
-    "reviews": (
+    "review_vectors": (
         "feature",
         "The mean of the sentence vectors of each product's reviews; empty where there are none.",
     ),

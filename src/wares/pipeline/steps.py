@@ -235,8 +235,10 @@ def _image_files(context: Context) -> list[Any]:
 
 def _reviews(context: Context, folder: Path, tick: Tick) -> Any:
     done, config = context.done, context.config
+    table = next((t for t in (c.clean_name(c.REVIEWS), c.REVIEWS) if t in context.versions), None)
+    said = None if table is None else context.store.files(table, context.versions[table])
     return build_reviews(
-        context.store, context.versions.get(c.REVIEWS), done["catalogue"], done["encoder"], context.root / "cache" / "reviews",
+        said, done["catalogue"], done["encoder"], context.root / "cache" / "reviews",
         folder, config.build.memory_gb / 2, config.build.threads, tick,
     )  # fmt: skip
 
@@ -293,8 +295,8 @@ STEPS = [
     Step("tune", TUNED, _tune, (c.EVENTS,), ("catalogue", "text_neighbours", "graph", "graph_neighbours"), ("recommend", "evaluate.test_days", "build.memory_gb"), (f"{_R}tune", f"{_R}table", f"{_R}newcomers_train", f"{_R}train", f"{_R}closed_form", f"{_R}infer", f"{_R}learn", f"{_R}forest_train", *_RANKER)),
     Step("recommend", RECOMMENDER, _recommend, (), ("catalogue", "text_neighbours", "interactions", "graph_neighbours", "tune"), ("recommend", "build.memory_gb"), (f"{_R}train", f"{_R}closed_form", *_RANKER)),
     Step("images", IMAGES, _images, (), ("catalogue", "vectors"), ("image",), (f"{_F}image", f"{_F}image_build", f"{_F}image_train"), _image_files),
-    Step("reviews", REVIEWS, _reviews, (c.REVIEWS,), ("catalogue", "encoder"), (), (f"{_F}reviews_build", f"{_F}vectors_build")),
-    Step("similar", SIMILAR, likening.build_similar, (c.EVENTS,), ("catalogue", "vectors", "text_neighbours", "interactions", "graph_pairs", "graph", "graph_neighbours", "images", "reviews"), ("recommend.min_support", "recommend.kinds"), likening.MODULES),
+    Step("review_vectors", REVIEWS, _reviews, (c.REVIEWS, c.clean_name(c.REVIEWS)), ("catalogue", "encoder"), (), (f"{_F}reviews_build", f"{_F}vectors_build")),
+    Step("similar", SIMILAR, likening.build_similar, (c.EVENTS,), ("catalogue", "vectors", "text_neighbours", "interactions", "graph_pairs", "graph", "graph_neighbours", "images", "review_vectors"), ("recommend.min_support", "recommend.kinds"), likening.MODULES),
     Step("search", SEARCH, _search, (), ("catalogue", "vectors", "interactions"), ("search",), ("wares.models.search.train", "wares.models.search.analysis", "wares.models.search.infer")),
     Step("together", TOGETHER, _together, (c.EVENTS,), ("catalogue", "interactions", "graph_pairs"), ("recommend.kinds",), (f"{_R}together_train", f"{_R}together_infer", "wares.graph.behaviour")),
     Step("rebuy", REBUY, _rebuy, (c.EVENTS,), ("catalogue", "interactions"), ("recommend.kinds",), (f"{_R}rebuy_train", f"{_R}rebuy_infer")),

@@ -59,27 +59,24 @@ class Alike:
         product = ranker.product(product_id)
         new = ranker.new_products().get(product_id)
         row = ranker.catalogue.row(product_id)
+        weight = dict(zip(fusion.names, fusion.weights.tolist(), strict=True)) if asked is None else asked
+        by_text = weight.get("text", 0.0) > 0
         vector: Vector | None = None
         if new is None and row >= 0:
             found = model.rank(row, k, weights, ranker.visible(), kind)
         else:
             # Of a new product its text is known; the rest of what it is like comes with the next build.
             vector = model.short_text(new.vector if new is not None else ranker.encode_product(product))
-            found = self._by_text(vector, fusion, k)
+            found = self._by_text(vector, fusion, k if by_text else 0)
         hits = self._hits(product, found, fusion, language)
         others = [
             n
             for n in ranker.new_products().values()
             if n.product.product_id != product_id and n.product.available
         ]
-        weight = (
-            asked.get("text", 0.0)
-            if asked
-            else float(dict(zip(fusion.names, fusion.weights, strict=True)).get("text", 0))
-        )
-        if others and weight > 0 and "text" in model.names:
-            if vector is None:
-                vector = model.text_vector(row)
+        if vector is None:
+            vector = model.text_vector(row)
+        if others and by_text and vector is not None:
             hits += self._new(product, others, vector, fusion, asked, row, language)
             hits.sort(key=lambda hit: -hit.score)
         return hits[:k]

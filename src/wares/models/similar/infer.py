@@ -184,8 +184,10 @@ class Similar:
         short = np.asarray(vector, np.float32) @ axes
         return np.asarray(short / max(float(np.linalg.norm(short)), 1e-9), np.float32)
 
-    def text_vector(self, item: int) -> Floats:
-        """The vector of a product in the dimension ``text``."""
+    def text_vector(self, item: int) -> Floats | None:
+        """The vector of a product in the dimension ``text``; None for one without a word."""
+        if not self.has("text")[item]:
+            return None
         found = self.dimensions[self.names.index("text")]
         assert isinstance(found, VectorDimension)
         return np.asarray(found.vectors[int(found.row_of[item])], np.float32)
