@@ -128,7 +128,17 @@ def _spaces(
         rest = np.setdiff1d(order, part)
         ours[part] = learn_projection(fit.vectors[rest], texts[fit.classes[rest]], seed)[0](fit.vectors[part])
     whole = learn_projection(fit.vectors, texts[fit.classes], seed)[0]
-    return {"image": (fit.vectors, test.vectors), "projected": (ours, whole(test.vectors))}
+    mean = fit.vectors.mean(0)
+    return {
+        "image": (fit.vectors, test.vectors),
+        # As a build keeps them: what all pictures share is taken away.
+        "centred": (_unit(fit.vectors - mean), _unit(test.vectors - mean)),
+        "projected": (ours, whole(test.vectors)),
+    }
+
+
+def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
 
 
 def neighbours_say(
