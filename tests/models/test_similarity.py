@@ -279,6 +279,18 @@ def test_all_forms_are_read_back(planted, tmp_path):
         assert np.allclose(before.raw(0, np.arange(N)), after.raw(0, np.arange(N)), atol=2e-3)
 
 
+def test_a_dimension_that_came_later_is_known_of_nobody(planted):
+    dimensions, kind = planted
+    names = ["text", "attributes", "reviews", "graph", "basket", "price"]
+    before = sources.aligned(dimensions, names, N)
+    assert [d.name for d in before] == names
+    assert not before[4].has.any()
+    base = learning.base_fusion(before, N, 7)
+    fusion = learning.learn("substitute", base, learning.examples(before, labels_of(kind, np.random.default_rng(1)), N, 7), 7)
+    assert fusion is not None
+    assert fusion.weights[4] == 0
+
+
 def test_sequences_make_pairs():
     a, b, weight = sources.sequence_pairs([np.array([0, 1, 2]), np.array([1, 0])], window=2)
     assert dict(zip(zip(a.tolist(), b.tolist(), strict=True), weight.tolist(), strict=True)) == {

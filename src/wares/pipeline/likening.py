@@ -62,19 +62,17 @@ def build_similar(context: Context, folder: Path, tick: Tick) -> Any:
     now, before = _moments(context, log, data, products, cuts)
     tick(3, 10)
     graph = _graph(context)
-    dimensions = [
-        *fixed,
-        *_of_behaviour(now, products, fixed, graph, None, context.config.recommend.min_support),
-    ]
+    behaviour = _of_behaviour(now, products, fixed, graph, None, context.config.recommend.min_support)
+    dimensions = sorted([*fixed, *behaviour], key=lambda d: ORDER.index(d.name))
     tick(5, 10)
     labelled: dict[str, Examples] = {}
     if log is not None and before is not None:
-        labelled = _labelled(log, now, before, products, fixed, graph, context.config.shop.seed)
+        names = [d.name for d in dimensions]
+        labelled = _labelled(log, now, before, products, fixed, graph, names, context.config.shop.seed)
     tick(7, 10)
     texts = train.Texts(
         text_of, np.asarray(load_array(context.done["text_neighbours"], "ids")), axes, data.item_counts()
     )
-    dimensions.sort(key=lambda d: ORDER.index(d.name))
     return train.fit(
         dimensions, labelled, texts, folder, seed=context.config.shop.seed, threads=context.config.build.threads,
         tick=lambda done, total: tick(7 * total + 3 * done, 10 * total),
@@ -186,7 +184,7 @@ def _of_behaviour(
 
 
 def _labelled(
-    log: EventLog, now: Moment, before: Moment, products: Catalogue, fixed: list[Any], graph: Any, seed: int
+    log: EventLog, now: Moment, before: Moment, products: Catalogue, fixed: list[Any], graph: Any, names: list[str], seed: int
 ) -> dict[str, Examples]:
     """Examples of substitutes and complements out of the last days, with features of the time before them."""
     labels = {
@@ -198,8 +196,9 @@ def _labelled(
     rows = np.unique(np.concatenate([x[0] for x in some.values()]))
     if not len(rows):
         return {}
-    dimensions = [*fixed, *_of_behaviour(before, products, fixed, graph, rows, 1)]
-    dimensions.sort(key=lambda d: ORDER.index(d.name))
+    # What nobody did before those days is a dimension of which nothing was known.
+    behaviour = _of_behaviour(before, products, fixed, graph, rows, 1)
+    dimensions = s.aligned([*fixed, *behaviour], names, len(products))
     out: dict[str, Examples] = {}
     for kind, (items, others) in some.items():
         if len(items):

@@ -83,7 +83,7 @@ def check_weights(asked: Mapping[str, float] | None, names: tuple[str, ...]) -> 
     unknown = [name for name in asked if name not in ORDER]
     if unknown:
         raise QueryError(
-            f"unknown dimension {unknown[0]!r}", mend=f"This shop has {', '.join(names)}", parameter="weights"
+            f"unknown dimension {unknown[0]!r}", mend=f"Known here: {', '.join(names)}", parameter="weights"
         )
     if any(not np.isfinite(value) or value < 0 for value in asked.values()) or sum(asked.values()) <= 0:
         raise QueryError(

@@ -146,6 +146,15 @@ def list_dimension(
     return ListDimension(name, ids, cells, row_of, shared)
 
 
+def aligned(dimensions: Sequence[Any], names: Sequence[str], n: int) -> list[Any]:
+    """The dimensions by these names in their order; one that is not there is known of nobody."""
+    by_name = {dimension.name: dimension for dimension in dimensions}
+    none = np.zeros((0, 1), np.int32)
+    return [
+        by_name.get(name) or ListDimension(name, none, none, np.full(n, -1, np.int32), none) for name in names
+    ]
+
+
 def shopper_lists(
     name: str, has: sp.csr_matrix, rows: NDArray[Any] | None = None, k: int = LIST, least: int = 2
 ) -> ListDimension:
