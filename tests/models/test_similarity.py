@@ -286,7 +286,9 @@ def test_a_dimension_that_came_later_is_known_of_nobody(planted):
     assert [d.name for d in before] == names
     assert not before[4].has.any()
     base = learning.base_fusion(before, N, 7)
-    fusion = learning.learn("substitute", base, learning.examples(before, labels_of(kind, np.random.default_rng(1)), N, 7), 7)
+    fusion = learning.learn(
+        "substitute", base, learning.examples(before, labels_of(kind, np.random.default_rng(1)), N, 7), 7
+    )
     assert fusion is not None
     assert fusion.weights[4] == 0
 

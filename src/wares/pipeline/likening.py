@@ -184,7 +184,14 @@ def _of_behaviour(
 
 
 def _labelled(
-    log: EventLog, now: Moment, before: Moment, products: Catalogue, fixed: list[Any], graph: Any, names: list[str], seed: int
+    log: EventLog,
+    now: Moment,
+    before: Moment,
+    products: Catalogue,
+    fixed: list[Any],
+    graph: Any,
+    names: list[str],
+    seed: int,
 ) -> dict[str, Examples]:
     """Examples of substitutes and complements out of the last days, with features of the time before them."""
     labels = {

@@ -8,16 +8,19 @@ Yashunin 2018 (https://arxiv.org/abs/1603.09320), by `usearch`.
 from __future__ import annotations
 
 import tempfile
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from numpy.typing import NDArray
 from usearch.compiled import MetricKind
 from usearch.index import Index, search
 
+# Loaded after usearch 2.26, ONNX Runtime 1.31 ends the process: it goes first, above.
 from wares.core.arrays import load_array, save_arrays
 from wares.core.errors import DataError, IncompatibleArtifact, QueryError
 
@@ -59,12 +62,14 @@ class Blocks:
 
 
 class FusedIndex:
-    """Rows 0 … n - 1 with their vectors ``(n, dim) float16``. Rows are added at the end; none is removed: filter instead."""
+    """Rows 0 … n - 1 with their vectors ``(n, dim) float16``. Rows are added at the end; none is removed: filter instead.
+    Several threads may search at once, none while rows are added."""
 
     def __init__(self, vectors: NDArray[Any], graph: Index | None) -> None:
         self._parts: list[NDArray[Any]] = [vectors]
         self._graph = graph
         self._whole: NDArray[Any] | None = vectors
+        self._asking = threading.Lock()
 
     @classmethod
     def build(cls, vectors: NDArray[Any], progress: Tick | None = None, *, threads: int = 0) -> FusedIndex:
@@ -180,8 +185,10 @@ class FusedIndex:
                 return self._among(query, np.arange(len(self)), k)
             found: Any = search(self.vectors, query.astype(np.float16), k, MetricKind.IP, exact=True)
         else:
-            self._graph.expansion_search = max(EXPANSION_SEARCH, k)
-            found = self._graph.search(query.astype(np.float16), k)
+            # One at a time: how far to look is a property of the graph, not of the question.
+            with self._asking:
+                self._graph.expansion_search = max(EXPANSION_SEARCH, k)
+                found = self._graph.search(query.astype(np.float16), k)
         keys, values = np.asarray(found.keys).astype(np.int64), 1 - np.asarray(found.distances, np.float32)
         order = np.lexsort((keys, -values))
         return keys[order], values[order]
