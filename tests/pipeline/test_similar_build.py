@@ -163,6 +163,12 @@ def test_sums_and_kinds(ranker, kind):
         assert sum(h.product.category == "Home > kettle" for h in hits) >= (5 if kind == "substitute" else 8)
 
 
+def test_what_goes_with_a_product_is_of_another_category(ranker):
+    hits = ranker.similar("p01", k=10, kind="complement")
+    assert hits
+    assert all(h.product.category != "Home > kettle" for h in hits)
+
+
 def test_a_picture_finds_products_that_look_like_it(ranker):
     hits = ranker.alike.by_image(png((225, 25, 35)), k=10)
     assert sum("lamp" in h.product.title for h in hits) >= 9

@@ -115,7 +115,10 @@ def _groups(shop: Path, k: int, json: bool) -> None:
     from wares.serve.groups import find_groups
 
     ranker = _load(shop)
-    found = find_groups(ranker.catalogue, ranker.likeness)
+    with output.step_progress(quiet=json) as tick:
+        found = find_groups(
+            ranker.catalogue, ranker.likeness, lambda done, total: tick("groups", done, total)
+        )
     if json:
         output.print_json({"groups": [group.to_json(ranker.catalogue) for group in found]})
         return

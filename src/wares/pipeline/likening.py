@@ -196,7 +196,7 @@ def _labelled(
     """Examples of substitutes and complements out of the last days, with features of the time before them."""
     labels = {
         "substitute": _substitutes(log, now, before, products),
-        "complement": _fresh(now.bought, before.bought),
+        "complement": _apart(_fresh(now.bought, before.bought), np.asarray(products.category_of)),
     }
     rng = np.random.default_rng(seed)
     some = {kind: _some(pairs, rng) for kind, pairs in labels.items()}
@@ -213,6 +213,15 @@ def _labelled(
                 dimensions, Labels(items, others, items[:0], others[:0]), len(products), seed, QUERIES
             )
     return out
+
+
+def _apart(
+    pairs: tuple[NDArray[np.int64], NDArray[np.int64]], category_of: NDArray[Any]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pairs of different categories: two milks in one basket are no complements."""
+    a, b = pairs
+    kept = (category_of[a] != category_of[b]) | (category_of[a] < 0)
+    return a[kept], b[kept]
 
 
 def _some(

@@ -63,7 +63,7 @@ class Alike:
         by_text = weight.get("text", 0.0) > 0
         vector: Vector | None = None
         if new is None and row >= 0:
-            found = model.rank(row, k, weights, ranker.visible(), kind)
+            found = model.rank(row, k, weights, self._may(row, fusion.kind), kind)
         else:
             # Of a new product its text is known; the rest of what it is like comes with the next build.
             vector = model.short_text(new.vector if new is not None else ranker.encode_product(product))
@@ -80,6 +80,12 @@ class Alike:
             hits += self._new(product, others, vector, fusion, asked, row, language)
             hits.sort(key=lambda hit: -hit.score)
         return hits[:k]
+
+    def _may(self, row: int, kind: str) -> NDArray[np.bool_]:
+        """Products that may come; what goes with a product is of another category."""
+        visible, category_of = self.ranker.visible(), self.ranker.catalogue.category_of
+        mine = int(category_of[row])
+        return visible if kind != "complement" or mine < 0 else visible & (category_of != mine)
 
     def _by_text(self, vector: Vector, fusion: Fusion, k: int) -> Likeness:
         ranker, model = self.ranker, self.ranker.likeness
