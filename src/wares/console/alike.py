@@ -71,7 +71,7 @@ class Alikeness:
         with (
             ui.expansion(t("alike_weigh")).classes("w-full").props("dense"),
             ui.element("div").style(
-                "display:grid;grid-template-columns:repeat(auto-fill,minmax(210px,1fr));gap:4px 24px"
+                "display:grid;grid-template-columns:repeat(auto-fill,minmax(230px,1fr));gap:4px 24px;width:100%"
             ),
         ):
             for name in model.names:
