@@ -41,6 +41,7 @@ GROUPS = (
     "match",
     "price",
     "audience",
+    "similar",
 )
 """Modules of this package that put further commands onto the application; each has a ``register(app)``."""
 
@@ -245,17 +246,6 @@ def search(
     """Ask the live bundle, without a server."""
     page = _load(shop).search(query, user or None, k)
     _print_hits(page.hits, as_json=json, total=page.total, relaxed=page.relaxed, corrected=page.corrected)
-
-
-@app.command(epilog="Example: `wares similar 1029743`")
-def similar(
-    product: Annotated[str, typer.Argument(help="Its id.")],
-    k: Annotated[int, typer.Option(min=1, max=200, help="How many.")] = 10,
-    shop: Shop = Path(),
-    json: Json = False,
-) -> None:
-    """Products like one, with reasons."""
-    _print_hits(_load(shop).similar(product, k), as_json=json)
 
 
 def run() -> None:

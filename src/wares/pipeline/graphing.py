@@ -98,7 +98,8 @@ def count_pairs(context: Context, folder: Path, tick: Tick) -> Any:
     return seal(folder, PAIRS, cuts=cuts, baskets=[[p.baskets for p in kinds] for kinds in counted])
 
 
-def _pairs(context: Context, i: int) -> tuple[Pairs, Pairs]:
+def read_pairs(context: Context, i: int) -> tuple[Pairs, Pairs]:
+    """Products bought, and looked at, together: `i` is 0 for now, 1 for before the window that teaches."""
     folder, manifest = context.done[PAIRS], context.manifest(PAIRS)
     bought, viewed = (
         Pairs(
@@ -151,7 +152,7 @@ def read_texts(context: Context, folder: Path, tick: Tick) -> Any:
 
 def pairs_now(context: Context) -> tuple[Pairs, Pairs | None]:
     """Products bought in one basket, and looked at on one day; None where nobody looks."""
-    bought, viewed = _pairs(context, 0)
+    bought, viewed = read_pairs(context, 0)
     return bought, viewed if len(viewed.a) else None
 
 
@@ -172,7 +173,7 @@ def build_graph(context: Context, folder: Path, tick: Tick) -> Any:
     deeds = None
     if log is not None:
         data, users = Interactions.load(context.done["interactions"])
-        deeds = Deeds(log, *_pairs(context, 0), data, users)
+        deeds = Deeds(log, *read_pairs(context, 0), data, users)
     facts = read_json(context.done[READ] / FACTS)
 
     def read(triples: Triples) -> None:
@@ -223,7 +224,7 @@ def build_neighbours(context: Context, folder: Path, tick: Tick) -> Any:
         return nothing(len(products), config.graph.neighbours).save(folder)
     earlier = None
     if log is not None and len(cuts := context.manifest(PAIRS)["cuts"]) > 1:
-        earlier = deeds_of(log, int(cuts[1]), _pairs(context, 1))
+        earlier = deeds_of(log, int(cuts[1]), read_pairs(context, 1))
     found = neighbours_before(
         Graph(context.done["graph"]), products, log, None, config.evaluate.test_days,
         k=config.graph.neighbours, seed=config.shop.seed, earlier=earlier, tick=tick,

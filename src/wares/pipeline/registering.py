@@ -33,7 +33,15 @@ ABOUT = {
     "interactions": ("feature", "Shopper by product: weighted, decayed counts of events."),
     "tuned_parameters": ("model", "What tuning chose on the validation days."),
     "recommend": ("model", "The recommender: item-to-item weights with text and popularity."),
-    "similar": ("model", "Products like a product, by text and behaviour."),
+    "images": (
+        "feature",
+        "The picture of each product as a vector, and the way from pictures to words; empty where there are none.",
+    ),
+    "review_vectors": (
+        "feature",
+        "The mean of the sentence vectors of each product's reviews; empty where there are none.",
+    ),
+    "similar": ("model", "Products like a product in every dimension that the shop has, fused by kind."),
     "graph_pairs": (
         "feature",
         "Products bought or viewed together, counted now and before the window that teaches.",

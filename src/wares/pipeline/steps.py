@@ -17,9 +17,13 @@ from wares.features.catalogue import KIND as CATALOGUE
 from wares.features.catalogue import Catalogue
 from wares.features.catalogue_build import build_catalogue
 from wares.features.encoder import KIND as ENCODER
+from wares.features.image_build import KIND as IMAGES
+from wares.features.image_build import build_images, image_files
 from wares.features.interactions import KIND as INTERACTIONS
 from wares.features.interactions import Interactions
 from wares.features.interactions_build import DAY, EventLog, build_interactions
+from wares.features.reviews_build import KIND as REVIEWS
+from wares.features.reviews_build import build_reviews
 from wares.features.text_neighbours_build import KIND as NEIGHBOURS
 from wares.features.text_neighbours_build import build_text_neighbours
 from wares.features.vectors_build import KIND as VECTORS
@@ -30,7 +34,6 @@ from wares.models.price.emerging_infer import EMERGING
 from wares.models.price.infer import KIND as PRICE_BOOK
 from wares.models.recommend import together_train as together
 from wares.models.recommend import train as recommend
-from wares.models.recommend.closed_form import Columns, ItemKnn, shared_users, to_matrix
 from wares.models.recommend.facts import Products
 from wares.models.recommend.infer import KIND as RECOMMENDER
 from wares.models.recommend.rebuy_infer import KIND as REBUY
@@ -43,12 +46,12 @@ from wares.models.recommend.trending_train import build_trending
 from wares.models.recommend.tune import Window, tune
 from wares.models.search import train as search
 from wares.models.search.infer import KIND as SEARCH
-from wares.models.similar import train as similar
 from wares.models.similar.infer import KIND as SIMILAR
 from wares.pipeline import graphing, pricing
 from wares.pipeline.emerging import EMERGING_MODULES, EMERGING_STEP, build_emerging
 from wares.pipeline import graphing
 from wares.pipeline.adapted import live_encoder
+from wares.pipeline import graphing, likening
 from wares.pipeline.graphing import event_log
 from wares.pipeline.plan import Context, Step, Tick
 
@@ -56,7 +59,6 @@ TUNED = "tuned"
 TEXT_NEIGHBOURS = 50
 EARLIER = 2
 """Windows before validation with examples for the learned ranker."""
-LIKE_NEIGHBOURS = 60
 
 
 def catalog_of(context: Context) -> Catalog:
@@ -230,20 +232,31 @@ def _recommend(context: Context, folder: Path, tick: Tick) -> Any:
     )  # fmt: skip
 
 
-def _similar(context: Context, folder: Path, tick: Tick) -> Any:
-    data, _ = Interactions.load(context.done["interactions"])
-    side = catalog_of(context).text
-    columns = Columns.supported(data, context.config.recommend.min_support)
-    matrix = to_matrix(data, columns)
-    if len(columns.items):
-        model = ItemKnn(matrix, k=LIKE_NEIGHBOURS)
-        ids, values = model.ids, model.values
-    else:
-        ids, values = np.zeros((0, 1), np.int32), np.zeros((0, 1), np.float32)
-    shared = shared_users(matrix, ids) if len(ids) else np.zeros((0, 1), np.uint16)
-    return similar.fit(
-        side.text_of, side.ids, side.sims, data.item_counts(), columns.items, ids, values, shared, folder
-    )
+def _images(context: Context, folder: Path, tick: Tick) -> Any:
+    done, config = context.done, context.config
+    return build_images(
+        done["catalogue"], context.root, config.image, done["vectors"], context.root / "cache" / "images", folder,
+        config.build.threads, tick,
+    )  # fmt: skip
+
+
+def _image_files(context: Context) -> list[Any]:
+    """Names, sizes and times of the image files, so that a new picture is seen."""
+    config = context.config.image
+    base = context.root / config.folder if config.folder else context.root
+    files, _ = image_files(Catalogue(context.done["catalogue"]), base, config)
+    stats = [(str(path), path.stat()) for path in files.values() if path.is_file()]
+    return [[name, stat.st_size, stat.st_mtime_ns] for name, stat in sorted(stats, key=lambda x: x[0])]
+
+
+def _reviews(context: Context, folder: Path, tick: Tick) -> Any:
+    done, config = context.done, context.config
+    table = next((t for t in (c.clean_name(c.REVIEWS), c.REVIEWS) if t in context.versions), None)
+    said = None if table is None else context.store.files(table, context.versions[table])
+    return build_reviews(
+        said, done["catalogue"], done["encoder"], context.root / "cache" / "reviews",
+        folder, config.build.memory_gb / 2, config.build.threads, tick,
+    )  # fmt: skip
 
 
 def _search(context: Context, folder: Path, tick: Tick) -> Any:
@@ -297,7 +310,9 @@ STEPS = [
     Step("graph_neighbours", GRAPH_NEIGHBOURS, graphing.build_neighbours, (c.EVENTS,), ("catalogue", "graph_pairs", "graph"), ("graph", "evaluate.test_days", "recommend.kinds", "recommend.half_lives_days"), graphing.NEIGHBOURS_MODULES),
     Step("tune", TUNED, _tune, (c.EVENTS,), ("catalogue", "text_neighbours", "graph", "graph_neighbours"), ("recommend", "evaluate.test_days", "build.memory_gb"), (f"{_R}tune", f"{_R}table", f"{_R}newcomers_train", f"{_R}train", f"{_R}closed_form", f"{_R}infer", f"{_R}learn", f"{_R}forest_train", f"{_F}trees_build", f"{_F}trees", *_RANKER)),
     Step("recommend", RECOMMENDER, _recommend, (), ("catalogue", "text_neighbours", "interactions", "graph_neighbours", "tune"), ("recommend", "build.memory_gb"), (f"{_R}train", f"{_R}closed_form", *_RANKER)),
-    Step("similar", SIMILAR, _similar, (), ("catalogue", "text_neighbours", "interactions"), ("recommend.min_support",), ("wares.models.similar.train", f"{_R}closed_form")),
+    Step("images", IMAGES, _images, (), ("catalogue", "vectors"), ("image",), (f"{_F}image", f"{_F}image_build", f"{_F}image_train"), _image_files),
+    Step("review_vectors", REVIEWS, _reviews, (c.REVIEWS, c.clean_name(c.REVIEWS)), ("catalogue", "encoder"), (), (f"{_F}reviews_build", f"{_F}vectors_build")),
+    Step("similar", SIMILAR, likening.build_similar, (c.EVENTS,), ("catalogue", "vectors", "text_neighbours", "interactions", "graph_pairs", "graph", "graph_neighbours", "images", "review_vectors"), ("recommend.min_support", "recommend.kinds"), likening.MODULES),
     Step("search", SEARCH, _search, (), ("catalogue", "vectors", "interactions"), ("search",), ("wares.models.search.train", "wares.models.search.analysis", "wares.models.search.infer")),
     Step("together", TOGETHER, _together, (c.EVENTS,), ("catalogue", "interactions", "graph_pairs"), ("recommend.kinds",), (f"{_R}together_train", f"{_R}together_infer", "wares.graph.behaviour")),
     Step("rebuy", REBUY, _rebuy, (c.EVENTS,), ("catalogue", "interactions"), ("recommend.kinds",), (f"{_R}rebuy_train", f"{_R}rebuy_infer")),

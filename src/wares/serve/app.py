@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import orjson
-from fastapi import Depends, FastAPI, Header, Query
+from fastapi import Depends, FastAPI, Header, Query, Request
 from fastapi import Path as PathParam
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
@@ -314,10 +314,36 @@ def _reading(app: FastAPI, shelf: Shelf, allowed: Any) -> None:
     async def similar(
         product_id: ProductId,
         k: K = 10,
-        weights: Annotated[str | None, Query(max_length=200, description="As `text:1,behaviour:2`.")] = None,
+        weights: Annotated[
+            str | None,
+            Query(max_length=400, description="By dimension, as `text:1,price:0`; the others count nothing."),
+        ] = None,
+        kind: Annotated[
+            Literal["like", "same", "substitute", "complement", "style"],
+            Query(description="What is meant by similar; 400 where the shop has no signals for it."),
+        ] = "like",
         language: Language = "en",
     ) -> Response:
-        return _hits(shelf.ranker.similar(product_id, k, weights=_weights(weights), language=language))
+        likeness = shelf.ranker.likeness
+        found = shelf.ranker.similar(product_id, k, weights=_weights(weights), kind=kind, language=language)
+        return _hits(found, kinds=list(likeness.kinds), dimensions=list(likeness.names))
+
+    @app.post(
+        "/v1/similar-to-image",
+        tags=["read"],
+        summary="Products that look like an image; its bytes are the body",
+        dependencies=[allowed],
+        responses=_MISSING,
+        openapi_extra={
+            "requestBody": {
+                "required": True,
+                "content": {"image/*": {"schema": {"type": "string", "format": "binary"}}},
+            }
+        },
+    )
+    async def similar_to_image(request: Request, k: K = 10, language: Language = "en") -> Response:
+        body = await request.body()
+        return _hits(await run_in_threadpool(shelf.ranker.alike.by_image, body, k, language=language))
 
     @app.get(
         "/v1/products/{product_id:path}",

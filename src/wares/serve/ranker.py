@@ -35,6 +35,8 @@ from wares.models.search.analysis import stem, surface_words
 from wares.models.search.infer import Filters, Found, Searcher
 from wares.models.similar.infer import Similar, check_weights
 from wares.models.similar.match_infer import Matcher
+from wares.models.similar.infer import Similar
+from wares.serve.alike import Alike
 from wares.serve.fresh import Rules, below, likest, places_for, put_in
 from wares.serve.graph_reasons import graph_reason, telling
 from wares.serve.online import Deed, NewProduct, Online, matching
@@ -114,6 +116,7 @@ class Ranker:
         )
         self._categories: dict[str, NDArray[np.bool_]] = {}
         self.services = Services(self, folder)
+        self.alike = Alike(self, folder)
         self.warm_up()
 
     def warm_up(self) -> None:
@@ -150,6 +153,19 @@ class Ranker:
     def admit(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Events as the state may store them: see `wares.core.people.People.admit`."""
         return rows if self.registered is None else self.registered.admit(rows)
+
+    def encode_product(self, product: Product) -> Vector:
+        """The vector of a product's text as the encoder gives it ``(dim,)``."""
+        return self._encode_product(product)
+
+    def encode_words(self, words: str) -> Vector:
+        """The vector of some words as a passage, as products are encoded ``(dim,)``."""
+        with self._encoding:
+            return self.encoder.encode([words], "passage")[0]
+
+    def new_products(self) -> dict[str, NewProduct]:
+        """Products that came after the build, by id; not to be written to."""
+        return self._new()
 
     def _new(self) -> dict[str, NewProduct]:
         return self.online.products if self.online is not None else {}
@@ -475,76 +491,18 @@ class Ranker:
         k: int = 10,
         *,
         weights: Mapping[str, float] | None = None,
+        kind: str = "",
         language: str = "en",
     ) -> list[Hit]:
-        """The `k` products most like one; `weights` of ``text`` and ``behaviour``.
+        """The `k` products most like one; `weights` by dimension, `kind` as in `wares.models.similar.fusion.KINDS`.
+
+        The ``parts`` of a hit are what each dimension adds to its score.
 
         Raises:
             NotFound: for an unknown product.
-            QueryError: for wrong weights.
+            QueryError: for wrong weights or a kind that the shop has not.
         """
-        check_k(k)
-        weight = check_weights(weights)
-        self.refresh()
-        product = self.product(product_id)
-        new = self._new().get(product_id)
-        row = self.catalogue.row(product_id)
-        if new is None and row >= 0:
-            found = self.likeness.rank(row, k, weights, self._mask())
-            shared, vector = found.shared, None
-            rows, scores, parts = found.items, found.scores, found.parts
-        else:
-            vector = new.vector if new is not None else self._encode_product(product)
-            rows, scores = self._near(vector, k)
-            parts, shared = np.stack([scores, np.zeros_like(scores)], 1), np.zeros(len(rows), np.int64)
-        hits = [
-            self._like_hit(product, self.catalogue.product(int(r)), float(s), p, int(n), language)
-            for r, s, p, n in zip(rows, scores, parts, shared, strict=True)
-        ]
-        others = [
-            n for n in self._new().values() if n.product.product_id != product_id and n.product.available
-        ]
-        if others and weight["text"] > 0:
-            if vector is None:
-                vector = (
-                    self.searcher.vectors[int(self.catalogue.text_of[row])].astype(np.float32)
-                    if len(self.searcher.vectors)
-                    else self._encode_product(product)
-                )
-            for other in others:
-                value = max(0.0, float(other.vector @ vector))
-                hits.append(
-                    self._like_hit(
-                        product, other.product, value, np.array([value, 0.0], np.float32), 0, language
-                    )
-                )
-            hits.sort(key=lambda hit: -hit.score)
-        return hits[:k]
-
-    def _near(self, vector: Vector, k: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        if not len(self.searcher.vectors):
-            return np.zeros(0, np.int32), np.zeros(0, np.float32)
-        found = self.searcher.near.search(vector, k)
-        rows, values = self.likeness.near_texts(
-            np.asarray(found.keys).astype(np.int64), 1.0 - np.asarray(found.distances), k
-        )
-        kept = self._mask()[rows]
-        return rows[kept][:k], np.maximum(values[kept][:k], 0)
-
-    def _like_hit(
-        self,
-        product: Product,
-        other: Product,
-        score: float,
-        parts: NDArray[np.float32],
-        shared: int,
-        language: str,
-    ) -> Hit:
-        if parts[1] > parts[0] and shared > 0:
-            why = reason("together", language, shoppers=shared)
-        else:
-            why = Reason("same", same(product, other, language), {"text": round(float(parts[0]), 3)})
-        return Hit(other, score, why, {"text": float(parts[0]), "behaviour": float(parts[1])})
+        return self.alike.similar(product_id, k, weights=weights, kind=kind, language=language)
 
     # -- search ----------------------------------------------------------------------------------------------
 

@@ -48,8 +48,24 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "{rise} times as many shoppers as usual in {hours} hours: {shoppers}",
         "zh": "{hours} 小时内顾客数为平时的 {rise} 倍：{shoppers} 位",
     },
+    "looks": {"en": "looks like the picture", "zh": "与图片外观相似"},
+    "words_of_image": {"en": "described like what the picture shows", "zh": "描述与图片内容相近"},
+    "shows": {"en": "its picture fits “{words}”", "zh": "图片符合“{words}”"},
     "well_known": {"en": "many shoppers know this", "zh": "许多顾客熟悉的商品"},
 }
+_DIMENSIONS = {
+    "en": {
+        "text": "similar description", "reviews": "shoppers write alike about it", "image": "looks alike",
+        "behaviour": "{n} shoppers have both", "view": "looked at together {n} times", "basket": "in {n} baskets together",
+        "sequence": "taken one after the other", "graph": "much in common with the same things",
+        "price": "similar price for a like pack", "scene": "bought at the same times by the same people",
+    },
+    "zh": {
+        "text": "描述相近", "reviews": "评价内容相近", "image": "外观相似", "behaviour": "{n} 位顾客两者都买", "view": "{n} 次被一起浏览",
+        "basket": "{n} 个购物篮中一起购买", "sequence": "常先后购买", "graph": "与相同事物关联密切", "price": "价格与规格相近",
+        "scene": "购买时间与人群相近",
+    },
+}  # fmt: skip
 _SAME = {
     "en": {
         "category": "same category",
@@ -64,6 +80,13 @@ _SAME = {
 def reason(code: str, language: str = "en", **facts: Any) -> Reason:
     """A reason with its text filled in."""
     return Reason(code, TEXTS[code][language].format(**facts), facts)
+
+
+def contribution_words(dimension: str, shared: str, count: int, language: str) -> str:
+    """What a dimension of likeness says in words; `shared` is what `same` says of both, `count` how many have both."""
+    if dimension == "attributes":
+        return shared
+    return _DIMENSIONS[language][dimension].format(n=count)
 
 
 def same(one: Product, other: Product, language: str) -> str:

@@ -164,8 +164,8 @@ def product_json(product: Product) -> dict[str, Any]:
 
 def hit_json(hit: Hit) -> dict[str, Any]:
     """A hit with its reason and the parts of its score."""
-    parts = {name: round(value, 4) for name, value in hit.parts.items() if value}
+    parts = {name: round(value, 6) for name, value in hit.parts.items() if value}
     return {
-        "product": product_json(hit.product), "score": round(hit.score, 5), "why": hit.why.text,
+        "product": product_json(hit.product), "score": round(hit.score, 6), "why": hit.why.text,
         "reason": {"code": hit.why.code, **hit.why.facts}, "parts": parts,
     }  # fmt: skip
