@@ -181,8 +181,6 @@ def export_encoder(config: Encoder, folder: Path, named: str = "") -> dict[str, 
     facts.update(precision="fp32", cosine_fp32=round(cosine, 6))
     if config.int8:
         int8 = quantise(fp32, folder)
-        cosine = _cosine(folder, {**facts, "prefixes": {}}, truth)
-        int8 = _quantise(fp32, folder)
         cosine = _cosine(folder, {**facts, "prefixes": {}, "unk_id": -1}, truth)
         if cosine >= config.min_cosine:
             facts.update(precision="int8", cosine_int8=round(cosine, 4))

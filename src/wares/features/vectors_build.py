@@ -42,6 +42,7 @@ def build_vectors(
         dim=encoder.dim,
         encoder=encoder.manifest["hash"],
         model=encoder.manifest["model"],
+        unread=int((~np.asarray(out).any(axis=1)).sum()),
     )
 
 
@@ -66,17 +67,6 @@ def cached_vectors(
             [texts[int(i)] for i in rows], progress=lambda n, base=base: progress(base + n, len(texts))
         )
         known.add(hashes[rows], vectors.astype(np.float16))
-    out = known.get(hashes, encoder.dim)
-    save_arrays(folder, vectors=out)
-    return seal(
-        folder,
-        KIND,
-        texts=len(texts),
-        dim=encoder.dim,
-        encoder=encoder.manifest["hash"],
-        model=encoder.manifest["model"],
-        unread=int((~np.asarray(out).any(axis=1)).sum()),
-    )
     return known.get(hashes, encoder.dim)
 
 

@@ -159,7 +159,7 @@ def pairs_now(context: Context) -> tuple[Pairs, Pairs | None]:
 def pairs_known(context: Context) -> tuple[Pairs, Pairs | None]:
     """As `pairs_now`, by what was known before the test days where that was counted."""
     last = len(context.manifest(PAIRS)["cuts"]) - 1
-    bought, viewed = _pairs(context, last)
+    bought, viewed = read_pairs(context, last)
     return bought, viewed if len(viewed.a) else None
 
 

@@ -47,11 +47,9 @@ from wares.models.recommend.tune import Window, tune
 from wares.models.search import train as search
 from wares.models.search.infer import KIND as SEARCH
 from wares.models.similar.infer import KIND as SIMILAR
-from wares.pipeline import graphing, pricing
-from wares.pipeline.emerging import EMERGING_MODULES, EMERGING_STEP, build_emerging
-from wares.pipeline import graphing
+from wares.pipeline import graphing, likening, pricing
 from wares.pipeline.adapted import live_encoder
-from wares.pipeline import graphing, likening
+from wares.pipeline.emerging import EMERGING_MODULES, EMERGING_STEP, build_emerging
 from wares.pipeline.graphing import event_log
 from wares.pipeline.plan import Context, Step, Tick
 

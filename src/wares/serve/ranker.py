@@ -33,9 +33,8 @@ from wares.models.price.infer import PriceBook
 from wares.models.recommend.infer import SIGNALS, History, Recommender
 from wares.models.search.analysis import stem, surface_words
 from wares.models.search.infer import Filters, Found, Searcher
-from wares.models.similar.infer import Similar, check_weights
-from wares.models.similar.match_infer import Matcher
 from wares.models.similar.infer import Similar
+from wares.models.similar.match_infer import Matcher
 from wares.serve.alike import Alike
 from wares.serve.fresh import Rules, below, likest, places_for, put_in
 from wares.serve.graph_reasons import graph_reason, telling

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from wares.core.arrays import load_array, open_artifact
 
 KIND = "price"
-LIKELY = 0.3
+LIKELY = 0.25
 """From this probability on a price is worth an alert; below, it waits in the list."""
 
 
