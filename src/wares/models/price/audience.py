@@ -147,7 +147,8 @@ class Weights:
     def score(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
         """Probability of a purchase in a window as long as the taught one, averaged over the teaching products."""
         had = (features[:, 0] > 0).astype(int)
-        return 1 / (1 + np.exp(-(self.parts(features).sum(1) + self.coefficients[had, 0])))
+        margin = self.parts(features).sum(1) + self.coefficients[had, 0]
+        return 1 / (1 + np.exp(-np.clip(margin, -30, 30)))
 
     def to_json(self) -> dict[str, dict[str, float]]:
         """The coefficients by name, of newcomers and of owners."""
@@ -214,7 +215,9 @@ def learn(
         rows = had == bool(group)
         if label[rows].sum() >= FEWEST_TAKERS:
             some = features[rows]
-            centre[group], scale[group] = some.mean(0), np.maximum(some.std(0), 1e-6)
+            # What was the same for all who taught tells nothing, and must not tell much later.
+            spread = some.std(0)
+            centre[group], scale[group] = some.mean(0), np.where(spread > 1e-3, spread, 1e3)
             coefficients[group] = _logistic((some - centre[group]) / scale[group], label[rows])
     return Weights(coefficients, centre, scale, len(drawn))
 
