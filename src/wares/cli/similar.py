@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -96,19 +97,18 @@ def similar(
             hits, as_json=True, kinds=list(ranker.likeness.kinds), dimensions=list(ranker.likeness.names)
         )
         return
-    names = [n for n in ranker.likeness.names if any(n in hit.parts for hit in hits)]
     rows = [
-        [
-            hit.product.product_id,
-            hit.product.title,
-            hit.score,
-            *(hit.parts.get(n) for n in names),
-            hit.why.text,
-        ]
+        [hit.product.product_id, hit.product.title, hit.score, _made_of(hit.parts), hit.why.text]
         for hit in hits
     ]
-    output.print_table(["product", "title", "score", *names, "why"], rows)
+    output.print_table(["product", "title", "score", "made of", "why"], rows)
     output.out.print(escape(f"Kinds of this shop: {', '.join(ranker.likeness.kinds)}"))
+
+
+def _made_of(parts: Mapping[str, float]) -> str:
+    """What the dimensions add to a score, most first: a column each would be too narrow to read."""
+    added = sorted(parts.items(), key=lambda part: -abs(part[1]))
+    return ", ".join(f"{name} {value:.2f}" for name, value in added if abs(value) >= 0.005)
 
 
 def _groups(shop: Path, k: int, json: bool) -> None:
