@@ -14,6 +14,8 @@ from itertools import pairwise
 
 from wares.core.text import plain
 
+_RUN = re.compile(r"[0-9]+")
+_PIECE = re.compile(r"[^\W\d_]+|[0-9]+")
 MAX_CHARS = 1200
 MAX_WORDS = 96
 JOIN = 5
@@ -116,6 +118,20 @@ def runs_together(text: str) -> set[str]:
                 break
             if is_whole(joined):
                 out.add(joined)
+    return out
+
+
+def runs(reading: Reading) -> set[str]:
+    """The numbers of a text wherever they stand, also inside codes: "55" in "ue55nu7400"."""
+    return {run.lstrip("0") or "0" for word in reading.words for run in _RUN.findall(word)}
+
+
+def pieces(reading: Reading) -> set[str]:
+    """Letters and digits apart, and codes without their beginnings and ends: a region or colour is often hung on."""
+    out = {piece for word in reading.words for piece in _PIECE.findall(word)} | set(reading.codes)
+    for code in reading.codes:
+        out.update(code[cut:] for cut in (1, 2, 3) if len(code) - cut >= 4)
+        out.update(code[:-cut] for cut in (1, 2, 3, 4) if len(code) - cut >= 4)
     return out
 
 

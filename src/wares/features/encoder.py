@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
-from tokenizers import Encoding, Tokenizer
+from tokenizers import Encoding
 
 from wares.core.arrays import open_artifact
+from wares.features.sessions import open_session, open_tokenizer
 
 KIND = "encoder"
 BATCH_TOKENS = 4096
@@ -24,17 +24,8 @@ class TextEncoder:
         self.manifest = open_artifact(folder, KIND)
         self.dim = int(self.manifest["dim"])
         self.prefixes: dict[str, str] = self.manifest["prefixes"]
-        self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self.tokenizer.enable_truncation(int(self.manifest["max_tokens"]))
-        self.tokenizer.no_padding()
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        # Spinning threads win a benchmark and lose the other core to it.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self.session = ort.InferenceSession(
-            str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
-        )
+        self.tokenizer = open_tokenizer(folder, int(self.manifest["max_tokens"]))
+        self.session = open_session(folder / "model.onnx", threads)
         self.inputs = {i.name for i in self.session.get_inputs()}
         self.pad = int(self.manifest["pad_id"])
         # Absent in bundles of an earlier version: then every text counts as read.

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from wares.core.arrays import load_array, open_artifact
 from wares.core.errors import IncompatibleArtifact, MissingExtra, QueryError
+from wares.features.sessions import open_session
 
 KIND = "image-encoder"
 PROJECTION = "image-projection"
@@ -115,13 +115,7 @@ class ImageEncoder:
         self.preparation = Preparation(
             int(facts["size"]), int(facts["short"]), tuple(facts["mean"]), tuple(facts["std"])
         )
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self.session = ort.InferenceSession(
-            str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
-        )
+        self.session = open_session(folder / "model.onnx", threads)
         self._input = self.session.get_inputs()[0].name
 
     def encode(

@@ -6,7 +6,6 @@ the weights are learned from known records and kept, so that one pair can be jud
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from rapidfuzz import fuzz, process
 from rapidfuzz.distance import JaroWinkler, Prefix
 
-from wares.core.words import Reading, is_whole, read_texts, runs_together
+from wares.core.words import Reading, is_whole, pieces, read_texts, runs, runs_together
 from wares.features.pair_bags import Bag, Column, Rows, blank, frequencies, sides
 
 GRAM = 4
@@ -25,8 +24,6 @@ COMMON_KIND = 0.01
 """A kind of quantity that this share of records names is compared on its own."""
 HEADS = 10
 """A word that opens so many texts, and mostly stands first, is taken for a brand."""
-_RUN = re.compile(r"[0-9]+")
-_PIECE = re.compile(r"[^\W\d_]+|[0-9]+")
 
 
 @dataclass(frozen=True)
@@ -76,20 +73,6 @@ def grams(reading: Reading) -> set[str]:
     return out
 
 
-def _runs(reading: Reading) -> set[str]:
-    """The numbers of a text wherever they stand, also inside codes: "55" in "ue55nu7400"."""
-    return {run.lstrip("0") or "0" for word in reading.words for run in _RUN.findall(word)}
-
-
-def _pieces(reading: Reading) -> set[str]:
-    """Letters and digits apart, and codes without their beginnings and ends: a region or colour is often hung on."""
-    out = {piece for word in reading.words for piece in _PIECE.findall(word)} | set(reading.codes)
-    for code in reading.codes:
-        out.update(code[cut:] for cut in (1, 2, 3) if len(code) - cut >= 4)
-        out.update(code[:-cut] for cut in (1, 2, 3, 4) if len(code) - cut >= 4)
-    return out
-
-
 def _words(reading: Reading) -> Iterable[str]:
     return reading.words
 
@@ -102,7 +85,7 @@ def _nexts(reading: Reading) -> Iterable[str]:
     return reading.nexts
 
 
-THINGS = {"word": _words, "code": _codes, "run": _runs, "next": _nexts, "piece": _pieces, "gram": grams}
+THINGS = {"word": _words, "code": _codes, "run": runs, "next": _nexts, "piece": pieces, "gram": grams}
 
 
 class View:

@@ -245,7 +245,6 @@ def tune_shop(
         DataError: when there are too few pairs, nothing to resume, or somebody was erased meanwhile.
         Unavailable: when another adaptation is running.
     """
-    from wares.features.adapt_train import Run
     from wares.pipeline.erasure import receipts
 
     home = shop.root / FOLDER
@@ -257,13 +256,7 @@ def tune_shop(
         erased = len(receipts(shop.root))
         pairs = shop_pairs(context)
         work = home / WORK
-        if not resume:
-            shutil.rmtree(work, ignore_errors=True)
-        work.mkdir(parents=True, exist_ok=True)
-        outcome = Run(
-            pairs, split_nodes(pairs, recipe.seed), recipe, work, resume=resume, logs=logs, say=say
-        ).all()
-        facts = outcome.facts | {"published": outcome.better}
+        outcome, facts = _learn(pairs, recipe, work, resume=resume, logs=logs, say=say)
         if outcome.better:
             with shop.exclusive():
                 if len(receipts(shop.root)) != erased:
@@ -279,6 +272,20 @@ def tune_shop(
             "wares", "encoder.tune", "encoder", {"published": outcome.better, "gain": facts["gain"]["mrr"]}
         )
         return facts
+
+
+def _learn(
+    pairs: PairSet, recipe: Recipe, work: Path, *, resume: bool, logs: Path | None, say: Say
+) -> tuple[Outcome, dict[str, Any]]:
+    """One run in a folder of work, begun anew or resumed; its figures say whether it is published."""
+    from wares.features.adapt_train import Run
+
+    if not resume:
+        shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True, exist_ok=True)
+    part = split_nodes(pairs, recipe.seed)
+    outcome = Run(pairs, part, recipe, work, resume=resume, logs=logs, say=say).all()
+    return outcome, outcome.facts | {"published": outcome.better}
 
 
 def tune_files(
@@ -299,18 +306,11 @@ def tune_files(
         QueryError: when `out` holds something that is no adapted encoder.
     """
     from wares.features.adapt_body_train import NOTE
-    from wares.features.adapt_train import Run
 
     if out.exists() and any(out.iterdir()) and not (out / NOTE).is_file():
         raise QueryError(f"{out} is not empty", mend="Name another folder", parameter="out")
     work = out.with_name(out.name + ".work")
-    if not resume:
-        shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True, exist_ok=True)
-    outcome = Run(
-        pairs, split_nodes(pairs, recipe.seed), recipe, work, resume=resume, logs=logs, say=say
-    ).all()
-    facts = outcome.facts | {"published": outcome.better}
+    outcome, facts = _learn(pairs, recipe, work, resume=resume, logs=logs, say=say)
     if outcome.better:
         with folder_atomic(out) as folder:
             outcome.body.save(folder, facts)

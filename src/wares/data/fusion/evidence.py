@@ -5,7 +5,6 @@ Symmetric by construction: every one-sided quantity enters as its smaller and it
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import dataclass
 
@@ -13,7 +12,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from wares.core.words import Reading, read_texts
+from wares.core.words import Reading, pieces, read_texts, runs
 from wares.data.fusion.blocking import Pairs, gram_rows, unit_rows, weights, word_matrix
 from wares.data.fusion.offers import Offers, coded
 
@@ -22,8 +21,6 @@ COMMON_KIND = 0.01
 """A kind of quantity that this share of rows names is compared on its own."""
 HEADS = 10
 """A word that opens so many texts, and mostly stands first, is taken for a brand."""
-_RUN = re.compile(r"[0-9]+")
-_PIECE = re.compile(r"[^\W\d_]+|[0-9]+")
 Features = NDArray[np.float32]
 """Shape (pairs, features); NaN where one of the two says nothing."""
 
@@ -90,9 +87,9 @@ class Evidence:
         codes, _ = word_matrix((r.codes for r in self.readings), n)
         self._codes = _Bag.of(codes, weights(codes))
         for name, things in (
-            ("run", map(_runs, self.readings)),
+            ("run", map(runs, self.readings)),
             ("next", (r.nexts for r in self.readings)),
-            ("piece", map(_pieces, self.readings)),
+            ("piece", map(pieces, self.readings)),
         ):
             matrix, _ = word_matrix(things, n)
             self._bags[name] = _Bag.of(matrix, weights(matrix))
@@ -198,20 +195,6 @@ class Evidence:
                 "ij,ij->i", self.offers.vectors[left], self.offers.vectors[right]
             )
         return out
-
-
-def _runs(reading: Reading) -> set[str]:
-    """The numbers of a text wherever they stand, also inside codes: "55" in "ue55nu7400"."""
-    return {run.lstrip("0") or "0" for word in reading.words for run in _RUN.findall(word)}
-
-
-def _pieces(reading: Reading) -> set[str]:
-    """Letters and digits apart, and codes without their beginnings and ends: a region or colour is often hung on."""
-    out = {piece for word in reading.words for piece in _PIECE.findall(word)} | set(reading.codes)
-    for code in reading.codes:
-        out.update(code[cut:] for cut in (1, 2, 3) if len(code) - cut >= 4)
-        out.update(code[:-cut] for cut in (1, 2, 3, 4) if len(code) - cut >= 4)
-    return out
 
 
 def _heads(readings: list[Reading]) -> set[str]:

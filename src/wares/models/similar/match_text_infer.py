@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
@@ -15,6 +14,7 @@ from wares.core.arrays import open_artifact
 from wares.core.words import fold
 from wares.features.pair_bags import idf
 from wares.features.pair_fields import Fields, Record
+from wares.features.sessions import open_session, open_tokenizer
 
 KIND = "cross-encoder"
 BATCH_TOKENS = 4096
@@ -80,16 +80,8 @@ class TextJudge:
             IncompatibleArtifact: when the folder holds none, or a damaged one.
         """
         self.manifest = open_artifact(folder, KIND)
-        self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self.tokenizer.enable_truncation(int(self.manifest["max_tokens"]))
-        self.tokenizer.no_padding()
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self.session = ort.InferenceSession(
-            str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
-        )
+        self.tokenizer = open_tokenizer(folder, int(self.manifest["max_tokens"]))
+        self.session = open_session(folder / "model.onnx", threads)
         self.inputs = [str(i.name) for i in self.session.get_inputs()]
         self.pad = int(self.manifest["pad_id"])
         # Texts of like length together: padding is most of the work otherwise. int8 scales its activations by the batch,
