@@ -163,3 +163,17 @@ def test_an_erasure_that_is_not_killed(shop_root):
     assert [r["review_id"] for r in rows] == ["r2", "r3"]
     assert rows[0]["text"] == "[erased] told me about it, works"
     assert rows[1]["text"] == "手机坏了，不推荐"
+
+
+def test_what_a_killed_build_left_behind_goes_too(shop_root):
+    """Its scratch comes after the step that empties `tmp/`, with files cut at any byte."""
+    left = shop_root / "tmp" / "clean-killed" / "wares-1" / "t2.parquet"
+
+    def kill_a_build(step: str) -> None:
+        if step == "before build":
+            left.parent.mkdir(parents=True)
+            left.touch()
+
+    erase(open_workspace(shop_root), PERSON.user, also=(PERSON.email,), sources=True, checkpoint=kill_a_build)
+    assert not left.exists()
+    _is_gone(shop_root)

@@ -218,6 +218,9 @@ class _Run:
                     self._do(name, step)
             self._do("build", self._build)
             self._do("artefacts", self._artefacts)
+            with journal.nobody_landing(self.shop.root):
+                # A life that was killed while it built has left its scratch after the step that empties it.
+                self._clear_scratch()
             # Once more: a server may have had a request of theirs under way when the list was written.
             self._records()
             records.compact(self.shop.state)
@@ -361,11 +364,15 @@ class _Run:
             self.book.put({"where": self.subject.without(where), "rows": count.rows, "cells": count.cells})
             self._save()
 
+    def _clear_scratch(self) -> None:
+        gone = places.clear_scratch(self.shop.root, self.shop.store.root)
+        earlier = sum(p["files"] for p in self.book.places if p["where"] == "scratch")
+        if gone:
+            self.book.put({"where": "scratch", "files": earlier + gone})
+
     def _files(self) -> None:
         root = self.shop.root
-        gone = places.clear_scratch(root, self.shop.store.root)
-        if gone:
-            self.book.put({"where": "scratch", "files": gone})
+        self._clear_scratch()
         self._withdraw_shares()
         if self.book.kind == "retention":
             return
