@@ -19,6 +19,7 @@ PARTS = (
     "images",
     "similar",
     "search",
+    "search_tuned",
     "graph",
     "together",
     "rebuy",

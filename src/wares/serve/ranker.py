@@ -32,7 +32,7 @@ from wares.models.price.emerging_infer import Emerging
 from wares.models.price.infer import PriceBook
 from wares.models.recommend.infer import SIGNALS, History, Recommender
 from wares.models.search.analysis import stem, surface_words
-from wares.models.search.infer import Filters, Found, Searcher
+from wares.models.search.infer import Filters, Found
 from wares.models.similar.infer import Similar
 from wares.models.similar.match_infer import Matcher
 from wares.serve.alike import Alike
@@ -41,6 +41,7 @@ from wares.serve.graph_reasons import graph_reason, telling
 from wares.serve.online import Deed, NewProduct, Online, matching
 from wares.serve.people import People
 from wares.serve.reasons import reason, same
+from wares.serve.searching import open_searcher
 from wares.serve.services import Services
 from wares.serve.situation import Situation, check_k
 from wares.serve.steering import Prior, Steering
@@ -85,7 +86,7 @@ class Ranker:
         self._row = lru_cache(50_000)(self.catalogue.row)
         self.recommender = Recommender(folder / "recommend")
         self.likeness = Similar(folder / "similar")
-        self.searcher = Searcher(folder / "search", self.catalogue, self._query_vector)
+        self.searcher = open_searcher(folder, self.catalogue, self._query_vector, self.likeness)
         self.interactions, self.users = Interactions.load(folder / "interactions")
         # A bundle of an earlier version has none.
         there = (folder / "graph").is_dir()
@@ -538,10 +539,11 @@ class Ranker:
                 self.catalogue.product(int(row)),
                 float(score),
                 self._why_found(query, int(row), float(word), float(near), found, language),
-                {"words": float(word), "meaning": float(near)},
+                {"words": float(word), "meaning": float(near)}
+                | ({"alike": float(alike)} if self.searcher.alike else {}),
             )
-            for row, score, word, near in zip(
-                found.rows, found.scores, found.words, found.meaning, strict=True
+            for row, score, word, near, alike in zip(
+                found.rows, found.scores, found.words, found.meaning, found.alike, strict=True
             )
         ]
         if new:
@@ -576,6 +578,8 @@ class Ranker:
             matched = [w for w in asked if f" {stem(w) or w}" in text]
             if matched:
                 return reason("words", language, words=" · ".join(f"“{w}”" for w in matched[:5]))
+        if word <= 0 and near <= 0 and self.searcher.alike:
+            return reason("around", language)
         return reason("meaning" if near > 0 else "words", language, words="…")
 
     def _lower(self, row: int) -> str:

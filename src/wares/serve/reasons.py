@@ -22,6 +22,7 @@ TEXTS: dict[str, dict[str, str]] = {
     "new_like": {"en": "new, and like {title} that you had", "zh": "新品，与您买过的 {title} 相似"},
     "new": {"en": "new in the shop", "zh": "新品上架"},
     "words": {"en": "has {words}", "zh": "包含 {words}"},
+    "around": {"en": "like the best matches", "zh": "与最匹配的商品相似"},
     "meaning": {"en": "close in meaning", "zh": "语义相近"},
     "code": {"en": "its product number", "zh": "商品编号匹配"},
     "browse": {"en": "best-seller here", "zh": "热销商品"},

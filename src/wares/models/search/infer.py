@@ -19,6 +19,7 @@ from wares.core.arrays import load_array, open_artifact
 from wares.core.strings import StringTable
 from wares.features.catalogue import PRICE_SCALE, Catalogue
 from wares.models.search.analysis import ANALYZER, analyzer, stem, surface_words
+from wares.models.search.tuned import Surroundings
 
 KIND = "search"
 FIELDS = ("title", "brand", "category", "size", "description")
@@ -29,6 +30,9 @@ A_TEXT = 30
 POPULARITY = 0.12
 AFFINITY = 0.15
 PRICE_BANDS = 5
+SEEDS = 5
+SEED_FLOOR = 0.5
+"""A hit with less than this share of the best one's score does not say what was meant."""
 
 
 def schema() -> tantivy.Schema:
@@ -76,12 +80,14 @@ class Filters:
 
 @dataclass(slots=True)
 class Found:
-    """An answer by row, best first, with ``words`` and ``meaning`` parts, the total, facets, and what was done to the query."""
+    """An answer by row, best first, with ``words``, ``meaning`` and ``alike`` parts, the total, facets, and what was done
+    to the query."""
 
     rows: NDArray[np.int32]
     scores: NDArray[np.float32]
     words: NDArray[np.float32]
     meaning: NDArray[np.float32]
+    alike: NDArray[np.float32]
     total: int
     facets: dict[str, list[tuple[str, int]]]
     relaxed: str = ""
@@ -92,11 +98,17 @@ class Searcher:
     """The search of a bundle."""
 
     def __init__(
-        self, folder: Path, catalogue: Catalogue, encode: Callable[[str], NDArray[np.float32]] | None
+        self,
+        folder: Path,
+        catalogue: Catalogue,
+        encode: Callable[[str], NDArray[np.float32]] | None,
+        around: Surroundings | None = None,
+        alike: float = 0.0,
     ) -> None:
+        """Open the artefact in `folder`; `alike` is the share of likeness to the best hits, told by `around`."""
         self.manifest = open_artifact(folder, KIND)
         self.config: dict[str, Any] = self.manifest["config"]
-        self.catalogue, self.encode = catalogue, encode
+        self.catalogue, self.encode, self.around, self.alike = catalogue, encode, around, alike
         self.schema = schema()
         index = tantivy.Index.open(str(folder / "words"))
         index.register_tokenizer(ANALYZER, analyzer())
@@ -274,13 +286,14 @@ class Searcher:
         """Products for `text`: places `offset` to `offset + k` of the fused list.
 
         score = (1 − v) · words/max + v · scaled cosine + a little popularity and, for a known shopper, `affinity` to
-        a category (by code, 0..1). An empty text gives what passes the filters, best-sellers first. Ties go to
+        a category (by code, 0..1). Where the shop's clicks showed that it helps, likeness to the best hits adds to it, and
+        brings in products that neither words nor meaning found. An empty text gives what passes the filters, best-sellers first. Ties go to
         the lower row. `hidden` rows are left out (a newer form of the product is elsewhere).
         """
         filters = filters or Filters()
         words = surface_words(text)
         none = np.zeros(0, np.float32)
-        found = Found(np.zeros(0, np.int32), none, none, none, 0, {})
+        found = Found(np.zeros(0, np.int32), none, none, none, none, 0, {})
         limited = self._codes(filters)
         if not words:
             return self._browse(text, k, offset, filters, limited, found, hidden)
@@ -303,28 +316,60 @@ class Searcher:
             everything = everything[mask]
         word_part = np.zeros(len(everything), np.float32)
         word_part[: len(lexical)] = lexical / max(float(lexical.max(initial=0)), 1e-9)
+        # Far down the word list meaning cannot lift a product into sight any more.
+        shown = np.concatenate(
+            [np.arange(min(RESCORED, len(lexical))), np.arange(len(lexical), len(everything))]
+        )
         near_part = np.zeros(len(everything), np.float32)
-        if vector is not None and len(everything):
-            # Far down the word list meaning cannot lift a product into sight any more.
-            shown = np.concatenate(
-                [np.arange(min(RESCORED, len(lexical))), np.arange(len(lexical), len(everything))]
-            )
-            low = self.config["min_cosine"]
-            near_part[shown] = np.clip((self._cosines(everything[shown], vector) - low) / (1 - low), 0, 1)
+        near_part[shown] = self._nearness(everything[shown], vector)
+        scores = self._scores(everything, word_part, near_part, affinity)
+        alike_part = np.zeros(len(everything), np.float32)
+        if self.alike > 0 and self.around is not None and len(everything):
+            around = self.around(*_seeds(everything, scores))
+            more = around.rows[self._keep(around.rows, filters, limited) & ~np.isin(around.rows, everything)]
+            if hidden is not None:
+                more = more[~np.isin(more, hidden)]
+            nothing = np.zeros(len(more), np.float32)
+            meant_part = self._nearness(more, vector)
+            shown = np.concatenate([shown, np.arange(len(everything), len(everything) + len(more))])
+            everything = np.concatenate([everything, more])
+            word_part = np.concatenate([word_part, nothing])
+            near_part = np.concatenate([near_part, meant_part])
+            alike_part = np.zeros(len(everything), np.float32)
+            alike_part[shown] = around.scores(everything[shown])
+            scores = np.concatenate([scores, self._scores(more, nothing, meant_part, affinity)])
+            scores = scores + self.alike * alike_part
+            total += len(more)
+        order = np.lexsort((everything, -scores))
+        page = order[offset : offset + k]
+        found.rows, found.scores = everything[page], scores[page].astype(np.float32)
+        found.words, found.meaning, found.alike = word_part[page], near_part[page], alike_part[page]
+        found.total = total + len(extra)
+        found.facets = self._facets(everything)
+        return found
+
+    def _nearness(self, rows: NDArray[Any], vector: NDArray[np.float32] | None) -> NDArray[np.float32]:
+        """How near in meaning products are to the query, scaled to 0..1."""
+        if vector is None or not len(rows):
+            return np.zeros(len(rows), np.float32)
+        low = self.config["min_cosine"]
+        return np.clip((self._cosines(rows, vector) - low) / (1 - low), 0, 1).astype(np.float32)
+
+    def _scores(
+        self,
+        rows: NDArray[Any],
+        word_part: NDArray[np.float32],
+        near_part: NDArray[np.float32],
+        affinity: dict[int, float] | None,
+    ) -> NDArray[np.float32]:
         v = float(self.config["vector_weight"])
-        scores = (1 - v) * word_part + v * near_part + POPULARITY * self.log_sold[everything]
+        scores = (1 - v) * word_part + v * near_part + POPULARITY * self.log_sold[rows]
         if affinity:
             like = np.zeros(len(self.category_names) + 1, np.float32)
             for category, value in affinity.items():
                 like[category] = value
-            scores = scores + AFFINITY * like[self.catalogue.category_of[everything]]
-        order = np.lexsort((everything, -scores))
-        page = order[offset : offset + k]
-        found.rows, found.scores = everything[page], scores[page].astype(np.float32)
-        found.words, found.meaning = word_part[page], near_part[page]
-        found.total = total + len(extra)
-        found.facets = self._facets(everything)
-        return found
+            scores = scores + AFFINITY * like[self.catalogue.category_of[rows]]
+        return np.asarray(scores, np.float32)
 
     def _browse(
         self,
@@ -349,9 +394,9 @@ class Searcher:
             ranked, facets = rows[np.lexsort((rows, -self.log_sold[rows]))], self._facets(rows)
         found.rows, found.total, found.facets = ranked[offset : offset + k], len(ranked), facets
         found.scores = np.asarray(self.log_sold[found.rows])
-        found.words = found.meaning = np.zeros(len(found.rows), np.float32)
+        nothing = found.words = found.meaning = found.alike = np.zeros(len(found.rows), np.float32)
         if whole and self._everything is None:
-            self._everything = Found(ranked, found.scores, found.words, found.meaning, len(ranked), facets)
+            self._everything = Found(ranked, found.scores, nothing, nothing, nothing, len(ranked), facets)
         return found
 
     def _facets(self, rows: NDArray[Any]) -> dict[str, list[tuple[str, int]]]:
@@ -397,6 +442,14 @@ class Searcher:
         best = sorted(hits, key=lambda p: (-hits[p], p))
         shown = dict.fromkeys(str(self.phrases[p]) for p in best)
         return list(shown)[:k]
+
+
+def _seeds(rows: NDArray[Any], scores: NDArray[np.float32]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """The best hits and their shares, of sum one."""
+    best = np.lexsort((rows, -scores))[:SEEDS]
+    value = np.maximum(scores[best], 1e-9)
+    sure = value >= SEED_FLOOR * value[0]
+    return rows[best][sure].astype(np.int32), (value[sure] / value[sure].sum()).astype(np.float32)
 
 
 def _price_bounds(filters: Filters) -> tuple[int, int]:

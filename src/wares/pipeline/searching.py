@@ -1,0 +1,75 @@
+"""The build step that tunes search on what the shop's shoppers typed and then clicked."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wares.core import columns as c
+from wares.core.arrays import seal
+from wares.data.engine import Engine
+from wares.features.catalogue import Catalogue
+from wares.features.encoder import TextEncoder
+from wares.models.search.infer import Searcher
+from wares.models.search.tuned import DEPTH, KIND, Tuned, choose
+from wares.models.similar.around import Surroundings
+from wares.models.similar.infer import Similar
+from wares.pipeline.plan import Context, Tick
+
+MOST = 600
+"""Clicked queries that are tried; the ones clicked most often."""
+SEARCH_TUNED_MODULES = (
+    "wares.models.search.tuned", "wares.models.search.infer", "wares.models.similar.around", "wares.pipeline.searching",
+)  # fmt: skip
+
+
+def build_tuned(context: Context, folder: Path, tick: Tick) -> Any:
+    """Choose how much likeness to the best hits counts, and write it down with its proof."""
+    catalogue = Catalogue(context.done["catalogue"])
+    clicked = clicked_queries(context, catalogue)
+    if not clicked:
+        return seal(folder, KIND, tuned=Tuned(0.0, "no clicked queries").facts())
+    encoder = TextEncoder(context.done["encoder"], context.config.build.threads or 1)
+
+    @lru_cache(maxsize=2 * MOST)
+    def encode(text: str) -> NDArray[np.float32]:
+        return np.asarray(encoder.encode([text], "query")[0], np.float32)
+
+    searcher = Searcher(
+        context.done["search"], catalogue, encode, Surroundings(Similar(context.done["similar"]))
+    )
+    asked = 0
+
+    def find(text: str, share: float) -> NDArray[Any]:
+        nonlocal asked
+        asked += 1
+        tick(min(asked, 5 * MOST), 5 * MOST)
+        searcher.alike = share
+        return searcher.search(text, DEPTH).rows
+
+    return seal(folder, KIND, tuned=choose(find, clicked, context.config.shop.seed).facts())
+
+
+def clicked_queries(context: Context, catalogue: Catalogue) -> dict[str, dict[int, float]]:
+    """What was typed, with the rows of the products clicked for it and the logarithm of how often; most clicked first."""
+    clean = c.clean_name(c.QUERIES)
+    source = clean if clean in context.versions else c.QUERIES
+    if source not in context.versions:
+        return {}
+    with Engine(context.config.build.memory_gb / 2, scratch=context.scratch) as engine:
+        rows = engine.parquet(context.store.files(source, context.versions[source]))
+        rows = rows.filter(rows[c.PRODUCT_ID].notnull())
+        found = engine.arrow(rows.select(c.TEXT, c.PRODUCT_ID)).to_pylist()
+    counts: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
+    for row in found:
+        text = " ".join(str(row[c.TEXT] or "").casefold().split())
+        product = catalogue.row(str(row[c.PRODUCT_ID]))
+        if text and product >= 0:
+            counts[text][product] += 1
+    best = sorted(counts, key=lambda text: (-sum(counts[text].values()), text))[:MOST]
+    return {text: {p: float(np.log1p(n)) for p, n in sorted(counts[text].items())} for text in best}

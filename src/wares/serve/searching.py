@@ -1,0 +1,26 @@
+"""Opens the search of a bundle with what it takes from the other parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from wares.core.arrays import open_artifact
+from wares.features.catalogue import Catalogue
+from wares.models.search.infer import Searcher
+from wares.models.search.tuned import KIND
+from wares.models.similar.around import Surroundings
+from wares.models.similar.infer import Similar
+
+
+def open_searcher(
+    bundle: Path, catalogue: Catalogue, encode: Callable[[str], NDArray[Any]], similar: Similar
+) -> Searcher:
+    """The search of a bundle; likeness to the best hits counts as much as the shop's clicks have shown to help."""
+    tuned = bundle / "search_tuned"
+    # A bundle of an earlier version has none.
+    alike = float(open_artifact(tuned, KIND)["tuned"]["alike"]) if tuned.is_dir() else 0.0
+    return Searcher(bundle / "search", catalogue, encode, Surroundings(similar), alike)
