@@ -42,6 +42,7 @@ GROUPS = (
     "price",
     "audience",
     "similar",
+    "sentiment",
 )
 """Modules of this package that put further commands onto the application; each has a ``register(app)``."""
 

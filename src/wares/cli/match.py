@@ -119,7 +119,9 @@ def tune_match(
     """Train a matcher on labelled pairs; `wares match --matcher` and `fusion.matcher` in wares.toml use it."""
     import tempfile
 
-    from wares.evaluate.match import keep_matcher, read_pairs, split, task_of
+    from wares.core.arrays import keep_artifact
+    from wares.evaluate.match import read_pairs, split, task_of
+    from wares.models.similar.match_infer import KIND
     from wares.models.similar.match_train import train_matcher
 
     _check_files([*train, *([valid] if valid else [])])
@@ -134,7 +136,7 @@ def tune_match(
         folder = Path(scratch) / "matcher"
         with output.stage_progress("match", quiet=json) as stage:
             report = train_matcher(pairs, held, folder, options, stage)
-        keep_matcher(folder, out)
+        keep_artifact(folder, out, KIND)
     if json:
         output.print_json({"folder": str(out), **report})
         return

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wares.core import observe
-from wares.core.errors import IncompatibleArtifact
-from wares.core.files import digest, file_digest, read_json, write_json
+from wares.core.errors import IncompatibleArtifact, QueryError
+from wares.core.files import digest, file_digest, folder_atomic, read_json, write_json
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -94,3 +94,24 @@ def put_largest(column: NDArray[Any], ids: NDArray[Any], some: NDArray[Any], val
     at = np.minimum(np.searchsorted(ids, some), len(ids) - 1)
     there = ids[at] == some
     np.maximum.at(column, at[there], values[there])
+
+
+def keep_artifact(folder: Path, target: Path, kind: str) -> None:
+    """Copy an artefact to where it shall stay; only an empty folder or an earlier artefact of its kind is replaced.
+
+    Raises:
+        QueryError: when there is something else.
+    """
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        try:
+            open_artifact(target, kind)
+        except IncompatibleArtifact:
+            raise QueryError(
+                f"{target} exists and is no {kind}", mend="Name another folder", parameter="out"
+            ) from None
+    with folder_atomic(target) as work:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                place = work / path.relative_to(folder)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_bytes(path.read_bytes())

@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wares.core.arrays import open_artifact
-from wares.core.errors import IncompatibleArtifact, QueryError
-from wares.core.files import folder_atomic
+from wares.core.arrays import keep_artifact
+from wares.core.errors import QueryError
 from wares.evaluate.dedupe import read_table
 from wares.features.pair_fields import ROW_IDS, Record, clean
 from wares.models.similar.match_calibration import (
@@ -182,7 +181,7 @@ def evaluate_match(task: MatchTask, progress: Callable[[str], None] = lambda _: 
                 report["trained"] = fitted
                 report["test"] = {**_scores(judged.probability, test.same, matcher.threshold), "pairs": len(test), "matches": int(test.same.sum()), "calibration": calibration(judged.probability, test.same)}  # fmt: skip
                 if task.save is not None:
-                    keep_matcher(folder, task.save)
+                    keep_artifact(folder, task.save, KIND)
         progress("")
     report["threshold"] = report["trained"]["threshold"]
     report["parts"] = {"evidence and text": runs[0]["f1"], "evidence alone": runs[0]["evidence_alone"]["f1"]}
@@ -196,27 +195,6 @@ def evaluate_match(task: MatchTask, progress: Callable[[str], None] = lambda _: 
     report["minutes"] = round((time.monotonic() - begun) / 60, 2)
     report["cpu_minutes"] = round((time.process_time() - cpu) / 60, 2)
     return report
-
-
-def keep_matcher(folder: Path, target: Path) -> None:
-    """Put a trained matcher where it shall stay; only an empty folder or an earlier matcher is replaced.
-
-    Raises:
-        QueryError: when there is something else.
-    """
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        try:
-            open_artifact(target, KIND)
-        except IncompatibleArtifact:
-            raise QueryError(
-                f"{target} exists and is no matcher", mend="Name another folder", parameter="out"
-            ) from None
-    with folder_atomic(target) as work:
-        for path in sorted(folder.rglob("*")):
-            if path.is_file():
-                place = work / path.relative_to(folder)
-                place.parent.mkdir(parents=True, exist_ok=True)
-                place.write_bytes(path.read_bytes())
 
 
 def _information(task: MatchTask) -> list[str]:

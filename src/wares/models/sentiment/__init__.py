@@ -1,0 +1,1 @@
+"""Sentiment of reviews: from a text to calibrated probabilities of its labels."""
