@@ -43,7 +43,7 @@ class Split:
 @dataclass(frozen=True)
 class Catalog:
     """What the evaluation needs of products: text neighbours, ``category_of (n_items,)``, brands and prices, and
-    neighbours in the graph by what was known before the test."""
+    neighbours in the graph and lists of likeness by what was known before the test."""
 
     text: TextSide
     category_of: NDArray[np.int32]
