@@ -368,7 +368,9 @@ class Ranker:
             Hit(
                 self.catalogue.product(row),
                 score,
-                self._why(row, SIGNALS[lead], history, known, evidence, alike, language) if reasons else UNSAID,
+                self._why(row, SIGNALS[lead], history, known, evidence, alike, language)
+                if reasons
+                else UNSAID,
                 dict(zip(SIGNALS, parts, strict=True)),
             )
             for row, score, parts, lead in zip(
