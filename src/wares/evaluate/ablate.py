@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wares.features.trees_build import raw_scores
+from wares.models.recommend.alike import LEADS
 from wares.models.recommend.forest_train import Examples, grow
 from wares.models.recommend.learn import load_examples, names_of, ndcg, platt, side_by_side
 from wares.models.recommend.learned import HEADS
@@ -18,6 +19,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "text": ("text", "in_text", "in_text_share", "text_"),
     "shoppers alike": ("near",),
     "graph": ("graph",),
+    "lists of likeness": LEADS,
     "popularity": ("popular", "buyers", "recent_", "trend", "trial", "age"),
     "timing": (
         "since", "since_visits", "since_first", "gap", "gap_visits", "due", "due_", "log_gap", "rate", "repurchase",

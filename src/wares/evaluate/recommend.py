@@ -16,6 +16,7 @@ from wares.evaluate.baselines import ItemKnnBaseline, by_own_history, by_popular
 from wares.evaluate.metrics import per_user, popularity_groups
 from wares.evaluate.report import Report, Setting, differences, lorenz, measure, recall_by_decile
 from wares.features.interactions import Interactions
+from wares.models.recommend.alike import AlikeSide
 from wares.models.recommend.facts import Products
 from wares.models.recommend.history import History
 from wares.models.recommend.infer import Recommender
@@ -42,12 +43,13 @@ class Split:
 @dataclass(frozen=True)
 class Catalog:
     """What the evaluation needs of products: text neighbours, ``category_of (n_items,)``, brands and prices, and
-    neighbours in the graph by what was known before the test."""
+    neighbours in the graph and lists of likeness by what was known before the test."""
 
     text: TextSide
     category_of: NDArray[np.int32]
     products: Products | None = None
     graph: GraphSide | None = None
+    alike: AlikeSide | None = None
 
 
 def rank_users(model: Recommender, histories: list[History], k: int, **options: Any) -> NDArray[np.int32]:
@@ -92,6 +94,7 @@ def evaluate_split(
         products=catalog.products,
         trees=trees,
         graph=catalog.graph,
+        alike=catalog.alike,
         reasons=False,
     )
     model = Recommender(scratch)

@@ -17,7 +17,7 @@ from wares.evaluate.page import page, plots
 from wares.evaluate.recommend import Split, evaluate_split
 from wares.evaluate.report import Report
 from wares.pipeline.plan import Context, code_digest
-from wares.pipeline.steps import STEPS, catalog_of, event_log, graph_of, split_times, tuned_params
+from wares.pipeline.steps import STEPS, alike_of, catalog_of, event_log, graph_of, split_times, tuned_params
 
 if TYPE_CHECKING:
     from wares.pipeline.workspace import Workspace
@@ -89,7 +89,9 @@ def evaluate_workspace(
     }
     params = tuned_params(context)
     progress("graph")
-    catalog = replace(catalog_of(context), graph=graph_of(context, params, start))
+    catalog = replace(
+        catalog_of(context), graph=graph_of(context, params, start), alike=alike_of(context, params, start)
+    )
     report = Report("wares evaluate", facts, config.shop.seed)
     with tempfile.TemporaryDirectory(dir=context.scratch) as scratch:
         evaluate_split(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,27 +11,34 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from wares.core import columns as c
-from wares.core.arrays import load_array
+from wares.core.arrays import load_array, open_artifact, save_arrays
 from wares.core.strings import StringTable
 from wares.features.catalogue import PRICE_SCALE, Catalogue
 from wares.features.interactions import Interactions
 from wares.features.interactions_build import DAY, EventLog
 from wares.features.scene_build import Counts, beside, scene_counts
 from wares.graph.behaviour import Pairs
+from wares.graph.build import pairs_before
 from wares.graph.infer import Graph
+from wares.graph.neighbours import window_before
 from wares.models.recommend.segments_train import segments_of, tops_of
 from wares.models.similar import sources as s
 from wares.models.similar import train
 from wares.models.similar.dimensions import ORDER, VectorDimension
-from wares.models.similar.fusion_train import Examples, Labels, examples
+from wares.models.similar.fusion_train import Examples, Labels, base_fusion, examples
+from wares.models.similar.infer import KIND
+from wares.models.similar.lists_train import LENGTH, LISTED, listed_rows, lists_of
 from wares.pipeline.graphing import PAIRS, event_log, read_pairs
 from wares.pipeline.plan import Context, Tick
 
 QUERIES = 500
 FEWEST_OF_A_LABEL = 2
+GRAPH = "graph"
+Lists = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float16]]
+"""``rows (m,)`` with lists, ``ids`` and ``sims (m, 3, k)`` by kind: see `wares.models.similar.lists_train`."""
 _S, _F = "wares.models.similar.", "wares.features."
 MODULES = (
-    f"{_S}dimensions", f"{_S}fusion", f"{_S}fusion_train", f"{_S}index", f"{_S}sources", f"{_S}train", f"{_F}scene_build",
+    f"{_S}dimensions", f"{_S}fusion", f"{_S}fusion_train", f"{_S}index", f"{_S}lists_train", f"{_S}sources", f"{_S}train", f"{_F}scene_build",
     "wares.graph.propagate", "wares.pipeline.likening",
 )  # fmt: skip
 
@@ -52,7 +59,6 @@ def build_similar(context: Context, folder: Path, tick: Tick) -> Any:
     """Write the similarity artefact of a build."""
     products = Catalogue(context.done["catalogue"])
     data, _ = Interactions.load(context.done["interactions"])
-    text_of = np.asarray(products.text_of)
     vectors = np.asarray(load_array(context.done["vectors"], "vectors"), np.float32)
     axes = s.leading(vectors, s.TEXT_DIM)[1] if len(vectors) else np.zeros((0, 0), np.float32)
     fixed = _fixed(context, products, vectors, axes)
@@ -70,13 +76,88 @@ def build_similar(context: Context, folder: Path, tick: Tick) -> Any:
         names = [d.name for d in dimensions]
         labelled = _labelled(log, now, before, products, fixed, graph, names, context.config.shop.seed)
     tick(7, 10)
-    texts = train.Texts(
-        text_of, np.asarray(load_array(context.done["text_neighbours"], "ids")), axes, data.item_counts()
-    )
+    texts = _texts(context, products, axes, data)
+    seed = context.config.shop.seed
+    rows, ids, sims = _lists([d for d in dimensions if d.name != GRAPH], labelled, dimensions, texts, seed)
+    save_arrays(folder, list_rows=rows, list_ids=ids, list_sims=sims)
     return train.fit(
         dimensions, labelled, texts, folder, seed=context.config.shop.seed, threads=context.config.build.threads,
         tick=lambda done, total: tick(7 * total + 3 * done, 10 * total),
     )  # fmt: skip
+
+
+def lists_before(context: Context, until: int) -> Lists:
+    """The lists that a build would have made of what was known before `until` (Unix seconds): for tuning and testing.
+
+    How dimensions fuse is learned on the days before that moment, from what was known before those days. The graph takes
+    no part, here and in the lists of the build: the recommender has its neighbours as a source of their own.
+    Needs the steps ``catalogue``, ``vectors``, ``text_neighbours``, ``images`` and ``review_vectors`` done.
+    """
+    products, log = Catalogue(context.done["catalogue"]), event_log(context)
+    found = None if log is None else window_before(log, until, context.config.evaluate.test_days)
+    if log is None or found is None:
+        return no_lists()
+    since, end = found
+    vectors = np.asarray(load_array(context.done["vectors"], "vectors"), np.float32)
+    axes = s.leading(vectors, s.TEXT_DIM)[1] if len(vectors) else np.zeros((0, 0), np.float32)
+    fixed = _fixed(context, products, vectors, axes)
+    top_of, names = tops_of(list(products.columns[c.CATEGORY]))
+    cuts = [end, since]
+    scenes = scene_counts(log, [*cuts])
+    moments: list[Moment] = []
+    for cut, pairs, scene in zip(cuts, pairs_before(log, [*cuts]), scenes, strict=True):
+        known, users = log.interactions(cut)
+        moments.append(Moment(*pairs, known, scene, cut, users))
+        _complete(moments[-1], top_of, len(names), len(products))
+    now, before = moments
+    texts = _texts(context, products, axes, now.data)
+    support = context.config.recommend.min_support
+    behaviour = _of_behaviour(now, products, fixed, None, listed_rows(texts.sold), support)
+    dimensions = sorted([*fixed, *behaviour], key=lambda d: ORDER.index(d.name))
+    seed = context.config.shop.seed
+    labelled = _labelled(log, now, before, products, fixed, None, [d.name for d in dimensions], seed)
+    return _lists(dimensions, labelled, dimensions, texts, seed)
+
+
+def read_lists(folder: Path) -> Lists:
+    """The lists of the artefact ``similar``."""
+    open_artifact(folder, KIND)
+    rows, ids, sims = (np.asarray(load_array(folder, f"list_{name}")) for name in ("rows", "ids", "sims"))
+    return rows, ids, sims
+
+
+def no_lists() -> Lists:
+    """Of a shop of which nothing is known."""
+    shape = (0, len(LISTED), LENGTH)
+    return np.zeros(0, np.int32), np.zeros(shape, np.int32), np.zeros(shape, np.float16)
+
+
+def _lists(
+    dimensions: list[Any],
+    labelled: dict[str, Examples],
+    labelled_by: list[Any],
+    texts: train.Texts,
+    seed: int,
+) -> Lists:
+    """Lists by `dimensions`, which are some of those that the examples have columns of."""
+    rows = listed_rows(texts.sold)
+    if not len(rows) or not dimensions:
+        return no_lists()
+    names = [d.name for d in labelled_by]
+    columns = [names.index(d.name) for d in dimensions]
+    some = {
+        kind: replace(one, raw=one.raw[:, columns], known=one.known[:, columns])
+        for kind, one in labelled.items()
+    }
+    base = base_fusion(dimensions, len(texts.text_of), seed)
+    return rows, *lists_of(dimensions, train.fuse_kinds(base, some, seed), texts, rows)
+
+
+def _texts(
+    context: Context, products: Catalogue, axes: NDArray[np.float32], data: Interactions
+) -> train.Texts:
+    near = np.asarray(load_array(context.done["text_neighbours"], "ids"))
+    return train.Texts(np.asarray(products.text_of), near, axes, data.item_counts())
 
 
 def _fixed(
@@ -257,7 +338,7 @@ def _substitutes(
     if len(now.viewed.a):
         return _fresh(now.viewed, before.viewed)
     data, leaf = before.data, np.asarray(products.category_of)
-    taken, _ = log.window(int(before.until or 0), log.span()[1] + 1, before.users)
+    taken, _ = log.window(int(before.until or 0), now.until or log.span()[1] + 1, before.users)
     items: list[NDArray[Any]] = []
     others: list[NDArray[Any]] = []
     for user in range(data.n_users):

@@ -25,7 +25,7 @@ from wares.models.recommend import train as recommend
 from wares.models.recommend.infer import Recommender
 from wares.models.recommend.segments_train import taken
 from wares.pipeline.plan import Context
-from wares.pipeline.steps import STEPS, catalog_of, event_log, graph_of, split_times, tuned_params
+from wares.pipeline.steps import STEPS, alike_of, catalog_of, event_log, graph_of, split_times, tuned_params
 
 if TYPE_CHECKING:
     from wares.pipeline.workspace import Workspace
@@ -125,13 +125,16 @@ def _newcomers(
     recent = rows[others], items[others]
     popular = np.bincount(recent[1], minlength=data.n_items).astype(np.float32)
     params = tuned_params(context)
-    catalog = replace(catalog_of(context), graph=graph_of(context, params, start))
+    catalog = replace(
+        catalog_of(context), graph=graph_of(context, params, start), alike=alike_of(context, params, start)
+    )
     kept = data.without(hidden)
     say("fit")
     with tempfile.TemporaryDirectory(dir=context.scratch) as scratch:
         recommend.fit(
             kept, popular, catalog.text, catalog.category_of, params, config.recommend, Path(scratch),
             memory_gb=config.build.memory_gb, seed=seed, products=catalog.products, trees=context.done["tune"], graph=catalog.graph,
+            alike=catalog.alike,
         )  # fmt: skip
         model = Recommender(Path(scratch))
         vectors = np.asarray(load_array(context.done["vectors"], "vectors"))

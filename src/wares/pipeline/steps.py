@@ -34,6 +34,7 @@ from wares.models.price.emerging_infer import EMERGING
 from wares.models.price.infer import KIND as PRICE_BOOK
 from wares.models.recommend import together_train as together
 from wares.models.recommend import train as recommend
+from wares.models.recommend.alike import AlikeSide
 from wares.models.recommend.facts import Products
 from wares.models.recommend.infer import KIND as RECOMMENDER
 from wares.models.recommend.rebuy_infer import KIND as REBUY
@@ -175,10 +176,13 @@ def _tune(context: Context, folder: Path, tick: Tick) -> Any:
         catalog = catalog_of(context)
         popular = log.popularity(start, config.recommend.popular_days)
         stages = iter(range(1, 100))
+        windows = _earlier(log, start, end - start, config.recommend.popular_days)
+        # Of nothing that comes in the windows with examples, the first of which begins here.
+        known = start - EARLIER * (end - start)
         params = tune(
             data, truth[: data.n_users], popular, catalog.text, catalog.category_of, config.recommend,
             memory_gb=config.build.memory_gb, seed=config.shop.seed, products=catalog.products,
-            graph=_graph_before(context, start - EARLIER * (end - start)), earlier=_earlier(log, start, end - start, config.recommend.popular_days), folder=folder,
+            graph=_graph_before(context, known), alike=_alike_before(context, known) if windows else None, earlier=windows, folder=folder,
             threads=config.build.threads, progress=lambda _: tick(min(next(stages), 11), 12),
         )  # fmt: skip
     write_json(folder / "params.json", params.to_json())
@@ -219,6 +223,24 @@ def graph_of(
     return recommend.GraphSide(np.asarray(ids), np.asarray(sims))
 
 
+def _alike_before(context: Context, until: int) -> AlikeSide | None:
+    """Lists of likeness by what was known before a moment; None where there are none."""
+    return _alike_side(likening.lists_before(context, until))
+
+
+def _alike_side(lists: likening.Lists) -> AlikeSide | None:
+    return AlikeSide(*lists) if (lists[1] >= 0).any() else None
+
+
+def alike_of(context: Context, params: recommend.Params, until: int | None = None) -> AlikeSide | None:
+    """Lists of likeness where tuning kept them: as they are, or by what was known before `until`."""
+    if not params.learned.get("alike", {}).get("kept"):
+        return None
+    if until is not None:
+        return _alike_before(context, until)
+    return _alike_side(likening.read_lists(context.done["similar"]))
+
+
 def _recommend(context: Context, folder: Path, tick: Tick) -> Any:
     data, _ = Interactions.load(context.done["interactions"])
     popular = np.asarray(load_array(context.done["interactions"], "popular"))
@@ -228,7 +250,7 @@ def _recommend(context: Context, folder: Path, tick: Tick) -> Any:
     return recommend.fit(
         data, popular, catalog.text, catalog.category_of, params, config.recommend, folder,
         memory_gb=config.build.memory_gb, seed=config.shop.seed, products=catalog.products, trees=context.done["tune"],
-        graph=graph_of(context, params),
+        graph=graph_of(context, params), alike=alike_of(context, params),
     )  # fmt: skip
 
 
@@ -296,7 +318,9 @@ def _trending(context: Context, folder: Path, tick: Tick) -> Any:
 
 
 _F, _R = "wares.features.", "wares.models.recommend."
-_RANKER = tuple(f"{_R}{name}" for name in ("facts", "near_train", "moments", "learned", "history", "lists"))
+_RANKER = tuple(
+    f"{_R}{name}" for name in ("alike", "facts", "near_train", "moments", "learned", "history", "lists")
+)
 
 STEPS = [
     Step("catalogue", CATALOGUE, _catalogue, (c.PRODUCTS, c.clean_name(c.PRODUCTS), c.PRICES, c.PRODUCT_CLUSTERS, c.PRODUCTS_FUSED), (), ("encoder.text", "columns"), (f"{_F}catalogue_build", f"{_F}columns", f"{_F}catalogue", "wares.core.text")),
@@ -308,11 +332,11 @@ STEPS = [
     Step("graph_read", graphing.READ, graphing.read_texts, (), ("catalogue", "interactions"), ("graph.enabled", "graph.llm"), graphing.READ_MODULES, graphing.llm_asked),
     Step("graph", GRAPH, graphing.build_graph, (c.EVENTS,), ("catalogue", "interactions", "graph_pairs", "graph_read"), ("graph", "recommend.kinds"), graphing.GRAPH_MODULES, graphing.files_named),
     Step("graph_neighbours", GRAPH_NEIGHBOURS, graphing.build_neighbours, (c.EVENTS,), ("catalogue", "graph_pairs", "graph"), ("graph", "evaluate.test_days", "recommend.kinds", "recommend.half_lives_days"), graphing.NEIGHBOURS_MODULES),
-    Step("tune", TUNED, _tune, (c.EVENTS,), ("catalogue", "text_neighbours", "graph", "graph_neighbours"), ("recommend", "evaluate.test_days", "build.memory_gb"), (f"{_R}tune", f"{_R}table", f"{_R}newcomers_train", f"{_R}train", f"{_R}closed_form", f"{_R}infer", f"{_R}learn", f"{_R}forest_train", f"{_F}trees_build", f"{_F}trees", *_RANKER)),
-    Step("recommend", RECOMMENDER, _recommend, (), ("catalogue", "text_neighbours", "interactions", "graph_neighbours", "tune"), ("recommend", "build.memory_gb"), (f"{_R}train", f"{_R}closed_form", *_RANKER)),
     Step("images", IMAGES, _images, (), ("catalogue", "vectors"), ("image",), (f"{_F}image", f"{_F}image_build", f"{_F}image_train"), _image_files),
     Step("review_vectors", REVIEWS, _reviews, (c.REVIEWS, c.clean_name(c.REVIEWS)), ("catalogue", "encoder"), (), (f"{_F}reviews_build", f"{_F}vectors_build")),
     Step("similar", SIMILAR, likening.build_similar, (c.EVENTS,), ("catalogue", "vectors", "text_neighbours", "interactions", "graph_pairs", "graph", "graph_neighbours", "images", "review_vectors"), ("recommend.min_support", "recommend.kinds"), likening.MODULES),
+    Step("tune", TUNED, _tune, (c.EVENTS,), ("catalogue", "vectors", "text_neighbours", "graph", "graph_neighbours", "images", "review_vectors"), ("recommend", "evaluate.test_days", "build.memory_gb"), (*likening.MODULES, f"{_R}tune", f"{_R}table", f"{_R}newcomers_train", f"{_R}train", f"{_R}closed_form", f"{_R}infer", f"{_R}learn", f"{_R}forest_train", f"{_F}trees_build", f"{_F}trees", *_RANKER)),
+    Step("recommend", RECOMMENDER, _recommend, (), ("catalogue", "text_neighbours", "interactions", "graph_neighbours", "similar", "tune"), ("recommend", "build.memory_gb"), (f"{_R}train", f"{_R}closed_form", *_RANKER)),
     Step("search", SEARCH, _search, (), ("catalogue", "vectors", "interactions"), ("search",), ("wares.models.search.train", "wares.models.search.analysis", "wares.models.search.infer")),
     Step("search_tuned", SEARCH_TUNED, build_tuned, (c.QUERIES, c.clean_name(c.QUERIES)), ("catalogue", "encoder", "similar", "search"), (), SEARCH_TUNED_MODULES),
     Step("together", TOGETHER, _together, (c.EVENTS,), ("catalogue", "interactions", "graph_pairs"), ("recommend.kinds",), (f"{_R}together_train", f"{_R}together_infer", "wares.graph.behaviour")),

@@ -360,6 +360,8 @@ class Ranker:
             if known and reasons
             else {}
         )
+        lists = self.recommender.alike
+        alike = lists.evidence(ranked.items, history) if lists is not None and known and reasons else {}
         leading = (
             np.where(ranked.parts.any(1), ranked.parts.argmax(1), 2).tolist() if len(ranked.items) else []
         )
@@ -367,7 +369,9 @@ class Ranker:
             Hit(
                 self.catalogue.product(row),
                 score,
-                self._why(row, SIGNALS[lead], history, known, evidence, language) if reasons else UNSAID,
+                self._why(row, SIGNALS[lead], history, known, evidence, alike, language)
+                if reasons
+                else UNSAID,
                 dict(zip(SIGNALS, parts, strict=True)),
             )
             for row, score, parts, lead in zip(
@@ -442,6 +446,7 @@ class Ranker:
         history: History,
         known: dict[int, int],
         evidence: dict[int, tuple[int, int]],
+        alike: dict[int, tuple[int, str]],
         language: str,
     ) -> Reason:
         own = known.get(row, -1)
@@ -463,6 +468,13 @@ class Ranker:
             return reason(
                 "bought_with", language, title=self.catalogue.product(item).title, shoppers=shoppers
             )
+        if row in alike:
+            near, kind = alike[row]
+            liked = self.catalogue.product(near)
+            if kind == "similar":
+                shared = same(self.catalogue.product(row), liked, language)
+                return reason("like", language, title=liked.title, same=shared)
+            return reason(f"{kind}_had", language, title=liked.title)
         if (said := self._by_graph(row, history, language)) is not None:
             return said
         if lead == "cf":

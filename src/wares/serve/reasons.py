@@ -37,6 +37,11 @@ TEXTS: dict[str, dict[str, str]] = {
         "zh": "可替代 {title}：{count} 位顾客在两者间选择",
     },
     "like_instead": {"en": "could be taken instead: {same}", "zh": "可以替代：{same}"},
+    "instead_had": {
+        "en": "could be taken instead of {title} that you had",
+        "zh": "可替代您买过的 {title}",
+    },
+    "goes_with_had": {"en": "goes with {title} that you had", "zh": "可搭配您买过的 {title}"},
     "due": {
         "en": "you buy this about every {every} days, last on {last}; due about {due}",
         "zh": "您约每 {every} 天购买一次，上次 {last}；预计 {due} 需要",

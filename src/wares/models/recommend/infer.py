@@ -23,19 +23,21 @@ from numpy.typing import NDArray
 
 from wares.core.arrays import load_array, open_artifact, put_largest
 from wares.core.errors import IncompatibleArtifact
+from wares.models.recommend.alike import Alike
 from wares.models.recommend.history import History
 from wares.models.recommend.learned import Learned
 from wares.models.recommend.lists import CANDIDATES, best_new, best_of, diverse, place_in, sum_by_id, union_of
 from wares.models.recommend.moments import LEADS
 
 KIND = "recommender"
-FORM = 2
+FORM = 3
 """Which arrays and facts an artefact has; another one is refused."""
 SIGNALS = ("cf", "text", "popular", "repeat")
 MAX_HISTORY = 64
 DRAFTED = 100
 EVIDENCE = 60
 TEXTS = 60
+ALIKE = LEADS.index("alike")
 THIN = (1, 2, 3, 5)
 """Numbers of deeds of a newcomer for which the signals are weighed apart; the last holds up to `NEWCOMER` deeds."""
 NEWCOMER = 8
@@ -44,7 +46,7 @@ NEWCOMER = 8
 @dataclass(slots=True)
 class Candidates:
     """Possible answers: ``items (n,) int32`` ascending, their signals ``(n, 4) float32``, each 0..1, and for the learned
-    ranker ``leads (n, 6) float32`` and ``own (n,) int64``, the place in the history or -1."""
+    ranker ``leads (n, len(LEADS)) float32`` and ``own (n,) int64``, the place in the history or -1."""
 
     items: NDArray[np.int32]
     signals: NDArray[np.float32]
@@ -113,6 +115,7 @@ class Recommender:
         if self.has_graph:
             self.graph_ids: NDArray[Any] = load_array(folder, "graph_ids")
             self.graph_sims: NDArray[Any] = load_array(folder, "graph_sims")
+        self.alike = Alike(folder) if self.manifest["alike"] else None
         if self.manifest["learned"]:
             self.learned = Learned(folder, self.manifest["learned"], self.category_of, self.text_of)
 
@@ -165,8 +168,11 @@ class Recommender:
         text_ids, text_values = self._by_text(items, query)
         near_ids, near_values = self._by_near(history)
         graph_ids, graph_values = self._by_graph(items, query, history.items)
+        alike = None if self.alike is None else self.alike.drawn(items, query, history.items)
         popular = self.popular_top[:CANDIDATES]
         drafts = [cf_ids, text_ids, near_ids, graph_ids, popular]
+        if alike is not None:
+            drafts.append(alike.ids)
         ids = union_of([*drafts, history.items] if repeats else drafts, self.n_items)
         if not repeats and len(history.items):
             ids = ids[place_in(history.items, ids) < 0]
@@ -194,6 +200,8 @@ class Recommender:
             leads[:, 5] = 0
             put_largest(leads[:, 5], ids, graph_ids, graph_values)
             leads[:, 5] /= max(float(leads[own < 0, 5].max(initial=0)), 1e-9)
+        if self.alike is not None and alike is not None:
+            leads[:, ALIKE:] = self.alike.leads(alike, ids, own)
         peak = signals.max(0, initial=0)
         signals /= np.where(peak > 0, peak, 1)
         return Candidates(ids, signals, leads, own)
@@ -334,6 +342,8 @@ class Recommender:
         near = np.nan_to_num(found.leads[:, 4])
         # Shoppers with a like history draft as much as what goes together does.
         score += near * (max(float(weights[0]), 0.1) / max(float(near[~had].max(initial=0)), 1e-9))
+        if self.alike is not None:
+            score += np.nan_to_num(found.leads[:, ALIKE]) * max(float(weights[0]), 0.1)
         score[had] = history.repeat[found.own[had]]
         return score
 

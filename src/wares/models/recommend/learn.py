@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wares.core.arrays import load_array, save_arrays
+from wares.core.errors import NotFitted
 from wares.features.interactions import Interactions
 from wares.features.trees_build import raw_scores, save_trees
 from wares.models.recommend.forest_train import KINDS, Examples, grow
@@ -62,16 +63,16 @@ class Table:
     """Examples of both heads over the same shoppers, so that their lists can be mixed and measured."""
 
     def __init__(
-        self, cut: Cut, fitted: Drafted, brand_of: NDArray[np.int32], params: Params, users: NDArray[np.int64]
-    ) -> None:
-        model = fitted.model
+        self, cut: Cut, model: Recommender, drafts: Sequence[Any], brand_of: NDArray[np.int32], params: Params,
+        users: NDArray[np.int64],
+    ) -> None:  # fmt: skip
         items = Items.of(cut.facts, model.category_of, brand_of, model.text_of)
         parts: dict[str, list[tuple[Any, ...]]] = {head: [] for head in HEADS}
         # Where nothing is bought again, what the shopper had is neither offered nor wanted.
         self.wanted = np.zeros(len(users), np.int64)
         plain: list[float] = []
         self.sold: dict[str, list[NDArray[np.float32]]] = {head: [] for head in HEADS}
-        for line, (user, drafted) in enumerate(zip(users.tolist(), fitted.draft(users), strict=True)):
+        for line, (user, drafted) in enumerate(zip(users.tolist(), drafts, strict=True)):
             history = history_of(cut.data, user, params)
             truth = cut.truth[user] if params.repeat else np.setdiff1d(cut.truth[user], history.items)
             self.wanted[line] = len(truth)
@@ -133,6 +134,16 @@ def _close(found: Candidates, cheap: NDArray[np.float32], head: str) -> NDArray[
 
 
 def _examples(rows: list[tuple[Any, ...]]) -> Examples:
+    """The lists of all shoppers as one.
+
+    Raises:
+        NotFitted: where there is no shopper at all.
+    """
+    if not rows:
+        raise NotFitted(
+            "there is nobody to learn a ranking from at this moment",
+            mend="Draw shoppers who had something before it and took something up after it",
+        )
     return Examples(
         np.concatenate([r[0] for r in rows]),
         np.concatenate([r[1] for r in rows]),
@@ -144,9 +155,17 @@ def _examples(rows: list[tuple[Any, ...]]) -> Examples:
 
 def ndcg(scores: NDArray[np.float32], bought: NDArray[np.float32], wanted: NDArray[np.int64]) -> float:
     """Mean NDCG@10 of padded lists ``(users, width)``, over the users who wanted something."""
+    found = gains(scores, bought, wanted)
+    return float(found.mean()) if len(found) else 0.0
+
+
+def gains(
+    scores: NDArray[np.float32], bought: NDArray[np.float32], wanted: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """NDCG@10 of each of the users who wanted something, in order; see `ndcg`."""
     asked = wanted > 0
     if not asked.any() or not scores.shape[1]:
-        return 0.0
+        return np.zeros(int(asked.sum()))
     scores, bought = scores[asked], bought[asked]
     k = min(K, scores.shape[1])
     top = np.argpartition(-scores, k - 1, axis=1)[:, :k]
@@ -154,7 +173,7 @@ def ndcg(scores: NDArray[np.float32], bought: NDArray[np.float32], wanted: NDArr
     hits = np.take_along_axis(bought, np.take_along_axis(top, order, 1), 1)
     discount = 1 / np.log2(np.arange(2, K + 2))
     ideal = np.cumsum(discount)[np.minimum(wanted[asked], K) - 1]
-    return float((hits @ discount[:k] / ideal).mean())
+    return hits @ discount[:k] / ideal
 
 
 def sample(cut: Cut, seed: int, most: int = USERS) -> NDArray[np.int64]:
@@ -201,17 +220,23 @@ def learn(
     `earlier` are cuts whose windows end where validation begins, or before; one is in memory at a time.
     """
     heads = HEADS if params.repeat else HEADS[1:]
-    trained = [
-        Table(cut, fitted, brand_of, params, sample(cut, seed + number))
-        for number, (cut, fitted) in enumerate(earlier)
-    ]
-    judge = Table(validation[0], validation[1], brand_of, params, sample(validation[0], seed))
-    if not trained or len(judge.wanted) < LEAST_USERS:
+    trained: list[dict[bool, Table]] = []
+    for number, (cut, fitted) in enumerate(earlier):
+        # Of a moment at which nobody both had something and took something up there is nothing to learn.
+        if len(users := sample(cut, seed + number)):
+            trained.append(_tables(cut, fitted, brand_of, params, users))
+    if not trained or len(users := sample(validation[0], seed)) < LEAST_USERS:
         return {}
-    examples = {head: Examples.joined([t.heads[head] for t in trained]) for head in heads}
+    judges = _tables(*validation, brand_of, params, users)
+    about: dict[str, Any] = {}
+    about["alike"], use = _gate_alike(trained, judges, seed, threads)
+    judge = judges[use]
+    examples = {head: Examples.joined([t[use].heads[head] for t in trained]) for head in heads}
     if min(int(e.bought.sum()) for e in examples.values()) < LEAST_BOUGHT:
         return {}
-    about: dict[str, Any] = {"validation": {"plain_ndcg@10": round(judge.plain, 5)}}
+    if not all(judge.heads[head].bought.any() for head in heads):
+        return {}
+    about["validation"] = {"plain_ndcg@10": round(judges[False].plain, 5)}
     about["graph"], gated = _gate_graph(examples, judge, seed, threads)
     best: dict[str, NDArray[np.float32]] = {}
     for head in heads:
@@ -243,7 +268,7 @@ def learn(
         head: round(float((1 / (1 + np.exp(-best[head]))).sum() / max(judge.heads[head].bought.sum(), 1)), 4)
         for head in heads
     }
-    if mixed <= judge.plain:
+    if mixed <= judges[False].plain:
         return {}
     about["tail_scale"] = round(float(np.mean([_span(row) for row in scores])), 4)
     about["tails"] = {
@@ -264,6 +289,49 @@ def learn(
 
 
 TAILS = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
+
+
+def _tables(
+    cut: Cut, fitted: Drafted, brand_of: NDArray[np.int32], params: Params, users: NDArray[np.int64]
+) -> dict[bool, Table]:
+    """The examples of a moment with lists of likeness, where there are any, and without: other candidates, not only
+    other features."""
+    model, drafts = fitted.model, fitted.draft(users)
+    lists, found = model.alike, dict[bool, Table]()
+    for use in (True, False) if lists is not None else (False,):
+        model.alike = lists if use else None
+        found[use] = Table(cut, model, drafts, brand_of, params, users)
+    model.alike = lists
+    return found
+
+
+def _gate_alike(
+    trained: Sequence[dict[bool, Table]], judges: dict[bool, Table], seed: int, threads: int
+) -> tuple[dict[str, Any], bool]:
+    """Whether lists of likeness are used: where they find more new products than chance would have it, the mean gain of
+    a shopper being above its standard error."""
+    if True not in judges:
+        return {"kept": False, "why": "there are none"}, False
+    values: dict[bool, NDArray[np.float64]] = {}
+    for use, judge in judges.items():
+        train = Examples.joined([one[use].heads["explore"] for one in trained])
+        held = judge.heads["explore"]
+        if int(train.bought.sum()) < LEAST_BOUGHT or not held.bought.any():
+            return {"kept": False, "why": "too little is bought to tell"}, False
+        scores, bought, _ = judge.side_by_side(
+            {"explore": raw_scores(grow(train, KINDS[0], seed, threads), held.features)}
+        )
+        values[use] = gains(scores, bought, held.wanted)
+    gain = values[True] - values[False]
+    error = float(gain.std(ddof=1) / np.sqrt(len(gain))) if len(gain) > 1 else float("inf")
+    kept = bool(gain.mean() > error)
+    about = {
+        "kept": kept,
+        "explore_ndcg@10 with": round(float(values[True].mean()), 5),
+        "explore_ndcg@10 without": round(float(values[False].mean()), 5),
+        "gain_error": round(error, 5),
+    }
+    return about, kept
 
 
 def _gate_graph(

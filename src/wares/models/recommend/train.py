@@ -16,6 +16,7 @@ from wares.core.arrays import save_arrays, seal
 from wares.core.config import Recommend
 from wares.features.interactions import Interactions
 from wares.models.recommend import closed_form as cf
+from wares.models.recommend.alike import AlikeSide
 from wares.models.recommend.facts import Products
 from wares.models.recommend.history import History
 from wares.models.recommend.infer import FORM, KIND, SIGNALS
@@ -210,6 +211,7 @@ def fit(
     reasons: bool = True,
     near: bool | None = None,
     graph: GraphSide | None = None,
+    alike: AlikeSide | None = None,
 ) -> dict[str, Any]:
     """Write a recommender into `folder`; deterministic for the same inputs and seed.
 
@@ -218,7 +220,7 @@ def fit(
     `lists` there are no neighbour lists: for tuning, where candidates are drafted otherwise; without `reasons`
     nobody counts how many shoppers have both of a pair, which only an explanation tells. `near` adds shoppers with a
     like history, which only the learned ranker needs; by default where there is one. `graph` are neighbours in the graph,
-    for the learned ranker too.
+    and `alike` lists of what is like, instead of and beside each product, for the learned ranker too.
     """
     save_arrays(folder, text_of=text.text_of, text_ids=text.ids, text_sims=text.sims, category_of=category_of)
     sold = data.item_counts()
@@ -257,16 +259,18 @@ def fit(
     learned = params.learned if len(data.items) else {}
     near = bool(learned) if near is None else near and len(data.items) > 0
     if near:
-        alike = near_shoppers(data, params.query, seed)
+        others = near_shoppers(data, params.query, seed)
         save_arrays(
             folder,
-            near_ids=alike.ids,
-            near_sims=alike.sims,
-            near_items=alike.items,
-            near_weights=alike.weights,
+            near_ids=others.ids,
+            near_sims=others.sims,
+            near_items=others.items,
+            near_weights=others.weights,
         )
     if graph is not None:
         save_arrays(folder, graph_ids=graph.ids, graph_sims=graph.sims)
+    if alike is not None:
+        alike.save(folder, data.n_items)
     if learned:
         products = products or Products.plain(category_of)
         save_arrays(folder, facts=products.facts(data), brand_of=products.brand_of)
@@ -280,6 +284,7 @@ def fit(
         learned=learned,
         near=near,
         graph=graph is not None,
+        alike=alike is not None,
         n_items=data.n_items,
         columns=len(items),
         params=params.to_json(),

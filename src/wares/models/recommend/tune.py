@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from wares.core.config import Recommend
 from wares.features.interactions import Interactions
 from wares.models.recommend import closed_form as cf
+from wares.models.recommend.alike import AlikeSide
 from wares.models.recommend.facts import Products
 from wares.models.recommend.history import History
 from wares.models.recommend.infer import Recommender
@@ -52,6 +53,7 @@ def tune(
     products: Products | None = None,
     earlier: Sequence[Window] = (),
     graph: GraphSide | None = None,
+    alike: AlikeSide | None = None,
     folder: Path | None = None,
     threads: int = 1,
     progress: Callable[[str], None] = lambda _: None,
@@ -59,8 +61,8 @@ def tune(
     """Parameters that give the best NDCG@10 on `truth`, the items that each user (by row) took up later.
 
     With windows from `earlier` times, a ranker is learned from them (see ``learn.py``) and kept, if it is better, with
-    its trees in `folder`. `graph` are neighbours by what was known before the first of those windows; they stay only
-    where they help.
+    its trees in `folder`. `graph` and `alike` are neighbours by what was known before the first of those windows; each
+    stays only where it helps.
     """
     params = Params(tail=max(config.tail, 0.0), diversity=config.diversity, new_share=config.new_share)
     active = np.array([u for u in range(data.n_users) if u < len(truth) and len(truth[u])], np.int64)
@@ -99,18 +101,24 @@ def tune(
             near=bool(earlier),
             reasons=False,
             graph=graph if earlier else None,
+            alike=alike if earlier else None,
         )
         del model
         fitted = Recommender(place)
+        # Lists of likeness are for the learned ranker; the blend is chosen without them.
+        lists, fitted.alike = fitted.alike, None
         table, weights = _choose_blend(fitted, data, users, truth, fresh, params)
         if config.tail < 0:
             params.tail = table.furthest_tail(weights, params.tail_scale)
         choose_thin(fitted, data, [truth[u] for u in users], config.session_decay, params, seed)
         if earlier and folder is not None:
             fitted.weigh(params.to_json())
+            fitted.alike = lists
             products = products or Products.plain(category_of)
             cut = Cut(data, truth, popular, products.facts(data))
-            drafts = _drafts(earlier, text, products, params, config, Path(scratch), memory_gb, seed, graph)
+            drafts = _drafts(
+                earlier, text, products, params, config, Path(scratch), memory_gb, seed, graph, alike
+            )
             params.learned = learn(
                 drafts, (cut, Drafted(fitted, lambda some: [None] * len(some))), products.brand_of, params, folder,
                 seed=seed, threads=threads, progress=progress,
@@ -134,7 +142,7 @@ class Window:
 
 def _drafts(
     earlier: Sequence[Window], text: TextSide, products: Products, params: Params, config: Recommend, scratch: Path,
-    memory_gb: float, seed: int, graph: GraphSide | None,
+    memory_gb: float, seed: int, graph: GraphSide | None, alike: AlikeSide | None,
 ) -> Iterator[tuple[Cut, Drafted]]:  # fmt: skip
     """A model for each earlier window, fitted on what was known before it."""
     for number, window in enumerate(earlier):
@@ -148,7 +156,7 @@ def _drafts(
         place = scratch / f"earlier{number}"
         fit(
             data, window.popular, text, products.category_of, params, config, place, memory_gb=memory_gb, seed=seed,
-            part=part, model=model, lists=lists, near=True, graph=graph,
+            part=part, model=model, lists=lists, near=True, graph=graph, alike=alike,
         )  # fmt: skip
 
         def draft(some: NDArray[np.int64], model: Any = model, part: Collaborative = part) -> list[Any]:

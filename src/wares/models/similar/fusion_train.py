@@ -163,8 +163,17 @@ def _hard(dimensions: Sequence[Dimension], item: int, n: int, rng: np.random.Gen
     for dimension in dimensions:
         if not len(dimension.near(item, 1)) and dimension.has[item]:
             value = np.where(dimension.has[some], dimension.raw(item, some), -1)
-            found.append(some[np.argsort(-value, kind="stable")[:HARD]])
+            found.append(some[first_of(value, HARD)])
     return np.concatenate(found) if found else np.zeros(0, np.int64)
+
+
+def first_of(value: NDArray[Any], k: int) -> NDArray[np.int64]:
+    """Places of the `k` greatest, best first, ties by place: what a stable sort of all would give, at a tenth of its cost."""
+    if len(value) <= k:
+        return np.argsort(-value, kind="stable")
+    edge = np.partition(value, len(value) - k)[len(value) - k]
+    near = np.flatnonzero(value >= edge)
+    return near[np.argsort(-value[near], kind="stable")[:k]]
 
 
 def _grouped(keys: NDArray[np.int64], values: NDArray[np.int64]) -> dict[int, NDArray[np.int64]]:
