@@ -52,7 +52,7 @@ def test_what_is_wrong_is_said_with_a_mend(files, tmp_path):
         ).returncode
         == 2
     )
-    assert "lora" in wares("evaluate", "encoder", "--methods", "prefix", "--shop", tmp_path).stderr
+    assert "lora" in wares("evaluate", "encoder", "--methods", "magic", "--shop", tmp_path).stderr
     (tmp_path / "few.csv").write_text("anchor,positive\na b,b a\n")
     few = wares(
         "tune",

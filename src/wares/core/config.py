@@ -87,16 +87,17 @@ class EncoderTune(Section):
         default=["together", "viewed", "query", "cluster", "description", "review"],
         description="What belongs together: bought in one basket, viewed on one day, a query and the product clicked, members of one fused product, a title and its description, a review and its product.",
     )
-    method: Literal["full", "lora", "adalora"] = Field(
-        default="full", description="Train all weights, or adapters that are merged into them afterwards."
+    method: Literal["full", "lora", "adalora", "prefix"] = Field(
+        default="full",
+        description="Train all weights, adapters that are merged into them afterwards, or a prefix before every layer.",
     )
-    rank: int = Field(default=16, ge=1, le=256, description="Rank of the adapters.")
+    rank: int = Field(default=16, ge=1, le=256, description="Rank of the adapters; length of the prefix.")
     minutes: float = Field(default=10.0, gt=0, description="About how long it may take.")
     learning_rate: float = Field(
         default=0.0,
         ge=0,
         lt=1,
-        description="Peak, after the warm-up. 0: 1.5e-4 for `full`, 1e-3 for `lora`, 2e-3 for `adalora`.",
+        description="Peak, after the warm-up. 0: 1.5e-4 for `full`, 1e-3 for `lora`, 2e-3 for `adalora`, 1e-2 for `prefix`.",
     )
     batch: int = Field(
         default=256, ge=8, le=8192, description="Texts in a batch; each is set against all others."

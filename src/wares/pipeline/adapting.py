@@ -321,11 +321,12 @@ def tune_files(
 
 def publish(home: Path, outcome: Outcome) -> str:
     """Write the adapted encoder under a name made from its content; returns the name."""
-    from wares.core.files import file_digest
+    from wares.core.files import digest, file_digest
 
     with folder_atomic(home / ".new") as work:
         outcome.body.save(work, {**outcome.facts, "published": True})
-        name = file_digest(work / "model.safetensors")[:16]
+        weights = [file_digest(path) for path in sorted(work.rglob("*.safetensors"))]
+        name = (weights[0] if len(weights) == 1 else digest(weights))[:16]
     if (home / name).exists():
         shutil.rmtree(home / name)
     (home / ".new").rename(home / name)
