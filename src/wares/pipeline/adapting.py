@@ -69,7 +69,8 @@ def recipe_of(config: Encoder, seed: int, **changes: Any) -> Recipe:
     )  # fmt: skip
     recipe = Recipe(
         build, Loss(tune.temperature, tuple(tune.dims), tune.distil if tune.teacher else 0.0), tune.learning_rate, tune.batch, tune.hard,
-        minutes=tune.minutes, cached=tune.cached, augment=tune.word_dropout, teacher=tune.teacher, masked_steps=tune.masked_steps, seed=seed,
+        minutes=tune.minutes, cached=tune.cached, augment=tune.word_dropout,
+        vary=tuple(tune.augment), vary_share=tune.augment_share, balance=tune.balance, pseudo=tune.pseudo, pseudo_from=tune.pseudo_from, teacher=tune.teacher, masked_steps=tune.masked_steps, seed=seed,
     )  # fmt: skip
     return replace(recipe, **changes)
 
