@@ -279,13 +279,13 @@ def _learn(
     pairs: PairSet, recipe: Recipe, work: Path, *, resume: bool, logs: Path | None, say: Say
 ) -> tuple[Outcome, dict[str, Any]]:
     """One run in a folder of work, begun anew or resumed; its figures say whether it is published."""
-    from wares.features.adapt_train import Run
+    from wares.features.adapt_pseudo_train import adapt
 
     if not resume:
         shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True, exist_ok=True)
     part = split_nodes(pairs, recipe.seed)
-    outcome = Run(pairs, part, recipe, work, resume=resume, logs=logs, say=say).all()
+    outcome = adapt(pairs, part, recipe, work, resume=resume, logs=logs, say=say)
     return outcome, outcome.facts | {"published": outcome.better}
 
 
