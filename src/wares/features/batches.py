@@ -156,8 +156,9 @@ class Batches:
         beside = _spread(twin, (same | (tied > 0)))
         share = np.divide(positive, total, out=np.zeros_like(positive), where=total > 0)
         share = share.astype(np.float32)
+        apart = np.asarray(pairs.beside[rows][:, rows].todense()) > 0
         emphasis = None if self.signals is None else self.signals.emphasis(rows, share)
-        return Batch(rows, share, ~(same | twin | (tied > 0) | beside), emphasis)
+        return Batch(rows, share, ~(same | twin | (tied > 0) | beside | apart), emphasis)
 
 
 def _spread(twin: NDArray[np.bool_], belongs: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -97,7 +97,7 @@ def shop_pairs(context: Context) -> PairSet:
     if "cluster" in wanted:
         _by_clusters(builder, context)
     if "description" in wanted:
-        _by_descriptions(builder, catalogue)
+        _by_descriptions(builder, catalogue, of_product)
     if "review" in wanted:
         _by_reviews(builder, context, catalogue, of_product, before)
     return builder.done()
@@ -191,13 +191,15 @@ def _by_clusters(builder: Builder, context: Context) -> None:
             builder.negative(at, int(other))
 
 
-def _by_descriptions(builder: Builder, catalogue: Catalogue) -> None:
-    """A description asks for the title that it stands under."""
+def _by_descriptions(builder: Builder, catalogue: Catalogue, of_product: NDArray[np.int64]) -> None:
+    """A description asks for the title that it stands under; the product's whole text, which may hold it, is set aside."""
     titles, descriptions = catalogue.columns["title"], catalogue.columns["description"]
     for row in range(len(catalogue)):
         title, said = str(titles[row]), str(descriptions[row])
         if title and said and said != title:
-            builder.edge(builder.node(said, query=True), builder.node(title), "description")
+            asked = builder.node(said, query=True)
+            builder.edge(asked, builder.node(title), "description")
+            builder.aside(asked, int(of_product[row]))
 
 
 def _by_reviews(
