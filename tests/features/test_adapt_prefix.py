@@ -72,7 +72,9 @@ def test_what_takes_no_prefix_is_refused(tiny, tmp_path):  # noqa: F811
         Body.load(Build(tiny, method="prefix", rank=40, max_tokens=32))
     shutil.copytree(tiny, tmp_path / "other")
     size = json.loads((tmp_path / "other" / "config.json").read_text())["vocab_size"]
-    config = DistilBertConfig(vocab_size=size, dim=32, n_layers=2, n_heads=2, hidden_dim=64, max_position_embeddings=64)
+    config = DistilBertConfig(
+        vocab_size=size, dim=32, n_layers=2, n_heads=2, hidden_dim=64, max_position_embeddings=64
+    )
     DistilBertModel(config).save_pretrained(tmp_path / "other")
     assert load_parts(str(tmp_path / "other"), "other")
     with pytest.raises(ConfigError, match="distilbert encoder") as caught:

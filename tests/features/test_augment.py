@@ -106,7 +106,9 @@ def test_rare_signals_weigh_more_up_to_the_cap():
     assert signals.weights == {"viewed": 1, "query": 4, "description": 5, GROUPS: 4}
     assert balanced(pairs, part, 1.0) is None
     assert balanced(offers(), np.zeros(240, np.int8), 5.0) is None
-    batch = next(Batches(pairs, part, 500, 1, 1, signals=signals).a_round(0, np.ones((len(pairs), 1), np.float32)))
+    batch = next(
+        Batches(pairs, part, 500, 1, 1, signals=signals).a_round(0, np.ones((len(pairs), 1), np.float32))
+    )
     assert batch.emphasis is not None
     of = {pairs.texts[n]: float(w) for n, w in zip(batch.nodes, batch.emphasis, strict=True)}
     assert Counter(of.values()) == {1.0: 80, 4.0: 40, 5.0: 2}

@@ -27,7 +27,8 @@ Steps = Annotated[
 Settings = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", help="A setting of [encoder.tune] for this run, as learning_rate=0.01; may be given several times."
+        "--set",
+        help="A setting of [encoder.tune] for this run, as learning_rate=0.01; may be given several times.",
     ),
 ]
 Prefixes = Annotated[
@@ -88,7 +89,9 @@ def _settings(said: list[str]) -> dict[str, Any]:
         field = EncoderTune.model_fields.get(name.strip())
         if not sign or field is None:
             raise QueryError(
-                f"--set {one!r}", mend=f"Use NAME=VALUE; names: {', '.join(EncoderTune.model_fields)}", parameter="set"
+                f"--set {one!r}",
+                mend=f"Use NAME=VALUE; names: {', '.join(EncoderTune.model_fields)}",
+                parameter="set",
             )
         try:
             found = json_of(value)

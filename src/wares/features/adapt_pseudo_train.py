@@ -37,16 +37,22 @@ def adapt(
     known = work / f"{FOUND}.json"
     if resume and not known.is_file():
         raise DataError(
-            "there is no interrupted run of these pairs and settings", mend="Start it without --resume", folder=str(work)
+            "there is no interrupted run of these pairs and settings",
+            mend="Start it without --resume",
+            folder=str(work),
         )
     state: dict[str, Any] = read_json(known) if resume else {"key": key}
     if state["key"] != key:
         raise DataError(
-            "there is no interrupted run of these pairs and settings", mend="Start it without --resume", folder=str(work)
+            "there is no interrupted run of these pairs and settings",
+            mend="Start it without --resume",
+            folder=str(work),
         )
     cache = work if cache is None else cache
     if "facts" in state:
-        edges, confidence = (np.load(work / f"{FOUND}-{n}.npy", allow_pickle=False) for n in ("edges", "confidence"))
+        edges, confidence = (
+            np.load(work / f"{FOUND}-{n}.npy", allow_pickle=False) for n in ("edges", "confidence")
+        )
         found = Found(edges, confidence, state["facts"])
     else:
         write_json(known, state)

@@ -77,7 +77,9 @@ class PairSet:
     def beside(self) -> sp.csr_matrix:
         """Symmetric ``(n, n)``: what is set `aside` from each other."""
         n = len(self)
-        half = sp.csr_matrix((np.ones(len(self.aside), np.float32), (self.aside[:, 0], self.aside[:, 1])), (n, n))
+        half = sp.csr_matrix(
+            (np.ones(len(self.aside), np.float32), (self.aside[:, 0], self.aside[:, 1])), (n, n)
+        )
         return half.maximum(half.T).tocsr()
 
     @cached_property

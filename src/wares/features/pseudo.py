@@ -64,10 +64,19 @@ def find(
     known = np.flatnonzero(good & (part == VALID))
     known = np.array([n for n in known.tolist() if len(pairs.mates(n))], np.int64)
     rng = np.random.default_rng(seed)
-    facts: dict[str, Any] = {"wanted_precision": precision, "unlabelled": len(free), "known": len(known), "pairs": 0}
+    facts: dict[str, Any] = {
+        "wanted_precision": precision,
+        "unlabelled": len(free),
+        "known": len(known),
+        "pairs": 0,
+    }
     none = Found(np.zeros((0, 2), np.int32), np.zeros(0, np.float32), facts)
     if len(free) < 2 or not len(known):
-        why = "no two texts without pairs" if len(free) < 2 else "no validation pairs of products to calibrate by"
+        why = (
+            "no two texts without pairs"
+            if len(free) < 2
+            else "no validation pairs of products to calibrate by"
+        )
         return replace(none, facts=facts | {"why": why})
     rest = np.setdiff1d(np.flatnonzero(good), np.concatenate([free, known]))
     pool = np.concatenate([rng.permutation(known), rng.permutation(free), rng.permutation(rest)])[:MOST]
@@ -85,11 +94,20 @@ def find(
     truth = np.isin(left, known) | np.isin(right, known)
     # What a validation node and a text without pairs have to do with each other nobody knows.
     truth &= ~(np.isin(left, free) | np.isin(right, free))
-    correct = np.array([b in set(pairs.mates(int(a)).tolist()) for a, b in zip(left[truth], right[truth], strict=True)], bool)
+    correct = np.array(
+        [b in set(pairs.mates(int(a)).tolist()) for a, b in zip(left[truth], right[truth], strict=True)], bool
+    )
     cut, above = threshold(score[truth], correct, precision)
-    facts |= {"calibrated_on": int(truth.sum()), "right_of_all": round(float(correct.mean()), 4) if len(correct) else None}
+    facts |= {
+        "calibrated_on": int(truth.sum()),
+        "right_of_all": round(float(correct.mean()), 4) if len(correct) else None,
+    }
     if not np.isfinite(cut):
-        return replace(none, facts=facts | {"why": f"no margin at which {precision:.0%} of at least {FEWEST} known pairs are right"})
+        return replace(
+            none,
+            facts=facts
+            | {"why": f"no margin at which {precision:.0%} of at least {FEWEST} known pairs are right"},
+        )
     chosen = np.isin(left, free) & np.isin(right, free) & (score >= cut)
     order = np.argsort(score[truth], kind="stable")
     fitted = isotonic_regression(correct[order].astype(np.float64)).x
