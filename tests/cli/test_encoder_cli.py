@@ -52,7 +52,7 @@ def test_what_is_wrong_is_said_with_a_mend(files, tmp_path):
         ).returncode
         == 2
     )
-    assert "lora" in wares("evaluate", "encoder", "--methods", "prefix", "--shop", tmp_path).stderr
+    assert "lora" in wares("evaluate", "encoder", "--methods", "magic", "--shop", tmp_path).stderr
     (tmp_path / "few.csv").write_text("anchor,positive\na b,b a\n")
     few = wares(
         "tune",
@@ -81,6 +81,36 @@ def test_what_is_wrong_is_said_with_a_mend(files, tmp_path):
     )
     assert kept.returncode == 2
     assert (tmp_path / "full" / "precious.txt").read_text() == "mine"
+
+
+def test_settings_for_one_run(files):
+    given = (
+        "--groups",
+        files / "offers.csv",
+        "--text",
+        "title",
+        "--group",
+        "thing",
+        "--model",
+        files / "tiny",
+    )
+    done = wares(
+        "evaluate", "encoder", *given, "--steps", 3, "--methods", "prefix", "--no-blend", "--json",
+        "--set", "rank=4", "--set", "max_tokens=32", "--set", "augment=order,typos", "--set", "learning_rate=0.02",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    one = json.loads(done.stdout)["by_seed"][0]["systems"]["prefix"]
+    assert one["augmented"] == {"share": 0.5, "kinds": ["order", "typos"]}
+    assert 0 < one["share_trained"] < 0.1
+    for wrong, word in (
+        ("rang=4", "Use NAME=VALUE"),
+        ("rank", "NAME=VALUE"),
+        ("rank=many", "rank"),
+        ("augment=x", "augment"),
+    ):
+        failed = wares("evaluate", "encoder", *given, "--set", wrong)
+        assert failed.returncode == 2
+        assert word in failed.stderr
 
 
 def test_help_has_examples():

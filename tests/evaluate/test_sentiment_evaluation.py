@@ -94,7 +94,7 @@ def test_scores_of_a_known_table():
 def test_the_commands(train, tmp_path):
     run = CliRunner().invoke
     out = tmp_path / "moods"
-    columns = ("--text", "review", "--label", "stars")
+    columns = ("--text", "review", "--label", "stars", "--encoder", "none")
     made = run(main.app, ["tune", "sentiment", "--train", str(train), *columns, "--out", str(out), "--json"])
     assert made.exit_code == 0, made.output
     assert json.loads(made.stdout)["valid"]["accuracy"] > 0.8

@@ -204,7 +204,7 @@ def test_too_few_held_out_queries(tiny, tmp_path):
 
 def test_unknown_methods_and_tokenisers(tiny):
     with pytest.raises(ConfigError, match="method"):
-        Body.load(Build(tiny, method="prefix"))
+        Body.load(Build(tiny, method="magic"))
     from wares.features.adapt_body_train import part_digits
 
     class Fake:

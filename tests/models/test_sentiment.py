@@ -16,8 +16,9 @@ from wares.models.sentiment.calibration import (
     sure_from,
 )
 from wares.models.sentiment.infer import Sentiment, moods_of
+from wares.models.sentiment.labelled import LabelledTexts, ordered
 from wares.models.sentiment.prepare import BUCKETS, HEAD, TAIL, buckets, prepared, words_of
-from wares.models.sentiment.train import LabelledTexts, ordered, train_sentiment
+from wares.models.sentiment.train import train_sentiment
 
 GOOD = ("works well", "love it", "great quality", "arrived fast", "很好用", "质量不错", "非常满意")
 BAD = ("broke at once", "waste of money", "poor quality", "never arrived", "太差了", "质量很差", "不推荐")

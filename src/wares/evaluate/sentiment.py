@@ -6,7 +6,7 @@ import hashlib
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,12 @@ from wares.core.arrays import keep_artifact
 from wares.core.errors import QueryError
 from wares.evaluate.metrics import bootstrap
 from wares.features.pair_files import columns_of
-from wares.models.sentiment.calibration import expected_error
-from wares.models.sentiment.infer import KIND, Sentiment
+from wares.models.sentiment.calibration import Floats, expected_error, softmax
+from wares.models.sentiment.infer import KIND, Sentiment, sum_of
+from wares.models.sentiment.labelled import LabelledTexts, ordered
 from wares.models.sentiment.prepare import is_chinese, prepared
-from wares.models.sentiment.train import LabelledTexts, ordered, train_sentiment
+from wares.models.sentiment.text_train import TextOptions
+from wares.models.sentiment.train import train_sentiment
 
 VALID, TEST = 0.1, 0.1
 RESAMPLES = 1000
@@ -44,6 +46,7 @@ class SentimentTask:
     seed: int = 7
     precision: float = 0.99
     save: Path | None = None
+    encoder: TextOptions = field(default_factory=TextOptions)
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,7 @@ class Run:
     trained: dict[str, Any]
     single_ms: list[float]
     seen: int
+    parts: dict[str, Floats]
 
 
 def parts_of(task: SentimentTask, rows: Texts, test: Texts) -> tuple[LabelledTexts, LabelledTexts, int]:
@@ -170,15 +174,16 @@ def _run(task: SentimentTask, rows: Texts, test: Texts, progress: Say) -> Run:
     with tempfile.TemporaryDirectory(prefix="wares-sentiment-") as scratch:
         folder = Path(scratch) / "model"
         folder.mkdir()
-        trained = train_sentiment(train, valid, folder, task.precision, progress)
+        trained = train_sentiment(train, valid, folder, task.precision, task.encoder, progress)
         model = Sentiment(folder)
         progress("test")
-        probability = model.probabilities(test.texts)
+        parts = model.parts(test.texts)
+        probability = softmax(sum_of(parts, model.factors))
         single = [_milliseconds(model, text) for text in test.texts[:TIMED]]
         if task.save is not None:
             keep_artifact(folder, task.save, KIND)
     labels = np.array([place[name] for name in test.labels], np.int64)
-    return Run(test, labels, probability, names, model.threshold, trained, single, seen)
+    return Run(test, labels, probability, names, model.threshold, trained, single, seen, parts)
 
 
 def _milliseconds(model: Sentiment, text: str) -> float:
@@ -206,7 +211,7 @@ def _report(task: SentimentTask, runs: list[Run]) -> dict[str, Any]:
         slices[task.by] = by
     return {
         **scores(p, labels, names), "interval": list(bootstrap(right.astype(float), RESAMPLES, task.seed)), "labels": list(names),
-        "baseline": float(np.bincount(labels).max() / len(labels)),
+        "parts": {name: _accuracy(runs, name) for name in runs[0].parts}, "baseline": float(np.bincount(labels).max() / len(labels)),
         "sure": {
             "asked": task.precision, "coverage": float(sure.mean()), "precision": float(right[sure].mean()) if sure.any() else None,
         },
@@ -215,6 +220,12 @@ def _report(task: SentimentTask, runs: list[Run]) -> dict[str, Any]:
         "trained": [run.trained for run in runs], "minutes": sum(run.trained["minutes"] for run in runs),
         "single_ms": {"p50": single[len(single) // 2], "p95": single[int(0.95 * (len(single) - 1))]},
     }  # fmt: skip
+
+
+def _accuracy(runs: list[Run], part: str) -> float:
+    """Accuracy of one part alone, over the runs that have it."""
+    there = [run for run in runs if part in run.parts]
+    return float(np.concatenate([run.parts[part].argmax(1) == run.labels for run in there]).mean())
 
 
 def scores(p: NDArray[np.float64], labels: NDArray[np.int64], names: Sequence[str]) -> dict[str, Any]:

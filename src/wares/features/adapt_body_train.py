@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,18 +17,19 @@ from torch.nn import functional
 
 from wares.core.errors import ConfigError, DataError
 from wares.core.files import read_json, write_json
+from wares.features.adapt_prefix_train import has_prefix, save_prefix, with_prefix
 from wares.features.encoder_train import is_cls, load_parts, quiet, resolve
 
 NOTE = "wares.json"
 """What an adapted folder says of itself, beside the files that every library reads."""
 UNKNOWN = 0.5
 """A text more than half of whose pieces are unknown to the tokeniser is one that the encoder cannot read."""
-ADAPTERS = ("lora", "adalora")
+METHODS = ("full", "lora", "adalora", "prefix")
 
 
 @dataclass(frozen=True)
 class Build:
-    """How the encoder is set up: what `Body.load` needs."""
+    """How the encoder is set up: what `Body.load` needs. ``rank`` is that of adapters, or the length of a prefix."""
 
     model: str
     method: str = "lora"
@@ -69,7 +71,12 @@ class Body:
             model.pooler = None  # a layer over the first piece that sentence vectors do not use
         torch.manual_seed(build.seed)
         if not plain:
-            model = _prepared(model, build)
+            if has_prefix(model):
+                raise ConfigError(
+                    f"the encoder {build.model!r} carries a trained prefix and cannot be adapted again",
+                    mend="Name the encoder that it was made of", key="encoder.model", source="wares.toml",
+                )  # fmt: skip
+            model = _prepared(model, build, tokenizer)
         return cls(build, model, tokenizer, source)
 
     def learning(self) -> list[Any]:
@@ -144,14 +151,17 @@ class Body:
     def save(self, folder: Path, note: dict[str, Any]) -> None:
         """Write an ordinary Hugging Face folder that sentence-transformers opens too, adapters merged; `note` beside it.
 
+        A prefix cannot be merged: its folder is of its own form, see `wares.features.adapt_prefix_train`.
+
         Raises:
             DataError: when a weight is not finite.
         """
         from sentence_transformers import SentenceTransformer
         from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
 
-        model = self.model
-        if hasattr(model, "merge_and_unload"):
+        model, whole = self.model, folder
+        prefixed = has_prefix(model)
+        if not prefixed and hasattr(model, "merge_and_unload"):
             model = model.merge_and_unload()
         if not all(bool(torch.isfinite(p).all()) for p in model.parameters()):
             raise DataError(
@@ -160,6 +170,9 @@ class Body:
                 folder=str(folder),
             )
         with quiet():
+            if prefixed:
+                folder = save_prefix(model.float().cpu(), whole)
+                model = model.get_base_model()
             model.float().cpu().save_pretrained(folder)
             self.tokenizer.save_pretrained(folder)
             _keep_pre_tokenizer(folder)
@@ -167,7 +180,9 @@ class Body:
             parts = [body, Pooling(self.dim, "cls" if self.cls else "mean"), Normalize()]
             SentenceTransformer(modules=parts, device="cpu").save(str(folder), create_model_card=False)
             _keep_pre_tokenizer(folder)
-        write_json(folder / NOTE, note)
+        if prefixed:
+            shutil.copytree(folder / "1_Pooling", whole / "1_Pooling")
+        write_json(whole / NOTE, note)
 
 
 def note_of(folder: Path) -> dict[str, Any]:
@@ -209,16 +224,18 @@ def _keep_pre_tokenizer(folder: Path) -> None:
     write_json(path, config)
 
 
-def _prepared(model: Any, build: Build) -> Any:
+def _prepared(model: Any, build: Build, tokenizer: Any) -> Any:
     if build.freeze_embeddings:
         for p in model.get_input_embeddings().parameters():
             p.requires_grad_(False)
     if build.method == "full":
         return model
-    if build.method not in ADAPTERS:
+    if build.method not in METHODS:
         raise ConfigError(
-            f"encoder.tune.method = {build.method!r}", mend="Use full, lora or adalora", key="encoder.tune.method", source="wares.toml",
+            f"encoder.tune.method = {build.method!r}", mend=f"Use {', '.join(METHODS)}", key="encoder.tune.method", source="wares.toml",
         )  # fmt: skip
+    if build.method == "prefix":
+        return with_prefix(model, tokenizer, build.rank, build.max_tokens)
     from peft import AdaLoraConfig, LoraConfig, get_peft_model
 
     common: dict[str, Any] = {"target_modules": "all-linear", "lora_dropout": 0.05}

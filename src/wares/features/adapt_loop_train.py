@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from wares.core.errors import DataError
 from wares.features.adapt_body_train import Body
 from wares.features.adapt_steps_train import dropped, load_state, orthogonal, rate_at, save_state, step
+from wares.features.augment import vary
 from wares.features.batches import Batch, Batches
 from wares.features.pairs import TRAIN
 from wares.features.retrieval import means
@@ -26,6 +27,7 @@ OVERRUN = 1.25
 """A run that takes so many times its minutes ends where it is."""
 FEW = 1000
 FEW_DROPPED = 0.15
+FEW_VARIED = 0.5
 
 
 class Loop:
@@ -42,9 +44,14 @@ class Loop:
         self.curve: list[dict[str, Any]] = [{"step": 0, **before}]
         self.ended = "steps"
         recipe = run.recipe
-        few = recipe.augment < 0 and run.count < FEW
-        self.drop = FEW_DROPPED if few else max(recipe.augment, 0.0)
+        few = run.count < FEW
+        self.drop = FEW_DROPPED if few and recipe.augment < 0 else max(recipe.augment, 0.0)
+        self.vary = FEW_VARIED if few and recipe.vary_share < 0 else max(recipe.vary_share, 0.0)
+        self.vary *= bool(recipe.vary)
         self.keep = frozenset(body.tokenizer.all_special_ids)
+        self.figures = frozenset(
+            at for piece, at in body.tokenizer.get_vocab().items() if any(ch.isdigit() for ch in piece)
+        )
         self.teacher = self._taught() if recipe.teacher else None
         self.begun = self.ended_at = time.perf_counter()
         self.saved, self.first, self.trained = self.begun, 0, 0.0
@@ -109,8 +116,16 @@ class Loop:
         run, recipe, body = self.run, self.run.recipe, self.body
         rng = np.random.default_rng([recipe.seed, self.number])
         rows = [self.tokens[i] for i in batch.nodes]
+        if self.vary:
+            chosen = np.flatnonzero(rng.random(len(rows)) < self.vary)
+            nodes = batch.nodes[chosen]
+            said = [vary(run.pairs.texts[i], recipe.vary, rng) for i in nodes]
+            for at, tokens in zip(chosen, body.tokens(said, run.pairs.query[nodes]), strict=True):
+                rows[at] = tokens
         if self.drop:
-            rows = [dropped(t, rng, self.drop, self.keep) if rng.random() < 0.5 else t for t in rows]
+            rows = [
+                dropped(t, rng, self.drop, self.keep, self.figures) if rng.random() < 0.5 else t for t in rows
+            ]
         rate = rate_at(self.number / self.steps, self.number, round(recipe.warm * self.steps), recipe.rate)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
@@ -187,4 +202,5 @@ class Loop:
             "steps": self.number, "planned_steps": self.steps, "best_step": self.best_step, "ended": self.ended,
             "minutes_training": round((self.trained + self.ended_at - self.begun) / 60, 2),
             "precision": "bf16" if self.body.bf16 else "fp32", "validation": self.curve, "word_dropout": self.drop,
+            "augmented": {"share": self.vary, "kinds": list(self.run.recipe.vary) if self.vary else []},
         }  # fmt: skip

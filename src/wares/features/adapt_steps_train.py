@@ -30,18 +30,24 @@ class Loss:
     distil: float = 0.0
 
 
-def contrast(vectors: Any, positive: Any, negative: Any, temperature: float) -> Any:
+def contrast(
+    vectors: Any, positive: Any, negative: Any, temperature: float, emphasis: Any | None = None
+) -> Any:
     """Multiple-negatives ranking loss (Henderson et al. 2017) over all texts of a batch, both ways, with masks.
 
     Every text is an anchor; each of its positives competes with its negatives, never with another positive, and what
-    is neither (the same text, a known mate of a mate) takes no part.
+    is neither (the same text, a known mate of a mate) takes no part. With ``emphasis (b,)`` the mean over anchors is weighted.
     """
     scores = vectors @ vectors.T / temperature
     against = scores.masked_fill(~negative, -math.inf).logsumexp(1, keepdim=True)
     against = against.clamp(min=-1e4)  # no negatives at all: minus infinity, whose gradient is not a number
     each = functional.softplus(against - scores) * positive
     anchors = positive.sum(1) > 0
-    return each.sum(1)[anchors].mean() if bool(anchors.any()) else (vectors * 0.0).sum()
+    if not bool(anchors.any()):
+        return (vectors * 0.0).sum()
+    if emphasis is None:
+        return each.sum(1)[anchors].mean()
+    return (each.sum(1) * emphasis)[anchors].sum() / emphasis[anchors].sum().clamp(min=1e-9)
 
 
 def loss_of(vectors: Any, batch: Batch, loss: Loss, teacher: NDArray[np.float32] | None) -> Any:
@@ -51,9 +57,10 @@ def loss_of(vectors: Any, batch: Batch, loss: Loss, teacher: NDArray[np.float32]
     """
     positive = torch.from_numpy(batch.positive).to(vectors.device)
     negative = torch.from_numpy(batch.negative).to(vectors.device)
+    weigh = None if batch.emphasis is None else torch.from_numpy(batch.emphasis).to(vectors.device)
     sizes = loss.dims or (vectors.shape[1],)
     total = sum(
-        contrast(functional.normalize(vectors[:, :size], dim=1), positive, negative, loss.temperature)
+        contrast(functional.normalize(vectors[:, :size], dim=1), positive, negative, loss.temperature, weigh)
         for size in sizes
     ) / len(sizes)
     if teacher is not None and loss.distil > 0:
@@ -65,9 +72,22 @@ def loss_of(vectors: Any, batch: Batch, loss: Loss, teacher: NDArray[np.float32]
     return total
 
 
-def dropped(tokens: Sequence[int], rng: np.random.Generator, share: float, keep: frozenset[int]) -> list[int]:
-    """Tokens with about `share` of them left out, never all and never the special ones: augmentation by word dropout."""
-    stay = [t in keep or rng.random() >= share for t in tokens]
+def dropped(
+    tokens: Sequence[int],
+    rng: np.random.Generator,
+    share: float,
+    keep: frozenset[int],
+    figures: frozenset[int] = frozenset(),
+) -> list[int]:
+    """Tokens with about `share` of them left out, never all and never the special ones: augmentation by word dropout.
+
+    Pieces of numbers, `figures`, stay, and so does what follows one, as it may be its unit.
+    """
+    before = [None, *tokens[:-1]]
+    stay = [
+        t in keep or t in figures or b in figures or rng.random() >= share
+        for b, t in zip(before, tokens, strict=True)
+    ]
     out = [t for t, s in zip(tokens, stay, strict=True) if s]
     return out if any(t not in keep for t in out) else list(tokens)
 

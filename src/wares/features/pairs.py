@@ -36,7 +36,8 @@ class PairSet:
 
     ``texts`` one a node; ``query (n,) bool`` which are queries; ``group (n,) int64``, -1 for none; ``edges (m, 2)
     int32`` with ``weight (m,) float32`` and ``source (m,) int8`` (an index of ``sources``); ``negatives (h, 2)
-    int32``: the second is known not to belong to the first; ``category (n,) int32``, -1 for none.
+    int32``: the second is known not to belong to the first; ``category (n,) int32``, -1 for none. ``aside (k, 2) int32``
+    are neither: a product's whole text holds its description, so that finding it by that would teach and prove nothing.
     """
 
     texts: list[str]
@@ -48,6 +49,7 @@ class PairSet:
     sources: tuple[str, ...] = ()
     negatives: NDArray[np.int32] = field(default_factory=_no_edges)
     category: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
+    aside: NDArray[np.int32] = field(default_factory=_no_edges)
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -69,6 +71,15 @@ class PairSet:
         n = len(self)
         a, b = self.edges[:, 0], self.edges[:, 1]
         half = sp.csr_matrix((self.weight, (a, b)), (n, n))
+        return half.maximum(half.T).tocsr()
+
+    @cached_property
+    def beside(self) -> sp.csr_matrix:
+        """Symmetric ``(n, n)``: what is set `aside` from each other."""
+        n = len(self)
+        half = sp.csr_matrix(
+            (np.ones(len(self.aside), np.float32), (self.aside[:, 0], self.aside[:, 1])), (n, n)
+        )
         return half.maximum(half.T).tocsr()
 
     @cached_property
@@ -97,6 +108,7 @@ class PairSet:
             self.group.tolist(),
             self.edges.tolist(),
             self.negatives.tolist(),
+            self.aside.tolist(),
         ]
         return digest([*parts, self.weight.round(5).tolist(), self.sources])
 
@@ -121,6 +133,7 @@ class Builder:
         self._category: list[int] = []
         self._edges: dict[tuple[int, int], tuple[float, int]] = {}
         self._negatives: set[tuple[int, int]] = set()
+        self._aside: set[tuple[int, int]] = set()
         self.sources: list[str] = []
 
     def node(self, text: str, *, query: bool = False, group: int = -1, category: int = -1) -> int:
@@ -148,15 +161,21 @@ class Builder:
         if anchor != other:
             self._negatives.add((anchor, other))
 
+    def aside(self, a: int, b: int) -> None:
+        """Two nodes are neither mates nor strangers, whatever the signals say."""
+        if a != b:
+            self._aside.add((min(a, b), max(a, b)))
+
     def done(self) -> PairSet:
-        """All of it; a pair that is an edge is no negative."""
+        """All of it; a pair that is an edge is no negative and not aside."""
         keys = sorted(self._edges)
+        apart = sorted(self._aside - self._edges.keys())
         wrong = sorted(p for p in self._negatives if (min(p), max(p)) not in self._edges)
         return PairSet(
             self.texts, np.array(self._query, bool), np.array(self._group, np.int64),
             np.array(keys, np.int32).reshape(-1, 2), np.array([self._edges[k][0] for k in keys], np.float32),
             np.array([self._edges[k][1] for k in keys], np.int8), tuple(self.sources),
-            np.array(wrong, np.int32).reshape(-1, 2), np.array(self._category, np.int32),
+            np.array(wrong, np.int32).reshape(-1, 2), np.array(self._category, np.int32), np.array(apart, np.int32).reshape(-1, 2),
         )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ class Retrieval:
     """Find the mates of held-out nodes among all candidates.
 
     ``queries (q,)`` and ``candidates (c,) int64`` are nodes; ``wanted`` holds the mates of each query, all of them
-    candidates. Candidates that read exactly like the query are left out of its ranking. ``unit (q,) int64`` says which
+    candidates. Candidates that read exactly like the query, or are set aside from it, are left out of its ranking. ``unit (q,) int64`` says which
     queries are resampled together (those of one group), as they are not independent.
     """
 
@@ -82,7 +82,7 @@ class Retrieval:
         out = {name: np.zeros(len(self)) for name in NAMES}
         place = np.full(len(self.pairs), -1, np.int64)
         place[self.candidates] = np.arange(len(self.candidates))
-        text = self.pairs.text_id[self.candidates]
+        text, beside = self.pairs.text_id[self.candidates], self.pairs.beside
         for start in range(0, len(self), BLOCK):
             rows = self.queries[start : start + BLOCK]
             block = np.nan_to_num(
@@ -94,6 +94,8 @@ class Retrieval:
                 others = block[i].copy()
                 others[text == self.pairs.text_id[node]] = -np.inf
                 others[mates] = -np.inf
+                apart = place[beside.indices[beside.indptr[node] : beside.indptr[node + 1]]]
+                others[apart[apart >= 0]] = -np.inf
                 best = np.sort(own)[::-1]
                 ranks = 1 + np.arange(len(best)) + (others[None, :] >= best[:, None]).sum(1)
                 ranks = np.where(np.isfinite(best), ranks, len(self.candidates))

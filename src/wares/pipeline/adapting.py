@@ -69,7 +69,8 @@ def recipe_of(config: Encoder, seed: int, **changes: Any) -> Recipe:
     )  # fmt: skip
     recipe = Recipe(
         build, Loss(tune.temperature, tuple(tune.dims), tune.distil if tune.teacher else 0.0), tune.learning_rate, tune.batch, tune.hard,
-        minutes=tune.minutes, cached=tune.cached, augment=tune.word_dropout, teacher=tune.teacher, masked_steps=tune.masked_steps, seed=seed,
+        minutes=tune.minutes, cached=tune.cached, augment=tune.word_dropout,
+        vary=tuple(tune.augment), vary_share=tune.augment_share, balance=tune.balance, pseudo=tune.pseudo, pseudo_from=tune.pseudo_from, teacher=tune.teacher, masked_steps=tune.masked_steps, seed=seed,
     )  # fmt: skip
     return replace(recipe, **changes)
 
@@ -96,7 +97,7 @@ def shop_pairs(context: Context) -> PairSet:
     if "cluster" in wanted:
         _by_clusters(builder, context)
     if "description" in wanted:
-        _by_descriptions(builder, catalogue)
+        _by_descriptions(builder, catalogue, of_product)
     if "review" in wanted:
         _by_reviews(builder, context, catalogue, of_product, before)
     return builder.done()
@@ -190,13 +191,15 @@ def _by_clusters(builder: Builder, context: Context) -> None:
             builder.negative(at, int(other))
 
 
-def _by_descriptions(builder: Builder, catalogue: Catalogue) -> None:
-    """A description asks for the title that it stands under."""
+def _by_descriptions(builder: Builder, catalogue: Catalogue, of_product: NDArray[np.int64]) -> None:
+    """A description asks for the title that it stands under; the product's whole text, which may hold it, is set aside."""
     titles, descriptions = catalogue.columns["title"], catalogue.columns["description"]
     for row in range(len(catalogue)):
         title, said = str(titles[row]), str(descriptions[row])
         if title and said and said != title:
-            builder.edge(builder.node(said, query=True), builder.node(title), "description")
+            asked = builder.node(said, query=True)
+            builder.edge(asked, builder.node(title), "description")
+            builder.aside(asked, int(of_product[row]))
 
 
 def _by_reviews(
@@ -278,13 +281,13 @@ def _learn(
     pairs: PairSet, recipe: Recipe, work: Path, *, resume: bool, logs: Path | None, say: Say
 ) -> tuple[Outcome, dict[str, Any]]:
     """One run in a folder of work, begun anew or resumed; its figures say whether it is published."""
-    from wares.features.adapt_train import Run
+    from wares.features.adapt_pseudo_train import adapt
 
     if not resume:
         shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True, exist_ok=True)
     part = split_nodes(pairs, recipe.seed)
-    outcome = Run(pairs, part, recipe, work, resume=resume, logs=logs, say=say).all()
+    outcome = adapt(pairs, part, recipe, work, resume=resume, logs=logs, say=say)
     return outcome, outcome.facts | {"published": outcome.better}
 
 
@@ -321,11 +324,12 @@ def tune_files(
 
 def publish(home: Path, outcome: Outcome) -> str:
     """Write the adapted encoder under a name made from its content; returns the name."""
-    from wares.core.files import file_digest
+    from wares.core.files import digest, file_digest
 
     with folder_atomic(home / ".new") as work:
         outcome.body.save(work, {**outcome.facts, "published": True})
-        name = file_digest(work / "model.safetensors")[:16]
+        weights = [file_digest(path) for path in sorted(work.rglob("*.safetensors"))]
+        name = (weights[0] if len(weights) == 1 else digest(weights))[:16]
     if (home / name).exists():
         shutil.rmtree(home / name)
     (home / ".new").rename(home / name)

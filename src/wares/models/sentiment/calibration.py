@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,23 +23,46 @@ def log_loss(logits: Floats, labels: NDArray[np.int64]) -> float:
     return float(np.mean(np.log(np.exp(shifted).sum(1)) - shifted[np.arange(len(labels)), labels]))
 
 
-def fit_temperature(logits: Floats, labels: NDArray[np.int64]) -> float:
-    """The temperature with the least log-loss (Guo et al., *On Calibration of Modern Neural Networks*, ICML 2017)."""
-    low, high = np.log(0.05), np.log(20.0)
+def _lowest(loss: Callable[[float], float], low: float, high: float, steps: int = 40) -> float:
+    """Where a function with one lowest point is lowest: golden section."""
     ratio = (np.sqrt(5.0) - 1) / 2
-    # Golden section: the loss is convex in 1/T and has one lowest point in log T.
     a, b = high - ratio * (high - low), low + ratio * (high - low)
-    at_a, at_b = (log_loss(logits / np.exp(t), labels) for t in (a, b))
-    for _ in range(60):
+    at_a, at_b = loss(a), loss(b)
+    for _ in range(steps):
         if at_a < at_b:
             high, b, at_b = b, a, at_a
             a = high - ratio * (high - low)
-            at_a = log_loss(logits / np.exp(a), labels)
+            at_a = loss(a)
         else:
             low, a, at_a = a, b, at_b
             b = low + ratio * (high - low)
-            at_b = log_loss(logits / np.exp(b), labels)
-    return float(np.exp((low + high) / 2))
+            at_b = loss(b)
+    return float((low + high) / 2)
+
+
+def fit_temperature(logits: Floats, labels: NDArray[np.int64]) -> float:
+    """The temperature with the least log-loss (Guo et al., *On Calibration of Modern Neural Networks*, ICML 2017)."""
+    # The loss is convex in 1/T and has one lowest point in log T.
+    best = _lowest(lambda t: log_loss(logits / np.exp(t), labels), float(np.log(0.05)), float(np.log(20.0)))
+    return float(np.exp(best))
+
+
+def fit_blend(parts: Sequence[Floats], labels: NDArray[np.int64]) -> list[float]:
+    """Factors, none below zero, of one or two parts' logits whose sum has the least log-loss (stacking; Wolpert 1992)."""
+    if len(parts) == 1:
+        return [1 / fit_temperature(parts[0], labels)]
+    first, second = (part / fit_temperature(part, labels) for part in parts)
+
+    def mixed(share: float) -> Floats:
+        return (1 - share) * first + share * second
+
+    # The loss is convex in both factors, so it has one lowest point along the share when the temperature follows.
+    share = _lowest(
+        lambda s: log_loss(mixed(s) / fit_temperature(mixed(s), labels), labels), 0.0, 1.0, steps=20
+    )
+    sharp = 1 / fit_temperature(mixed(share), labels)
+    own = [1 / fit_temperature(part, labels) for part in parts]
+    return [sharp * (1 - share) * own[0], sharp * share * own[1]]
 
 
 def expected_error(probability: Floats, labels: NDArray[np.int64], bins: int = BINS) -> float:

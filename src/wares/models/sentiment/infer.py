@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from wares.core.arrays import open_artifact
 from wares.models.sentiment.calibration import Floats, softmax
 from wares.models.sentiment.linear_infer import Linear
 from wares.models.sentiment.prepare import prepared, words_of
+from wares.models.sentiment.text_infer import TextPart
 
 KIND = "sentiment"
 MOST_WORDS = 60
@@ -35,20 +36,28 @@ class Verdict:
 class Sentiment:
     """A trained classifier of texts."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, threads: int = 0) -> None:
         self.manifest: dict[str, Any] = open_artifact(folder, KIND)
         self.labels: tuple[str, ...] = tuple(self.manifest["labels"])
-        self.temperature = float(self.manifest["temperature"])
+        self.factors: dict[str, float] = self.manifest["factors"]
         self.threshold = float(self.manifest["threshold"])
         ranks: list[float] | None = self.manifest["moods"]
         self.moods = None if ranks is None else np.array(ranks)
         self.linear = Linear.load(folder)
+        self.text = TextPart(folder, threads) if "text" in self.factors else None
 
     def probabilities(self, texts: Sequence[str]) -> Floats:
         """Probabilities ``(len(texts), n_labels)``; a blank text gets what is usual."""
         if not texts:
             return np.zeros((0, len(self.labels)))
-        return softmax(self.linear.logits(texts) / self.temperature)
+        return softmax(sum_of(self.parts(texts), self.factors))
+
+    def parts(self, texts: Sequence[str]) -> dict[str, Floats]:
+        """Logits ``(len(texts), n_labels)`` of each part of the classifier."""
+        found = {"linear": self.linear.logits(texts)}
+        if self.text is not None:
+            found["text"] = self.text.logits(texts)
+        return found
 
     def read(self, texts: Sequence[str]) -> list[Verdict]:
         """A verdict for each text, in their order; of a blank one nothing is sure."""
@@ -75,6 +84,12 @@ class Sentiment:
         p = self.probabilities([glue.join(words), *without])
         verdict = int(p[0].argmax())
         return [(word, float(p[0, verdict] - p[i + 1, verdict])) for i, word in enumerate(words)]
+
+
+def sum_of(parts: Mapping[str, Floats], factors: Mapping[str, float]) -> Floats:
+    """The logits of several parts, each by its factor."""
+    weighed = [factors[name] * logits for name, logits in parts.items()]
+    return np.asarray(np.sum(weighed, axis=0))
 
 
 def moods_of(labels: Sequence[str]) -> NDArray[np.float64] | None:

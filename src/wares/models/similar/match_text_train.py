@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from wares.core.arrays import seal
 from wares.core.errors import ConfigError, MissingExtra, ModelError
+from wares.core.machine import bf16_pays
 from wares.features.encoder_train import quantise, resolve, save_tokenizer
 from wares.models.similar.match_calibration import fit_weights, log_loss
 from wares.models.similar.match_text_infer import KIND, TextJudge, encode_pairs
@@ -69,13 +70,6 @@ class TextReport:
     tokens_a_second: float = 0.0
     seconds: float = 0.0
     cpu_seconds: float = 0.0
-
-
-def bf16_pays() -> bool:
-    """Whether this processor multiplies bfloat16 itself (AVX-512 BF16 or AMX): there it trains about twice as fast."""
-    flags = Path("/proc/cpuinfo")
-    text = flags.read_text("utf-8", "replace") if flags.is_file() else ""
-    return "avx512_bf16" in text or "amx_bf16" in text
 
 
 def train_text(

@@ -1,0 +1,36 @@
+"""Texts with their labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wares.models.sentiment.infer import moods_of
+
+
+@dataclass(frozen=True)
+class LabelledTexts:
+    """Texts and the place of each one's label in `names`."""
+
+    texts: list[str]
+    labels: NDArray[np.int64]
+    names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def some(self, rows: NDArray[Any]) -> LabelledTexts:
+        """The texts of a mask or of row numbers."""
+        at = np.flatnonzero(rows) if rows.dtype == bool else rows
+        return LabelledTexts([self.texts[int(i)] for i in at], self.labels[at], self.names)
+
+
+def ordered(names: Sequence[str]) -> tuple[str, ...]:
+    """Distinct labels: from bad to good where they say so, else by name."""
+    distinct = sorted(set(names))
+    moods = moods_of(distinct)
+    return tuple(distinct if moods is None else [distinct[int(i)] for i in np.argsort(moods, kind="stable")])

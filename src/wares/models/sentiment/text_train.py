@@ -1,0 +1,233 @@
+"""Fine-tune an encoder to tell labels of texts, within a budget of time, and export it for serving.
+
+The encoder and its training settings are those of the similarity room (`wares.features.adapt_body_train`): whole or by
+LoRA. A layer over the sentence vector gives the logits; the least validation loss is kept.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wares.core.config import Encoder
+from wares.core.errors import MissingExtra
+from wares.core.machine import bf16_pays
+from wares.models.sentiment.calibration import Floats, log_loss
+from wares.models.sentiment.labelled import LabelledTexts
+from wares.models.sentiment.prepare import prepared
+from wares.models.sentiment.text_infer import ENCODER, TextPart
+
+BATCH = 32
+EPOCHS = 4
+RATES = {"full": 3e-5, "lora": 3e-4, "adalora": 5e-4}
+HEAD_RATE = 1e-2
+WARM = 0.1
+PATIENCE = 1
+CHECKS = 2
+"""Times an epoch that validation is looked at."""
+MOST_VALID = 2000
+UNREAD = 0.5
+LEAST_TEXTS = 16
+MIN_COSINE = 0.97
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class TextOptions:
+    """Which encoder and how it learns: `method` is full, lora or adalora; about `minutes` of training."""
+
+    model: str = ""
+    method: str = "full"
+    minutes: float = 20.0
+    max_tokens: int = 128
+    rank: int = 16
+    prefix: str = ""
+    seed: int = 7
+    threads: int = 0
+
+
+@dataclass
+class TextReport:
+    """What the training did; `why` says why there is no encoder's part, when there is none."""
+
+    model: str = ""
+    method: str = ""
+    why: str = ""
+    share: float = 0.0
+    planned_epochs: float = 0.0
+    checks: list[dict[str, float]] = field(default_factory=list)
+    int8: bool = False
+    seconds: float = 0.0
+
+
+def train_text(
+    train: LabelledTexts, valid: LabelledTexts, folder: Path, options: TextOptions, progress: Say = lambda _: None
+) -> TextReport:  # fmt: skip
+    """Write the encoder's part into `folder`, or say why not.
+
+    Raises:
+        ConfigError: when the model cannot be loaded.
+        ModelError: when the exported model differs from torch's.
+    """
+    report = TextReport(options.model, options.method)
+    if not options.model:
+        report.why = "no model is named"
+        return report
+    if len(train) < LEAST_TEXTS:
+        report.why = f"{len(train)} texts are too few to fine-tune on"
+        return report
+    try:
+        import torch
+    except ImportError as error:
+        raise MissingExtra("fine-tuning an encoder", "train") from error
+    begun, before = time.monotonic(), torch.get_num_threads()
+    torch.set_num_threads(options.threads or before)
+    try:
+        tuner = _Tuner(train, valid, options, report)
+        if not report.why:
+            tuner.run(options.minutes * 60 - (time.monotonic() - begun), progress)
+        if not report.why:
+            progress("text: export")
+            tuner.export(folder)
+    finally:
+        torch.set_num_threads(before)
+    report.seconds = round(time.monotonic() - begun, 1)
+    return report
+
+
+class _Tuner:
+    def __init__(
+        self, train: LabelledTexts, valid: LabelledTexts, options: TextOptions, report: TextReport
+    ) -> None:
+        import torch
+
+        from wares.features.adapt_body_train import Body, Build
+
+        self.torch, self.options, self.report = torch, options, report
+        self.rng = np.random.default_rng(options.seed)
+        self.body = Body.load(
+            Build(
+                options.model, options.method, options.rank, options.max_tokens, split_digits=False, freeze_embeddings=True,
+                prefix_passage=options.prefix, seed=options.seed,
+            )
+        )  # fmt: skip
+        self.body.bf16 = bf16_pays()
+        self.tokens = self._tokens(train.texts)
+        unread = self.body.unread(self.tokens)
+        if unread.mean() > UNREAD:
+            report.why = f"the encoder cannot read {unread.mean():.0%} of the texts"
+        self.labels = torch.from_numpy(train.labels)
+        self.length = np.array([len(t) for t in self.tokens])
+        some = self.rng.permutation(len(valid))[:MOST_VALID]
+        self.valid, self.valid_texts = valid.some(some), [prepared(t) for t in valid.some(some).texts]
+        self.valid_tokens = self._tokens(valid.some(some).texts)
+        self.head = torch.nn.Linear(self.body.dim, len(train.names))
+        torch.nn.init.zeros_(self.head.weight)
+        torch.nn.init.zeros_(self.head.bias)
+        report.share = round(self.body.share, 4)
+
+    def _tokens(self, texts: list[str]) -> list[list[int]]:
+        return self.body.tokens([prepared(t) for t in texts], np.zeros(len(texts), bool))
+
+    def logits(self, vectors: Any) -> Any:
+        """Vectors have length one; times the root of their length a weight of one moves a logit by about one."""
+        return self.head(vectors * math.sqrt(self.body.dim))
+
+    def batches(self) -> list[NDArray[np.int64]]:
+        """Texts of like length together, in a new order each time."""
+        order = self.rng.permutation(len(self.tokens))
+        out: list[NDArray[np.int64]] = []
+        for start in range(0, len(order), BATCH * 20):
+            some = order[start : start + BATCH * 20]
+            some = some[np.argsort(self.length[some], kind="stable")]
+            out += [some[at : at + BATCH] for at in range(0, len(some), BATCH)]
+        return [out[i] for i in self.rng.permutation(len(out))]
+
+    def run(self, seconds: float, progress: Say) -> None:
+        torch, body, report = self.torch, self.body, self.report
+        begun, each = time.monotonic(), math.ceil(len(self.tokens) / BATCH)
+        optimiser = torch.optim.AdamW(
+            [
+                {"params": body.learning(), "lr": RATES.get(self.options.method, 1e-4)},
+                {"params": self.head.parameters(), "lr": HEAD_RATE},
+            ],
+            weight_decay=0.01,
+        )
+        rates = [group["lr"] for group in optimiser.param_groups]
+        planned, done, worse = EPOCHS * each, 0, 0
+        best, best_loss = None, math.inf
+        every = max(1, math.ceil(each / CHECKS))
+        body.model.train()
+        while done < planned and worse <= PATIENCE * CHECKS:
+            for rows in self.batches():
+                warm = max(1, int(WARM * planned))
+                share = min((done + 1) / warm, max(0.0, (planned - done) / max(planned - warm, 1)))
+                for group, rate in zip(optimiser.param_groups, rates, strict=True):
+                    group["lr"] = rate * share
+                vectors = body.forward([self.tokens[i] for i in rows.tolist()])
+                loss = torch.nn.functional.cross_entropy(
+                    self.logits(vectors), self.labels[torch.from_numpy(rows)]
+                )
+                loss.backward()
+                torch.nn.utils.clip_grad_norm_(body.learning(), 1.0)
+                optimiser.step()
+                optimiser.zero_grad()
+                done += 1
+                spent = time.monotonic() - begun
+                if done in (8, every):
+                    # Looking at validation costs about a third of a step for each batch.
+                    look = CHECKS * 0.35 * math.ceil(len(self.valid) / BATCH) * spent / done
+                    fits = seconds / (spent / done * each + look)
+                    planned = max(done + 1, int(min(EPOCHS, fits) * each))
+                if done % 10 == 0:
+                    left = spent / done * (planned - done) / 60
+                    progress(
+                        f"text: epoch {done / each:.1f} of {planned / each:.1f}, about {left:.1f} min left"
+                    )
+                if done % every == 0 or done >= planned:
+                    found = self._loss()
+                    report.checks.append({"epoch": round(done / each, 2), "valid_log_loss": round(found, 5)})
+                    if found < best_loss:
+                        best, best_loss, worse = self._state(), found, 0
+                    else:
+                        worse += 1
+                if done >= planned or worse > PATIENCE * CHECKS:
+                    break
+        report.planned_epochs = round(planned / each, 2)
+        assert best is not None
+        body.model.load_state_dict(best[0])
+        self.head.load_state_dict(best[1])
+
+    def _state(self) -> tuple[Any, Any]:
+        return copy.deepcopy(self.body.model.state_dict()), copy.deepcopy(self.head.state_dict())
+
+    def _loss(self) -> float:
+        vectors = self.body.encode(self.valid_tokens)
+        with self.torch.no_grad():
+            logits: Floats = self.logits(self.torch.from_numpy(vectors)).double().numpy()
+        return log_loss(logits, self.valid.labels)
+
+    def export(self, folder: Path) -> None:
+        """The encoder as ONNX with its own gates, and the layer over it as arrays."""
+        from wares.features.encoder_train import export_encoder
+
+        weights = self.head.weight.detach().numpy().T * math.sqrt(self.body.dim)
+        TextPart.save(folder, weights.astype(np.float32), self.head.bias.detach().numpy().astype(np.float32))
+        with tempfile.TemporaryDirectory(prefix="wares-sentiment-") as scratch:
+            self.body.save(Path(scratch) / "body", {"wares": "sentiment"})
+            config = Encoder(
+                model=str(Path(scratch) / "body"), max_tokens=self.options.max_tokens, prefix_passage=self.options.prefix,
+                min_cosine=MIN_COSINE,
+            )  # fmt: skip
+            (folder / ENCODER).mkdir()
+            facts = export_encoder(config, folder / ENCODER, self.options.model)
+        self.report.int8 = facts["precision"] == "int8"
