@@ -224,9 +224,9 @@ def gates(monkeypatch) -> list[tuple[int, dict]]:
     whole = learning._gate_alike
 
     def gate(trained, *rest):
-        about, use = whole(trained, *rest)
+        about, use, raw = whole(trained, *rest)
         said.append((len(trained), about))
-        return about, use
+        return about, use, raw
 
     monkeypatch.setattr(learning, "_gate_alike", gate)
     return said
