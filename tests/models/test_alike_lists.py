@@ -52,11 +52,13 @@ def test_lists_ask_with_the_weight_of_what_was_done(small):
         np.array([0, 2], np.int32), np.array([1.0, 2.0], np.float32), np.array([0, 2], np.int32)
     )
     assert found is not None
+    scaled = found.sums * found.scale[:, None]
+    assert found.total == pytest.approx(scaled.sum(0), abs=1e-6)
     # Product 3 by .2 · 1 + .4 · 2 = 1 is the best of its kind, product 1 has .8 of that; the pads give nothing.
-    assert found.sums[0] == pytest.approx([0, 0.8, 0, 1, 0, 0], abs=1e-3)
-    assert found.sums[1] == pytest.approx([0, 0, 0, 0, 1, 0], abs=1e-3)
+    assert scaled[0] == pytest.approx([0, 0.8, 0, 1, 0, 0], abs=1e-3)
+    assert scaled[1] == pytest.approx([0, 0, 0, 0, 1, 0], abs=1e-3)
     # What was had (0, by .3 · 2) sets no scale.
-    assert found.sums[2] == pytest.approx([0.5, 0, 0, 0, 0, 1], abs=1e-3)
+    assert scaled[2] == pytest.approx([0.5, 0, 0, 0, 0, 1], abs=1e-3)
     assert set(found.ids.tolist()) == {0, 1, 3, 4, 5}
     ids = np.array([0, 1, 2, 3], np.int32)
     leads = small.leads(found, ids, np.array([0, -1, 1, -1]))
