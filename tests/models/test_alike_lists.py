@@ -9,7 +9,7 @@ from wares.core.config import Recommend
 from wares.core.errors import DataError, NotFitted, WaresError
 from wares.features.interactions import Interactions
 from wares.models.recommend import learn as learning
-from wares.models.recommend.alike import LEADS, LISTS, Alike, AlikeSide
+from wares.models.recommend.alike import ASKING, LEADS, LISTS, Alike, AlikeSide
 from wares.models.recommend.history import History
 from wares.models.recommend.infer import Recommender
 from wares.models.recommend.moments import DAY
@@ -185,7 +185,7 @@ def test_lists_that_tell_what_comes_stay_and_serve(shop, tmp_path, monkeypatch):
     params = tuned(shop, side, tmp_path, monkeypatch)
     gate = params.learned["alike"]
     assert gate["kept"]
-    assert gate["explore_ndcg@10 with"] > gate["explore_ndcg@10 without"] + gate["gain_error"]
+    assert gate["explore_ndcg@10 with"] > gate["explore_ndcg@10 without"] + 1.9 * gate["gain_error"]
     data = seen(shop[1], 130)
     recommenders = []
     for number, given in enumerate((side, None)):
@@ -199,7 +199,8 @@ def test_lists_that_tell_what_comes_stay_and_serve(shop, tmp_path, monkeypatch):
     assert without.alike is None
     mine = history_of(data, 3, params)
     found = ranker.candidates(mine)
-    drawn = np.setdiff1d(shop[0][mine.items], mine.items)
+    asking = mine.items[np.argsort(-mine.query, kind="stable")[: ASKING // 2]]
+    drawn = np.setdiff1d(shop[0][asking], mine.items)
     assert np.isin(drawn, found.items).all()
     at = ALL.index("goes_with")
     assert (found.leads[np.isin(found.items, drawn), at] > 0).all()
@@ -239,7 +240,7 @@ def test_lists_that_tell_nothing_are_left_out(shop, tmp_path, monkeypatch, gates
     ((moments, gate),) = gates
     assert moments == 2
     assert not gate["kept"]
-    assert gate["explore_ndcg@10 with"] <= gate["explore_ndcg@10 without"] + gate["gain_error"]
+    assert gate["explore_ndcg@10 with"] <= gate["explore_ndcg@10 without"] + 2 * gate["gain_error"]
 
 
 def test_without_lists_the_gate_says_so(shop, tmp_path, monkeypatch, gates):

@@ -105,7 +105,9 @@ class Alike:
         # By the best that is new, so that the kinds mean the same and what was had sets no scale.
         had = sums[:, own]
         sums[:, own] = 0
-        scale = 1 / np.maximum(sums.max(1), np.float32(1e-9))
+        peak = sums.max(1)
+        # A kind that has nothing new says nothing of what was had either.
+        scale = np.where(peak > 0, 1 / np.maximum(peak, np.float32(1e-9)), 0).astype(np.float32)
         sums[:, own] = had
         total = scale @ sums
         there = np.flatnonzero(total > 0).astype(np.int32)

@@ -37,6 +37,7 @@ K = 10
 USERS = 700
 LEAST_BOUGHT = 400
 LEAST_USERS = 100
+SURE = 1.96
 SAVED_ROWS = {"train": 80_000, "judge": 200_000}
 
 
@@ -308,8 +309,8 @@ def _tables(
 def _gate_alike(
     trained: Sequence[dict[bool, Table]], judges: dict[bool, Table], seed: int, threads: int
 ) -> tuple[dict[str, Any], bool, NDArray[np.float32] | None]:
-    """Whether lists of likeness are used: where they find more new products than chance would have it, the mean gain of
-    a shopper being above its standard error. With the scores that the first kind of trees gave to new products, where
+    """Whether lists of likeness are used: where they find more new products, the 95% interval of the mean gain, paired by
+    shopper, being above zero. With the scores that the first kind of trees gave to new products, where
     they were grown."""
     if True not in judges:
         return {"kept": False, "why": "there are none"}, False, None
@@ -325,7 +326,7 @@ def _gate_alike(
         values[use] = gains(scores, bought, held.wanted)
     gain = values[True] - values[False]
     error = float(gain.std(ddof=1) / np.sqrt(len(gain))) if len(gain) > 1 else float("inf")
-    kept = bool(gain.mean() > error)
+    kept = bool(gain.mean() > SURE * error)
     about = {
         "kept": kept,
         "explore_ndcg@10 with": round(float(values[True].mean()), 5),
