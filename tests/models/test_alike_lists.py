@@ -9,7 +9,7 @@ from wares.core.config import Recommend
 from wares.core.errors import DataError, NotFitted, WaresError
 from wares.features.interactions import Interactions
 from wares.models.recommend import learn as learning
-from wares.models.recommend.alike import LEADS, LISTS, Alike, AlikeSide
+from wares.models.recommend.alike import ASKING, LEADS, LISTS, Alike, AlikeSide
 from wares.models.recommend.history import History
 from wares.models.recommend.infer import Recommender
 from wares.models.recommend.moments import DAY
@@ -52,11 +52,13 @@ def test_lists_ask_with_the_weight_of_what_was_done(small):
         np.array([0, 2], np.int32), np.array([1.0, 2.0], np.float32), np.array([0, 2], np.int32)
     )
     assert found is not None
+    scaled = found.sums * found.scale[:, None]
+    assert found.total == pytest.approx(scaled.sum(0), abs=1e-6)
     # Product 3 by .2 · 1 + .4 · 2 = 1 is the best of its kind, product 1 has .8 of that; the pads give nothing.
-    assert found.sums[0] == pytest.approx([0, 0.8, 0, 1, 0, 0], abs=1e-3)
-    assert found.sums[1] == pytest.approx([0, 0, 0, 0, 1, 0], abs=1e-3)
+    assert scaled[0] == pytest.approx([0, 0.8, 0, 1, 0, 0], abs=1e-3)
+    assert scaled[1] == pytest.approx([0, 0, 0, 0, 1, 0], abs=1e-3)
     # What was had (0, by .3 · 2) sets no scale.
-    assert found.sums[2] == pytest.approx([0.5, 0, 0, 0, 0, 1], abs=1e-3)
+    assert scaled[2] == pytest.approx([0.5, 0, 0, 0, 0, 1], abs=1e-3)
     assert set(found.ids.tolist()) == {0, 1, 3, 4, 5}
     ids = np.array([0, 1, 2, 3], np.int32)
     leads = small.leads(found, ids, np.array([0, -1, 1, -1]))
@@ -183,7 +185,7 @@ def test_lists_that_tell_what_comes_stay_and_serve(shop, tmp_path, monkeypatch):
     params = tuned(shop, side, tmp_path, monkeypatch)
     gate = params.learned["alike"]
     assert gate["kept"]
-    assert gate["explore_ndcg@10 with"] > gate["explore_ndcg@10 without"] + gate["gain_error"]
+    assert gate["explore_ndcg@10 with"] > gate["explore_ndcg@10 without"] + 1.9 * gate["gain_error"]
     data = seen(shop[1], 130)
     recommenders = []
     for number, given in enumerate((side, None)):
@@ -197,7 +199,8 @@ def test_lists_that_tell_what_comes_stay_and_serve(shop, tmp_path, monkeypatch):
     assert without.alike is None
     mine = history_of(data, 3, params)
     found = ranker.candidates(mine)
-    drawn = np.setdiff1d(shop[0][mine.items], mine.items)
+    asking = mine.items[np.argsort(-mine.query, kind="stable")[: ASKING // 2]]
+    drawn = np.setdiff1d(shop[0][asking], mine.items)
     assert np.isin(drawn, found.items).all()
     at = ALL.index("goes_with")
     assert (found.leads[np.isin(found.items, drawn), at] > 0).all()
@@ -224,9 +227,9 @@ def gates(monkeypatch) -> list[tuple[int, dict]]:
     whole = learning._gate_alike
 
     def gate(trained, *rest):
-        about, use = whole(trained, *rest)
+        about, use, raw = whole(trained, *rest)
         said.append((len(trained), about))
-        return about, use
+        return about, use, raw
 
     monkeypatch.setattr(learning, "_gate_alike", gate)
     return said
@@ -237,7 +240,7 @@ def test_lists_that_tell_nothing_are_left_out(shop, tmp_path, monkeypatch, gates
     ((moments, gate),) = gates
     assert moments == 2
     assert not gate["kept"]
-    assert gate["explore_ndcg@10 with"] <= gate["explore_ndcg@10 without"] + gate["gain_error"]
+    assert gate["explore_ndcg@10 with"] <= gate["explore_ndcg@10 without"] + 2 * gate["gain_error"]
 
 
 def test_without_lists_the_gate_says_so(shop, tmp_path, monkeypatch, gates):

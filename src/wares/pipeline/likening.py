@@ -32,6 +32,8 @@ from wares.pipeline.graphing import PAIRS, event_log, read_pairs
 from wares.pipeline.plan import Context, Tick
 
 QUERIES = 500
+LIST_QUERIES = 200
+"""Products whose labels teach the fusion of an earlier moment: it only draws candidates, and is made once a build."""
 FEWEST_OF_A_LABEL = 2
 GRAPH = "graph"
 Lists = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float16]]
@@ -115,7 +117,9 @@ def lists_before(context: Context, until: int) -> Lists:
     behaviour = _of_behaviour(now, products, fixed, None, listed_rows(texts.sold), support)
     dimensions = sorted([*fixed, *behaviour], key=lambda d: ORDER.index(d.name))
     seed = context.config.shop.seed
-    labelled = _labelled(log, now, before, products, fixed, None, [d.name for d in dimensions], seed)
+    labelled = _labelled(
+        log, now, before, products, fixed, None, [d.name for d in dimensions], seed, LIST_QUERIES
+    )
     return _lists(dimensions, labelled, dimensions, texts, seed)
 
 
@@ -273,6 +277,7 @@ def _labelled(
     graph: Any,
     names: list[str],
     seed: int,
+    most: int = QUERIES,
 ) -> dict[str, Examples]:
     """Examples of substitutes and complements out of the last days, with features of the time before them."""
     labels = {
@@ -280,7 +285,7 @@ def _labelled(
         "complement": _apart(_fresh(now.bought, before.bought), np.asarray(products.category_of)),
     }
     rng = np.random.default_rng(seed)
-    some = {kind: _some(pairs, rng) for kind, pairs in labels.items()}
+    some = {kind: _some(pairs, rng, most) for kind, pairs in labels.items()}
     rows = np.unique(np.concatenate([x[0] for x in some.values()]))
     if not len(rows):
         return {}
@@ -291,7 +296,7 @@ def _labelled(
     for kind, (items, others) in some.items():
         if len(items):
             out[kind] = examples(
-                dimensions, Labels(items, others, items[:0], others[:0]), len(products), seed, QUERIES
+                dimensions, Labels(items, others, items[:0], others[:0]), len(products), seed, most
             )
     return out
 
@@ -306,11 +311,11 @@ def _apart(
 
 
 def _some(
-    pairs: tuple[NDArray[np.int64], NDArray[np.int64]], rng: np.random.Generator
+    pairs: tuple[NDArray[np.int64], NDArray[np.int64]], rng: np.random.Generator, most: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Both directions of pairs, of at most `QUERIES` products."""
+    """Both directions of pairs, of at most `most` products."""
     items, others = np.r_[pairs[0], pairs[1]], np.r_[pairs[1], pairs[0]]
-    queries = rng.permutation(np.unique(items))[:QUERIES]
+    queries = rng.permutation(np.unique(items))[:most]
     kept = np.isin(items, queries)
     return items[kept], others[kept]
 

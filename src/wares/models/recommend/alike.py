@@ -23,7 +23,7 @@ LISTS = ("similar", "instead", "goes_with")
 """Kinds of lists: like it in all that is known, could be taken instead, goes with it."""
 LEADS = ("alike", *LISTS, "alike_place")
 """Scores that come of them: all kinds together, each kind, and the logarithm of the place in the joint order."""
-ASKING = 32
+ASKING = 24
 """How many of the things that a shopper did ask, the strongest first."""
 EVIDENCE = 60
 
@@ -67,10 +67,12 @@ class AlikeSide:
 
 @dataclass(slots=True)
 class Drawn:
-    """What the lists draw for a shopper: candidates ``(c,) int32``, and the sums ``(n_items, 3)`` of each kind."""
+    """What the lists draw for a shopper: candidates ``(c,) int32``, the sums ``(3, n_items)`` of each kind, what brings
+    each to the share of its best new product ``(3,)``, and the sum of those shares ``(n_items,)``."""
 
     ids: NDArray[np.int32]
     sums: NDArray[np.float32]
+    scale: NDArray[np.float32]
     total: NDArray[np.float32]
 
 
@@ -100,21 +102,24 @@ class Alike:
         sums = np.empty((len(LISTS), n), np.float32)
         for kind in range(len(LISTS)):
             sums[kind] = np.bincount(ids[:, kind].ravel(), values[:, kind].ravel(), minlength=n)
-        # Of the best that is new, so that the kinds mean the same and what was had sets no scale.
-        best = sums.copy()
-        best[:, own] = 0
-        sums /= np.maximum(best.max(1, keepdims=True), 1e-9)
-        total = sums.sum(0)
+        # By the best that is new, so that the kinds mean the same and what was had sets no scale.
+        had = sums[:, own]
+        sums[:, own] = 0
+        peak = sums.max(1)
+        # A kind that has nothing new says nothing of what was had either.
+        scale = np.where(peak > 0, 1 / np.maximum(peak, np.float32(1e-9)), 0).astype(np.float32)
+        sums[:, own] = had
+        total = scale @ sums
         there = np.flatnonzero(total > 0).astype(np.int32)
         chosen, _ = best_new((there, total[there]), own, n)
-        return Drawn(chosen, sums, total)
+        return Drawn(chosen, sums, scale, total)
 
     def leads(self, drawn: Drawn, ids: NDArray[np.int32], own: NDArray[np.int64]) -> NDArray[np.float32]:
         """Scores ``(n, len(LEADS))`` of candidates; `own (n,)` is -1 for what is new to the shopper."""
         out = np.empty((len(ids), len(LEADS)), np.float32)
         total = drawn.total[ids]
         out[:, 0] = total / max(float(total[own < 0].max(initial=0)), 1e-9)
-        out[:, 1:-1] = drawn.sums[:, ids].T
+        out[:, 1:-1] = drawn.sums[:, ids].T * drawn.scale
         order = np.argsort(-total, kind="stable")
         out[order, -1] = np.log1p(np.arange(len(ids)))
         out[total <= 0, -1] = np.nan

@@ -37,6 +37,7 @@ K = 10
 USERS = 700
 LEAST_BOUGHT = 400
 LEAST_USERS = 100
+SURE = 1.96
 SAVED_ROWS = {"train": 80_000, "judge": 200_000}
 
 
@@ -229,7 +230,7 @@ def learn(
         return {}
     judges = _tables(*validation, brand_of, params, users)
     about: dict[str, Any] = {}
-    about["alike"], use = _gate_alike(trained, judges, seed, threads)
+    about["alike"], use, first = _gate_alike(trained, judges, seed, threads)
     judge = judges[use]
     examples = {head: Examples.joined([t[use].heads[head] for t in trained]) for head in heads}
     if min(int(e.bought.sum()) for e in examples.values()) < LEAST_BOUGHT:
@@ -237,7 +238,7 @@ def learn(
     if not all(judge.heads[head].bought.any() for head in heads):
         return {}
     about["validation"] = {"plain_ndcg@10": round(judges[False].plain, 5)}
-    about["graph"], gated = _gate_graph(examples, judge, seed, threads)
+    about["graph"], gated = _gate_graph(examples, judge, first, seed, threads)
     best: dict[str, NDArray[np.float32]] = {}
     for head in heads:
         tried: dict[str, tuple[float, NDArray[np.float32]]] = {
@@ -307,48 +308,49 @@ def _tables(
 
 def _gate_alike(
     trained: Sequence[dict[bool, Table]], judges: dict[bool, Table], seed: int, threads: int
-) -> tuple[dict[str, Any], bool]:
-    """Whether lists of likeness are used: where they find more new products than chance would have it, the mean gain of
-    a shopper being above its standard error."""
+) -> tuple[dict[str, Any], bool, NDArray[np.float32] | None]:
+    """Whether lists of likeness are used: where they find more new products, the 95% interval of the mean gain, paired by
+    shopper, being above zero. With the scores that the first kind of trees gave to new products, where
+    they were grown."""
     if True not in judges:
-        return {"kept": False, "why": "there are none"}, False
+        return {"kept": False, "why": "there are none"}, False, None
     values: dict[bool, NDArray[np.float64]] = {}
+    raw: dict[bool, NDArray[np.float32]] = {}
     for use, judge in judges.items():
         train = Examples.joined([one[use].heads["explore"] for one in trained])
         held = judge.heads["explore"]
         if int(train.bought.sum()) < LEAST_BOUGHT or not held.bought.any():
-            return {"kept": False, "why": "too little is bought to tell"}, False
-        scores, bought, _ = judge.side_by_side(
-            {"explore": raw_scores(grow(train, KINDS[0], seed, threads), held.features)}
-        )
+            return {"kept": False, "why": "too little is bought to tell"}, False, None
+        raw[use] = raw_scores(grow(train, KINDS[0], seed, threads), held.features)
+        scores, bought, _ = judge.side_by_side({"explore": raw[use]})
         values[use] = gains(scores, bought, held.wanted)
     gain = values[True] - values[False]
     error = float(gain.std(ddof=1) / np.sqrt(len(gain))) if len(gain) > 1 else float("inf")
-    kept = bool(gain.mean() > error)
+    kept = bool(gain.mean() > SURE * error)
     about = {
         "kept": kept,
         "explore_ndcg@10 with": round(float(values[True].mean()), 5),
         "explore_ndcg@10 without": round(float(values[False].mean()), 5),
         "gain_error": round(error, 5),
     }
-    return about, kept
+    return about, kept, raw[kept]
 
 
 def _gate_graph(
-    examples: dict[str, Examples], judge: Table, seed: int, threads: int
+    examples: dict[str, Examples], judge: Table, whole: NDArray[np.float32] | None, seed: int, threads: int
 ) -> tuple[dict[str, Any], NDArray[np.float32] | None]:
     """Leave the graph out of all examples where it does not help to find new products; with both figures, and the scores
-    that the first kind of trees gave to new products, where they were grown."""
+    that the first kind of trees gave to new products, where they were grown; `whole` are those with the graph if known."""
     column = [names_explore(judge.n_decays).index("graph")]
     if not np.isfinite(examples["explore"].features[:, column]).any():
-        return {"kept": False, "why": "there is none"}, None
-    found = [
-        raw_scores(grow(train, KINDS[0], seed, threads), one.features)
-        for train, one in (
-            (examples["explore"], judge.heads["explore"]),
-            (examples["explore"].without(column), judge.heads["explore"].without(column)),
+        return {"kept": False, "why": "there is none"}, whole
+    if whole is None:
+        whole = raw_scores(
+            grow(examples["explore"], KINDS[0], seed, threads), judge.heads["explore"].features
         )
-    ]
+    bare = judge.heads["explore"].without(column)
+    trees = grow(examples["explore"].without(column), KINDS[0], seed, threads)
+    found = [whole, raw_scores(trees, bare.features)]
     values = [_measured(judge, "explore", raw) for raw in found]
     kept = values[0] > values[1]
     if not kept:

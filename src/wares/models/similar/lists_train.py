@@ -18,8 +18,8 @@ from wares.models.similar.fusion_train import scores_of
 from wares.models.similar.train import Texts
 
 LISTED = ("like", "substitute", "complement")
-LENGTH = 30
-MOST_LISTED = 8000
+LENGTH = 20
+MOST_LISTED = 4000
 NEAR_TEXTS = 30
 A_TEXT = 4
 
