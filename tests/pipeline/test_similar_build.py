@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -11,11 +12,14 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 from PIL import Image
+from tests.conftest import copy_workspace
 
 import wares
 from wares.core.errors import QueryError
-from wares.core.files import read_json
-from wares.pipeline.workspace import init_workspace
+from wares.core.files import read_json, write_json
+from wares.data.quality.release import discard, entries, release
+from wares.pipeline.workspace import init_workspace, open_workspace
+from wares.testing.faults import read
 
 KINDS = ("lamp", "kettle", "spade")
 COLOURS = ((220, 30, 30), (30, 200, 40), (40, 60, 220))
@@ -204,3 +208,47 @@ def test_odd_titles(shop, ranker):
 def test_nothing_new_is_built_twice(shop):
     report = shop.build()
     assert not {"images", "reviews", "similar"} & set(report.ran)
+
+
+def image_entries(shop):
+    return {
+        json.loads(e["row"])["product_id"]: e
+        for e in entries(shop.store, shop.state, "products", column="image")
+    }
+
+
+def test_pictures_that_cannot_be_read_stand_in_quarantine_once(shop):
+    found = image_entries(shop)
+    assert {p: (e["source"].rsplit("/", 1)[-1], e["rule"]) for p, e in found.items()} == {
+        "p03": ("3.png", "format"),
+        "p06": ("gone.png", "missing"),
+    }
+    assert all(e["mend"].startswith(f"Product {p}: ") for p, e in found.items())
+    assert json.loads(found["p06"]["row"])["title"] == "lamp number 6 of steel"
+    version = shop.store.version("quarantine")
+    assert shop.set_images_aside() == {"refused": 2, "settled": 0}
+    assert shop.store.version("quarantine") == version
+
+
+def test_a_picture_that_is_read_again_leaves_quarantine_and_may_come_back(shop, tmp_path):
+    root = tmp_path / "shop"
+    copy_workspace(shop.root, root)
+    mine = open_workspace(root)
+    place = root / mine._latest()["done"]["images"] / "refused.json"
+    both = read_json(place)
+    discard(mine, [image_entries(mine)["p03"]["id"]], by="ann")
+    # Only the missing file is mended; what ann discarded stays discarded.
+    write_json(place, both[:1])
+    assert mine.set_images_aside() == {"refused": 1, "settled": 1}
+    assert image_entries(mine) == {}
+    write_json(place, both)
+    assert mine.set_images_aside() == {"refused": 2, "settled": 0}
+    assert list(image_entries(mine)) == ["p06"]
+    assert mine.set_images_aside() == {"refused": 2, "settled": 0}
+    assert list(image_entries(mine)) == ["p06"]
+    # A mended row of the quarantine lands as a product like any other.
+    report = release(mine, [image_entries(mine)["p06"]["id"]], {"image": "7.png"}, by="ann")
+    assert report.broken == []
+    assert image_entries(mine) == {}
+    rows = {r["product_id"]: r for r in read(mine.store, "products").to_pylist()}
+    assert (rows["p06"]["image"], rows["p06"]["title"]) == ("7.png", "lamp number 6 of steel")

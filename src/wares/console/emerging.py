@@ -51,6 +51,7 @@ STYLE = """
 .em{display:grid;grid-template-columns:90px 1fr;gap:2px 16px;background:#fff;border:1px solid var(--line);border-radius:10px;padding:10px 16px;width:100%;margin-bottom:8px;align-items:center}
 .em .by{font-size:22px;font-weight:700;color:var(--good)}.em .name{font-weight:600;color:var(--ink);text-decoration:none;overflow-wrap:anywhere}
 .em .sub{font-size:13px;color:var(--soft);line-height:1.45}
+@media(max-width:760px){.em{grid-template-columns:60px 1fr;gap:2px 10px;padding:10px 12px}}
 """
 
 
@@ -70,12 +71,15 @@ def register() -> None:
                 ui.label(t("emerging_old")).classes("note")
                 return
             found = risers_json(ranker.emerging, ranker.catalogue, SHOWN, "", language())
-            ui.label(t("emerging_about", rate=f"{found['false_rate']:.0%}")).classes("note")
+            ui.label(t("emerging_about", rate=f"{found['false_rate']:.0%}")).classes("note").style(
+                "margin:4px 0"
+            )
             if not found["products"] and not found["categories"]:
                 with ui.element("div").classes("panel"):
                     ui.label(t("emerging_none"))
                 return
-            past, recent, end = found["windows"]
+            # A date does not break at its hyphens.
+            past, recent, end = (day.replace("-", "\u2011") for day in found["windows"])
             ui.label(t("emerging_between", past=past, recent=recent, end=end)).classes("note")
             _list("emerging_categories", found["categories"])
             _list("emerging_products", found["products"])

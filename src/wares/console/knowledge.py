@@ -77,10 +77,12 @@ def knowledge(ranker: Ranker, product_id: str) -> None:
     ui.html(f"<h2>{t('kg_title')}</h2>", sanitize=False)
     with ui.element("div").classes("panel"):
         for key, values in facts:
-            with ui.row().classes("items-baseline").style("gap:6px 12px"):
-                ui.label(t(key)).classes("note").style("min-width:130px")
-                for text, product in values:
-                    if product:
-                        ui.link(text, f"/product/{quote(product, safe='')}")
-                    else:
-                        ui.label(_SEASONS.get(text, text) if language() == "zh" else text)
+            with ui.row().classes("items-baseline").style("gap:6px 12px;flex-wrap:nowrap"):
+                ui.label(t(key)).classes("note").style("flex:0 0 min(130px,32%)")
+                # The values wrap among themselves, so that none stands below its heading on a telephone.
+                with ui.row().style("gap:6px 12px;flex:1;min-width:0;overflow-wrap:anywhere"):
+                    for text, product in values:
+                        if product:
+                            ui.link(text, f"/product/{quote(product, safe='')}")
+                        else:
+                            ui.label(_SEASONS.get(text, text) if language() == "zh" else text)

@@ -13,7 +13,7 @@ from wares.console.words import add_words
 from wares.core import columns as c
 from wares.core.errors import WaresError
 from wares.core.price_alerts import ACKNOWLEDGED, MUTED, OPEN, OddPrice, PriceAlerts
-from wares.models.price.infer import PriceAnomaly
+from wares.models.price.infer import LIKELY, PriceAnomaly
 from wares.models.price.words import evidence_words, money, verdict_words
 
 PATH = "/workshop/prices"
@@ -87,7 +87,7 @@ def register() -> None:
                     "prices_facts",
                     prices=f"{facts['prices']:,}",
                     products=f"{facts['priced_products']:,}",
-                    n=len(found),
+                    n=f"{len(book.anomalies(len(book), least=LIKELY)):,}",
                 )
             ).classes("note")
             if facts["left_out"]:

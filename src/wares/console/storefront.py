@@ -7,6 +7,7 @@ from typing import Any
 from nicegui import run, ui
 
 from wares.console.alike import Alikeness
+from wares.console.expected import expected
 from wares.console.frame import cards, frame, language, money, shelf, shopper, t
 from wares.console.knowledge import knowledge
 from wares.core.errors import NotFound
@@ -242,6 +243,7 @@ def register() -> None:
                     " · ".join(part for part in (item.brand, item.size, item.product_id) if part)
                 ).classes("note")
                 ui.label(money(item)).style("font-size:22px;font-weight:700;margin-top:8px")
+                expected(ranker, product_id)
                 if item.description:
                     ui.label(item.description[:2000])
                 _prices(ranker.price_history(product_id), item.currency)

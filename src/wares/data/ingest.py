@@ -31,7 +31,7 @@ from wares.data.lineage.origin import Lineage, of_mapping
 from wares.data.mapping import apply_map, guess, template_fields
 from wares.data.privacy.gate import Gate
 from wares.data.privacy.journal import landing
-from wares.data.quarantine import QUARANTINE_SCHEMA, quarantine_row
+from wares.data.quarantine import QUARANTINE_SCHEMA, quarantine_row, set_aside
 from wares.data.sources import Chunk, Fault, read_source
 from wares.data.store import Store
 from wares.data.types import to_json, to_type
@@ -328,7 +328,7 @@ class Ingester:
             report.warnings.append(f"{erased} rows of erased people were turned away")
         self._upsert(contract, engine, fine, report)
         if quarantined.num_rows:
-            self._set_aside(engine, quarantined)
+            set_aside(self.store, engine, quarantined)
         self._freshness(contract, engine, report)
         if report.version is not None:
             self._register(contract, report)
@@ -397,14 +397,6 @@ class Ingester:
             report.version = self.store.append(
                 name, engine.batches(status.filter(status._new).select(*fresh.columns)), note
             )
-
-    def _set_aside(self, engine: Engine, rows: pa.Table) -> None:
-        with self.store.lock(c.QUARANTINE):
-            if self.store.exists(c.QUARANTINE):
-                known = engine.parquet(self.store.files(c.QUARANTINE)).select("id")
-                rows = engine.arrow(engine.rows(rows).anti_join(known, "id"))
-            if rows.num_rows:
-                self.store.append(c.QUARANTINE, rows.cast(QUARANTINE_SCHEMA))
 
     def _freshness(self, contract: Contract, engine: Engine, report: IngestReport) -> None:
         if contract.freshness_days is None or not self.store.exists(contract.table):

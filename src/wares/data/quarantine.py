@@ -47,6 +47,16 @@ def quarantine_row(table: str, source: str, fault: Fault, at: datetime) -> dict[
     }
 
 
+def set_aside(store: Store, engine: Engine, rows: pa.Table) -> None:
+    """Append entries of `QUARANTINE_SCHEMA` whose ids are not there yet."""
+    with store.lock(c.QUARANTINE):
+        if store.exists(c.QUARANTINE):
+            known = engine.parquet(store.files(c.QUARANTINE)).select("id")
+            rows = engine.arrow(engine.rows(rows).anti_join(known, "id"))
+        if rows.num_rows:
+            store.append(c.QUARANTINE, rows.cast(QUARANTINE_SCHEMA))
+
+
 def quarantined(store: Store, table: str | None = None, limit: int = 50) -> list[dict[str, Any]]:
     """The newest entries, as dictionaries."""
     if not store.exists(c.QUARANTINE):

@@ -91,7 +91,7 @@ def build_images(
     write_json(
         folder / REFUSED,
         [
-            {"product_id": str(products.ids[row]), "image": str(products.columns["image"][row]), "rule": (parts := reason.split(": ", 1))[0], "reason": parts[-1]}
+            {"product_id": str(products.ids[row]), "image": (name := str(products.columns["image"][row])), "file": name or files[row].name, "rule": (parts := reason.split(": ", 1))[0], "reason": parts[-1]}
             for row, reason in sorted(refused.items())
         ],
     )  # fmt: skip

@@ -364,6 +364,7 @@ class Workspace:
                 self.state.end_run(run, "failed", {"error": f"{type(error).__name__}: {error}"})
                 raise
             self.watch_prices()
+            self.set_images_aside()
             report.seconds = round(time.perf_counter() - begun, 2)
             report.peak_rss_mb = round(peak_rss() / 2**20, 1)
             self.state.end_run(
@@ -377,6 +378,12 @@ class Workspace:
         from wares.pipeline.price_watch import watch
 
         return watch(self)
+
+    def set_images_aside(self) -> dict[str, int]:
+        """Quarantine the images that the last build could not read, each once, and settle those that it now reads."""
+        from wares.pipeline.image_quarantine import set_images_aside
+
+        return set_images_aside(self)
 
     def _latest(self) -> dict[str, Any]:
         path = self.root / "build" / "latest.json"

@@ -74,7 +74,8 @@ class ReleaseReport:
     broken: list[dict[str, str]] = field(default_factory=list)
 
 
-def _done(state: State) -> dict[str, dict[str, Any]]:
+def closed_entries(state: State) -> dict[str, dict[str, Any]]:
+    """What became of the entries that were released or discarded, by id: action, by, at, columns, version."""
     state.ensure(quarantine_done)
     with state.engine.connect() as connection:
         rows = connection.execute(sa.select(quarantine_done)).mappings()
@@ -88,7 +89,7 @@ def entries(
     """Entries, newest first: the open ones, or with `done` those released or discarded (with action, by, at)."""
     if not store.exists(c.QUARANTINE):
         return []
-    closed = _done(state)
+    closed = closed_entries(state)
     with Engine(0.5) as engine:
         rows = engine.parquet(store.files(c.QUARANTINE))
         for name, value in (("table", table), ("rule", rule), ("column", column)):
@@ -111,7 +112,7 @@ def open_counts(store: Store, state: State) -> list[dict[str, Any]]:
     """Open entries by table, rule and column, most first."""
     if not store.exists(c.QUARANTINE):
         return []
-    closed = _done(state)
+    closed = closed_entries(state)
     with Engine(0.5) as engine:
         rows = engine.parquet(store.files(c.QUARANTINE))
         if closed:
@@ -131,7 +132,7 @@ def find(store: Store, state: State, wanted: Iterable[str]) -> list[dict[str, An
         raise QueryError("no entry is named", mend="Give ids from `wares quarantine`", parameter="id")
     if not store.exists(c.QUARANTINE):
         raise QueryError("the quarantine is empty", mend="There is nothing to mend", parameter="id")
-    closed = _done(state)
+    closed = closed_entries(state)
     with Engine(0.5) as engine:
         rows = engine.parquet(store.files(c.QUARANTINE))
         match = rows["id"].isin(names)
@@ -238,6 +239,12 @@ def discard(shop: Shop, ids: Sequence[str], *, by: str) -> list[str]:
     for table in dict.fromkeys(entry["table"] for entry in found):
         _mark(shop, [e["id"] for e in found if e["table"] == table], table, DISCARDED, by, [], None)
     return [entry["id"] for entry in found]
+
+
+def settle(shop: Shop, ids: Sequence[str], table: str, *, by: str) -> None:
+    """Mark open entries of `table` as released without landing a row: what they told of is mended at its source."""
+    if ids:
+        _mark(shop, list(ids), table, RELEASED, by, [], None)
 
 
 def _cells(mended: Mapping[str, Mapping[str, str | None]], entry: str) -> Mapping[str, str | None]:

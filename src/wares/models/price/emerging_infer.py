@@ -70,9 +70,9 @@ def riser_words(
     trend = f"{one.trend - 1:+.0%}"
     if language == "zh":
         side = "全店走势" if category else f"同类走势（{trend}）"
-        return f"近 {weeks[0]:.0f} 周 {one.recent} 人次，按过去 {weeks[1]:.0f} 周与{side}预期 {one.expected:.0f}：约 {one.ratio:.1f} 倍"
+        return f"近 {weeks[0]:.0f} 周 {one.recent:,} 人次，按过去 {weeks[1]:.0f} 周与{side}预期 {one.expected:,.0f}：约 {one.ratio:.1f} 倍"
     side = "the shop's trend" if category else f"its neighbours' trend ({trend})"
     return (
-        f"{one.recent} shoppers in {weeks[0]:.0f} weeks where its {weeks[1]:.0f} weeks before and {side} let expect {one.expected:.0f}: "
+        f"{one.recent:,} shoppers in {weeks[0]:.0f} weeks where its {weeks[1]:.0f} weeks before and {side} let expect {one.expected:,.0f}: "
         f"{one.ratio:.1f} times ({one.low:.1f}–{one.high:.1f})"
     )
