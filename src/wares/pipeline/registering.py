@@ -53,7 +53,10 @@ ABOUT = {
         "The products most alike by the graph, by relation weights learned from behaviour.",
     ),
     "search": ("model", "The word index, its statistics and the meaning of queries."),
-    "search_tuned": ("model", "How much likeness to the best hits counts in search, and its proof in clicks."),
+    "search_tuned": (
+        "model",
+        "How much likeness to the best hits counts in search, and its proof in clicks.",
+    ),
     "price": ("model", "What each price is held against, and the prices that look wrong."),
     "emerging": (
         "model",
