@@ -97,7 +97,7 @@ class EncoderTune(Section):
         default=0.0,
         ge=0,
         lt=1,
-        description="Peak, after the warm-up. 0: 1.5e-4 for `full`, 1e-3 for `lora`, 2e-3 for `adalora`, 1e-2 for `prefix`.",
+        description="Peak, after the warm-up. 0: 1.5e-4 for `full`, 1e-3 for `lora`, 2e-3 for `adalora`, 3e-2 for `prefix`.",
     )
     batch: int = Field(
         default=256, ge=8, le=8192, description="Texts in a batch; each is set against all others."

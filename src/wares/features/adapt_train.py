@@ -26,7 +26,7 @@ from wares.features.signals import balanced, counted
 TRIED = 3
 """Steps by which time is measured; they teach nothing."""
 MOST_ROUNDS = 30
-RATES = {"full": 1.5e-4, "lora": 1e-3, "adalora": 2e-3, "prefix": 1e-2}
+RATES = {"full": 1.5e-4, "lora": 1e-3, "adalora": 2e-3, "prefix": 3e-2}
 """Peak learning rates where none is given; chosen on PriceRunner's validation clusters."""
 FEWEST_QUERIES = 20
 Say = Callable[[str], None]
