@@ -8,7 +8,7 @@ import pytest
 from wares.core.errors import QueryError
 from wares.models.price.comparables import NEAREST, comparable_sets, expect
 from wares.models.price.history import past_of
-from wares.models.price.hypotheses import Habit, explain, hypotheses
+from wares.models.price.hypotheses import RATES, Habit, exchange, explain, hypotheses
 from wares.models.price.infer import PriceBook
 from wares.models.price.observations import (
     daily,
@@ -173,6 +173,47 @@ def test_each_error_is_known_by_its_factor(price, kind):
     assert found[0][0].kind == kind
     assert found[0][2] == pytest.approx(2.99, rel=0.01)
     assert sum(share for _, share, _ in found) == pytest.approx(1.0)
+
+
+def test_the_rates_of_the_shop_come_before_the_rough_ones():
+    rough = exchange("USD")
+    known = exchange("USD", {"EUR": 0.5, "THB": 33.0, "USD": 1.0})
+    assert known["EUR"] == 0.5
+    assert known["THB"] == 33.0
+    assert known["JPY"] == rough["JPY"]
+    assert "USD" not in known
+    # A currency that the built-in table does not know has those of the shop alone.
+    assert exchange("THB") == {}
+    assert exchange("THB", {"USD": 1 / 33.0}) == {"USD": 1 / 33.0}
+
+
+def test_a_mix_up_is_told_by_the_rate_of_the_shop():
+    habit = Habit.of(np.array([100.0] * 50 + [80.0] * 30))
+    own = np.log(np.array([100.0, 100.0, 80.0]))
+    price = 100.0 * 25_300  # dong for one dollar, which the built-in table does not have
+    assert explain(np.log(price), np.log(100), 0.05, hypotheses("USD"), habit, own)[0][0] is None
+    found, share, right = explain(
+        np.log(price), np.log(100), 0.05, hypotheses("USD", rates={"VND": 25_300.0}), habit, own
+    )[0]
+    assert found is not None
+    assert (found.kind, found.detail) == ("currency", "VND")
+    assert share > 0.5
+    assert right == pytest.approx(100.0, rel=0.01)
+
+
+def test_mix_ups_are_planted_by_the_rates_of_the_shop():
+    value = np.full(300, 100.0)
+    rates = dict.fromkeys(RATES, 41.0)
+    spoiled = plant(
+        value,
+        np.full(300, np.nan),
+        np.arange(300),
+        "USD",
+        np.random.default_rng(1),
+        ("currency",),
+        rates,
+    )
+    assert spoiled.value == pytest.approx(4100.0)
 
 
 def test_what_no_factor_explains_is_an_outlier():

@@ -13,7 +13,7 @@ from wares.core.price_alerts import ACKNOWLEDGED, MENDED, MUTED, OPEN, OddPrice,
 from wares.data.quality.history import History
 from wares.models.price.infer import PriceBook
 from wares.pipeline.audience import HOLDOUT, TARGET, Wanted, context_of, make_audience, sidecar
-from wares.pipeline.pricing import FOREIGN, PRICE, case_of, prices_of
+from wares.pipeline.pricing import FOREIGN, PRICE, case_of, prices_of, rate_files, rates_named, rates_of
 from wares.pipeline.uplifting import uplift
 from wares.serve.app import create_app
 from wares.testing.shop import make_shop, write_rows, write_shop
@@ -76,6 +76,28 @@ def test_wrong_prices_of_a_shop_are_found_and_mended(shop):
     assert book.manifest["left_out"][FOREIGN] == 1
     # A price of the year 2999 is not the price of now: its row was set aside, or it is left out.
     assert book.anomaly_of(6) is None
+
+
+def test_dated_rates_of_the_workspace_are_used_the_newest_of_each(copy_of_built):
+    shop = copy_of_built
+    context = shop._context()
+    assert rate_files(shop.root) == []
+    assert rates_of(shop.root, "EUR") == {}
+    before = rates_named(context)
+    path = shop.root / "rates.csv"
+    path.write_text(
+        "date,from,to,rate\n2025-01-01,USD,EUR,0.9\n2025-06-01,USD,EUR,0.8\n2025-01-01,EUR,GBP,0.5\n"
+    )
+    assert rates_of(shop.root, "EUR") == pytest.approx({"USD": 1.25, "GBP": 0.5})
+    # Another content makes the step stale.
+    known = rates_named(context)
+    assert known != before
+    path.write_text(path.read_text() + "2025-07-01,USD,EUR,0.7\n")
+    assert rates_named(context) != known
+    assert case_of(shop).rates == pytest.approx({"USD": 1 / 0.7, "GBP": 0.5})
+    path.write_text("date,from,to,rate\n2025-01-01,USD,EUR,none\n")
+    with pytest.raises(ConfigError, match="line 2"):
+        rates_of(shop.root, "EUR")
 
 
 def test_new_ones_are_alerted_once_and_mended_ones_told(shop):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -26,12 +26,13 @@ NEAR = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Prices to spoil, of products in a currency."""
+    """Prices to spoil, of products in a currency; `rates`: units of others for one of it, where the shop knows them."""
 
     name: str
     prices: Prices
     goods: Goods
     currency: str
+    rates: dict[str, float] = field(default_factory=dict[str, float])
 
 
 def evaluate_prices(
@@ -75,13 +76,13 @@ def one_run(case: Case, view: str, seed: int, planted: int, threads: int = 1) ->
     prices = case.prices.only(case.prices.last) if view == "alone" else case.prices
     candidates = prices.last if view != "history" else np.ones(len(prices.item), bool)
     rows = np.sort(rng.choice(np.flatnonzero(candidates), planted, replace=False))
-    errors = plant(prices.value, case.goods.count[prices.item], rows, case.currency, rng)
+    errors = plant(prices.value, case.goods.count[prices.item], rows, case.currency, rng, rates=case.rates)
     spoiled = prices.value.copy()
     spoiled[errors.rows] = errors.value
     prices = prices.with_values(spoiled)
     # The scorer's own planted errors come from another stream: it must not meet the ones it is tested on.
     since = time.process_time()
-    judged = judge(prices, case.goods, case.currency, 10_000 + seed, threads)
+    judged = judge(prices, case.goods, case.currency, 10_000 + seed, threads, case.rates)
     seconds = time.process_time() - since
     order = ranking(judged.scores, candidates)
     out = _found(order, errors, len(errors.rows), "")

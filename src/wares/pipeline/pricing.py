@@ -13,7 +13,11 @@ from numpy.typing import NDArray
 
 from wares.core import columns as c
 from wares.core.arrays import load_array
+from wares.core.files import file_digest
 from wares.core.strings import StringTable
+from wares.data.clean.money import daily_rates, read_rates
+from wares.data.clean.rules import declared
+from wares.data.contract import contract_for
 from wares.data.engine import Engine
 from wares.evaluate.prices import Case
 from wares.models.price import train as price
@@ -28,6 +32,7 @@ _MODELS = ("train", "observations", "history", "comparables", "score", "hypothes
 PRICE_MODULES = (
     *(f"wares.models.price.{name}" for name in _MODELS),
     "wares.data.clean.packs",
+    "wares.data.clean.money",
     "wares.pipeline.pricing",
 )
 FOREIGN = "in another currency"
@@ -38,8 +43,33 @@ def build_prices(context: Context, folder: Path, tick: Tick) -> Any:
     config = context.config
     goods, prices = goods_of(context), prices_of(context)
     return price.fit(
-        prices, goods, config.shop.currency, folder, seed=config.shop.seed, threads=config.build.threads or 1
-    )
+        prices, goods, config.shop.currency, folder, seed=config.shop.seed, threads=config.build.threads or 1,
+        rates=rates_of(context.root, config.shop.currency),
+    )  # fmt: skip
+
+
+def rate_files(root: Path) -> list[Path]:
+    """The files of dated rates that the contracts' rules ``convert`` name, as far as they are there."""
+    rules = (rule for table in c.TABLES for _, rule in declared(contract_for(table, root)))
+    names = {str(rule["rates"]) for rule in rules if rule.name == "convert"}
+    return [root / name for name in sorted(names) if (root / name).is_file()]
+
+
+def rates_named(context: Context) -> list[list[str]]:
+    """Names and content of the files of rates, for staleness."""
+    return [[path.name, file_digest(path)] for path in rate_files(context.root)]
+
+
+def rates_of(root: Path, currency: str) -> dict[str, float]:
+    """Units of each currency for one of the shop's, by the newest rate of each in the workspace's files.
+
+    Raises:
+        ConfigError: for a file that cannot be read, naming the line.
+    """
+    rows = [row for path in rate_files(root) for row in read_rates(path)]
+    newest = daily_rates(rows, currency, 0)[1].to_pylist()
+    # The file says what one foreign unit is worth here; a rate too small for its digits is none.
+    return {row["_currency"]: 1 / float(row["_rate"]) for row in newest if row["_rate"]}
 
 
 def goods_of(context: Context) -> Goods:
@@ -131,4 +161,10 @@ def case_of(shop: Workspace) -> Case:
     latest = shop._latest()
     done = {name: shop.root / place for name, place in latest["done"].items()}
     context = Context(shop.root, shop.config, shop.store, latest["versions"], done)
-    return Case(shop.config.shop.name, prices_of(context), goods_of(context), shop.config.shop.currency)
+    return Case(
+        shop.config.shop.name,
+        prices_of(context),
+        goods_of(context),
+        shop.config.shop.currency,
+        rates_of(shop.root, shop.config.shop.currency),
+    )

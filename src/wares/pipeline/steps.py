@@ -343,6 +343,6 @@ STEPS = [
     Step("rebuy", REBUY, _rebuy, (c.EVENTS,), ("catalogue", "interactions"), ("recommend.kinds",), (f"{_R}rebuy_train", f"{_R}rebuy_infer")),
     Step("segments", SEGMENTS, _segments, (c.EVENTS,), ("catalogue", "interactions"), ("recommend.kinds", "recommend.popular_days"), (f"{_R}segments_train",)),
     Step("trending", TRENDING, _trending, (c.EVENTS,), ("catalogue",), ("recommend.kinds",), (f"{_R}trending_train",)),
-    Step(pricing.PRICE, PRICE_BOOK, pricing.build_prices, (c.PRICES, c.EVENTS), ("catalogue", "text_neighbours"), ("shop.currency",), pricing.PRICE_MODULES),
+    Step(pricing.PRICE, PRICE_BOOK, pricing.build_prices, (c.PRICES, c.EVENTS), ("catalogue", "text_neighbours"), ("shop.currency",), pricing.PRICE_MODULES, pricing.rates_named),
     Step(EMERGING_STEP, EMERGING, build_emerging, (c.EVENTS,), ("catalogue",), ("recommend.kinds",), EMERGING_MODULES),
 ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,19 @@ RATES = {
     "MXN": 18.3, "INR": 83.7, "JPY": 151.0, "KRW": 1364.0,
 }  # fmt: skip
 """Rough units of each currency for one US dollar (means of 2024): a mix-up is told from its size, not to the cent."""
+
+
+def exchange(currency: str, dated: Mapping[str, float] | None = None) -> dict[str, float]:
+    """Units of each other currency for one of `currency`: the `dated` rates of the shop, for the rest the rough ones.
+
+    Empty where neither knows the currency.
+    """
+    own = RATES.get(currency)
+    rough = {code: rate / own for code, rate in RATES.items()} if own else {}
+    known = {code: float(rate) for code, rate in sorted((dated or {}).items())}
+    return {code: rate for code, rate in (rough | known).items() if code != currency}
+
+
 PACKS = (2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 24.0, 48.0)
 """Sizes of packs that are tried where none is known."""
 
@@ -28,8 +42,13 @@ class Hypothesis:
     detail: str = ""
 
 
-def hypotheses(currency: str, pieces: float = float("nan")) -> list[Hypothesis]:
-    """All that is tried for a product sold in `currency`, in packs of `pieces` where that is known."""
+def hypotheses(
+    currency: str, pieces: float = float("nan"), rates: Mapping[str, float] | None = None
+) -> list[Hypothesis]:
+    """All that is tried for a product sold in `currency`, in packs of `pieces` where that is known.
+
+    `rates` are the shop's own, as in `exchange`.
+    """
     found = [
         Hypothesis("x10", 10.0, 0.2),
         Hypothesis("/10", 0.1, 0.08),
@@ -38,10 +57,8 @@ def hypotheses(currency: str, pieces: float = float("nan")) -> list[Hypothesis]:
         Hypothesis("x1000", 1000.0, 0.01),
         Hypothesis("/1000", 0.001, 0.01),
     ]
-    own = RATES.get(currency)
-    others = [code for code in RATES if code != currency] if own else []
-    for code in others:
-        rate = RATES[code] / float(own or 1.0)
+    others = exchange(currency, rates)
+    for code, rate in others.items():
         found.append(Hypothesis("currency", rate, 0.2 / len(others), 0.04, code))
         found.append(Hypothesis("currency", 1 / rate, 0.03 / len(others), 0.04, code))
     known = np.isfinite(pieces) and pieces > 1

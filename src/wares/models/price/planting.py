@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wares.models.price.hypotheses import PACKS, RATES
+from wares.models.price.hypotheses import PACKS, RATES, exchange
 
 KINDS = ("x10", "/100", "currency", "pack")
 ALL_KINDS = ("x10", "/10", "x100", "/100", "currency", "pack", "any")
@@ -26,16 +27,16 @@ class Planted:
 
 def plant(
     value: NDArray[np.float64], pieces: NDArray[np.float64], rows: NDArray[np.int64], currency: str,
-    rng: np.random.Generator, kinds: tuple[str, ...] = KINDS,
+    rng: np.random.Generator, kinds: tuple[str, ...] = KINDS, rates: Mapping[str, float] | None = None,
 ) -> Planted:  # fmt: skip
     """Spoil the entries `rows` of `value (m,)`, each by a random kind; results are written in whole cents, at least one.
 
     `pieces (m,)` is the pack of each entry's product, NaN where it is not known (then a usual size is drawn). ``any`` is
-    a factor that no named kind has, up to e⁵ either way.
+    a factor that no named kind has, up to e⁵ either way. `rates` are the shop's own, as in `exchange`.
     """
     kind = np.array(kinds)[rng.integers(len(kinds), size=len(rows))]
-    others = [code for code in RATES if code != currency]
-    rate = np.array([RATES[code] for code in others]) / RATES.get(currency, 1.0)
+    # Of a currency that nobody knows a mix-up is still one with some usual rate.
+    rate = np.array(list((exchange(currency, rates) or RATES).values()))
     drawn_rate = rate[rng.integers(len(rate), size=len(rows))]
     known = np.isfinite(pieces[rows]) & (pieces[rows] > 1)
     size = np.where(known, pieces[rows], np.array(PACKS)[rng.integers(len(PACKS), size=len(rows))])

@@ -8,6 +8,7 @@ commonest among the prices as they are, and gives the probabilities.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,8 +47,10 @@ class Evidence:
     habit: Habit
 
     @classmethod
-    def of(cls, prices: Prices, goods: Goods, past: Past, expected: Expected) -> Evidence:
-        """Gather what is common to all entries."""
+    def of(
+        cls, prices: Prices, goods: Goods, past: Past, expected: Expected, rates: Mapping[str, float]
+    ) -> Evidence:
+        """Gather what is common to all entries; `rates` are those of `hypotheses.exchange`."""
         n = int(goods.category_of.max(initial=-1)) + 1
         group = goods.category_of[prices.item]
         middle = grouped_median(prices.x, group, n)
@@ -56,8 +59,8 @@ class Evidence:
         cents = np.rint(prices.value * 100)
         whole = np.abs(prices.value * 100 - cents) < 1e-6
         endings = np.bincount((cents[whole] % 100).astype(int), minlength=100) / max(int(whole.sum()), 1)
-        rates = [r / RATES["USD"] for r in RATES.values()]
-        logs = np.unique(np.log([10.0, 100.0, *(r for r in rates if r > 3)]))
+        far = [max(rate, 1 / rate) for rate in (rates or RATES).values()]
+        logs = np.unique(np.log([10.0, 100.0, *(rate for rate in far if rate > 3)]))
         return cls(
             prices,
             goods,
@@ -134,7 +137,9 @@ class Scores:
     learned: bool
 
 
-def score(evidence: Evidence, currency: str, seed: int, threads: int = 1) -> Scores:
+def score(
+    evidence: Evidence, currency: str, seed: int, threads: int = 1, rates: Mapping[str, float] | None = None
+) -> Scores:
     """Judge every entry out of fold."""
     m = len(evidence.prices.item)
     rows = np.arange(m)
@@ -144,7 +149,7 @@ def score(evidence: Evidence, currency: str, seed: int, threads: int = 1) -> Sco
     if m < FEWEST:
         odds = _plain_odds(z, len(rows))
         return Scores(odds, 1 / (1 + np.exp(-odds)), USUAL_SHARE, False)
-    odds, probability = _learned_odds(evidence, currency, seed, threads)
+    odds, probability = _learned_odds(evidence, currency, seed, threads, rates)
     # Trees give steps; within a step the farther price comes first.
     odds = odds + 1e-3 * np.log1p(z)
     share = float(probability[evidence.prices.last].mean())
@@ -158,14 +163,14 @@ def _plain_odds(z: NDArray[np.float64], m: int) -> NDArray[np.float64]:
 
 
 def _learned_odds(
-    evidence: Evidence, currency: str, seed: int, threads: int
+    evidence: Evidence, currency: str, seed: int, threads: int, rates: Mapping[str, float] | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Log-odds by which all entries are ranked, and the probability of each among the prices of now, or of the past."""
     prices, goods = evidence.prices, evidence.goods
     m, rng = len(prices.item), np.random.default_rng(seed)
     fold = rng.permutation(prices.n_items)[prices.item] % FOLDS
     wanted = np.sort(rng.choice(m, min(m, MOST_PLANTED), replace=False))
-    spoiled = plant(prices.value, goods.count[prices.item], wanted, currency, rng, ALL_KINDS)
+    spoiled = plant(prices.value, goods.count[prices.item], wanted, currency, rng, ALL_KINDS, rates)
     bad = evidence.columns(spoiled.rows, np.log(spoiled.value))
     good = evidence.columns(np.arange(m), prices.x)
     plain = np.sort(rng.choice(m, min(m, MOST_PLAIN), replace=False))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from wares.core.arrays import save_arrays, seal
 from wares.models.price.comparables import Expected, expect
 from wares.models.price.history import Past, past_of
-from wares.models.price.hypotheses import Hypothesis, explain, hypotheses
+from wares.models.price.hypotheses import Hypothesis, exchange, explain, hypotheses
 from wares.models.price.infer import KIND
 from wares.models.price.observations import Goods, Prices
 from wares.models.price.score import Evidence, Scores, score
@@ -29,6 +30,7 @@ class Judged:
     evidence: Evidence
     scores: Scores
     currency: str
+    rates: Mapping[str, float] = field(default_factory=dict[str, float])
 
     def verdicts(self, row: int) -> list[tuple[Hypothesis | None, float, float]]:
         """What may have gone wrong with an entry, likeliest first: hypothesis (None: a true outlier), share, right price."""
@@ -37,18 +39,24 @@ class Judged:
         middle, noise = (float(part[0]) for part in self.evidence.combined(here))
         if not np.isfinite(middle):
             return [(None, 0.0, float(self.prices.value[row]))]
-        options = hypotheses(self.currency, float(self.goods.count[item]))
+        options = hypotheses(self.currency, float(self.goods.count[item]), self.rates)
         return explain(
             float(self.prices.x[row]), middle, noise, options, self.evidence.habit, self.past.near[row]
         )
 
 
-def judge(prices: Prices, goods: Goods, currency: str, seed: int, threads: int = 1) -> Judged:
-    """Judge all entries against the product's own past and against comparable products."""
+def judge(
+    prices: Prices, goods: Goods, currency: str, seed: int, threads: int = 1, rates: Mapping[str, float] | None = None
+) -> Judged:  # fmt: skip
+    """Judge all entries against the product's own past and against comparable products.
+
+    `rates`: units of other currencies for one of the shop's, where it knows them; rough ones for the rest.
+    """
     expected = expect(prices.levels(), goods, seed, threads)
     past = past_of(prices, goods.category_of)
-    evidence = Evidence.of(prices, goods, past, expected)
-    return Judged(prices, goods, past, expected, evidence, score(evidence, currency, seed, threads), currency)
+    evidence = Evidence.of(prices, goods, past, expected, exchange(currency, rates))
+    scores = score(evidence, currency, seed, threads, rates)
+    return Judged(prices, goods, past, expected, evidence, scores, currency, dict(rates or {}))
 
 
 def ranking(scores: Scores, kept: NDArray[Any] | None = None) -> NDArray[np.int64]:
@@ -63,13 +71,21 @@ LEAST_KEPT = 0.02
 
 
 def fit(
-    prices: Prices, goods: Goods, currency: str, folder: Path, *, seed: int, threads: int = 1
+    prices: Prices,
+    goods: Goods,
+    currency: str,
+    folder: Path,
+    *,
+    seed: int,
+    threads: int = 1,
+    rates: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
     """Judge all prices and write the artefact of `wares.models.price.infer`. Without prices it holds nothing.
+    `rates` as for `judge`.
 
     Same prices, goods and seed give the same bytes.
     """
-    judged = judge(prices, goods, currency, seed, threads) if len(prices.item) else None
+    judged = judge(prices, goods, currency, seed, threads, rates) if len(prices.item) else None
     if judged is None:
         return _write(folder, *_nothing(len(goods)), goods, prices, currency, 0.0, False)
     n, last = len(goods), prices.last
