@@ -140,12 +140,13 @@ def find_groups(products: Catalogue, likeness: Similar, tick: Tick | None = None
         one, other = folded.get(a, a), folded.get(b, b)
         if one != other:
             pairs[min(one, other), max(one, other)] = why
-    for rows in _joined(list(pairs)):
-        reasons = (
-            sorted({why for (a, b), why in pairs.items() if a in rows and b in rows})
-            if len(rows) < 40
-            else ["size or colour"]
-        )
+    joined = _joined(list(pairs))
+    place_of = {row: place for place, rows in enumerate(joined) for row in rows}
+    why_of: list[set[str]] = [set() for _ in joined]
+    for (a, _), why in pairs.items():
+        why_of[place_of[a]].add(why)
+    for rows, said_of in zip(joined, why_of, strict=True):
+        reasons = sorted(said_of) if len(rows) < 40 else ["size or colour"]
         groups.append(
             Group("variant", rows, ", ".join(dict.fromkeys(w for r in reasons for w in r.split(", "))))
         )
