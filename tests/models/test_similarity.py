@@ -8,7 +8,8 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wares.core.errors import DataError, QueryError
+from wares.core.arrays import seal
+from wares.core.errors import DataError, IncompatibleArtifact, QueryError
 from wares.models.similar import fusion_train as learning
 from wares.models.similar import index as indexing
 from wares.models.similar import sources
@@ -21,6 +22,7 @@ from wares.models.similar.dimensions import (
 )
 from wares.models.similar.fusion import Fusion, check_kind, check_weights
 from wares.models.similar.index import Blocks, FusedIndex, fused
+from wares.models.similar.infer import KIND, Similar
 
 N = 400
 KINDS = 20
@@ -382,3 +384,9 @@ def test_blocks_weigh_for_a_request():
     by_text = index.search(blocks.query(vectors[0], {"text": 1}), 3)
     assert by_text[0][0] == 2
     assert by_text[1][-1] == 0
+
+
+def test_an_artefact_of_an_earlier_form_says_what_to_do(tmp_path):
+    seal(tmp_path, KIND)
+    with pytest.raises(IncompatibleArtifact, match="earlier form"):
+        Similar(tmp_path)

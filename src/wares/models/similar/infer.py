@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wares.core.arrays import load_array, open_artifact
+from wares.core.errors import IncompatibleArtifact
 from wares.models.similar.dimensions import (
     Dimension,
     HoodDimension,
@@ -46,6 +47,12 @@ class Similar:
 
     def __init__(self, folder: Path) -> None:
         self.manifest = open_artifact(folder, KIND)
+        if "dimensions" not in self.manifest:
+            raise IncompatibleArtifact(
+                f"{folder} has an earlier form of similarity",
+                mend="Build and publish again",
+                path=str(folder),
+            )
         self.dimensions: list[Dimension] = load_dimensions(folder, self.manifest["dimensions"])
         self.names: tuple[str, ...] = tuple(d.name for d in self.dimensions)
         self.fusions = {
