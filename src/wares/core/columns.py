@@ -36,6 +36,7 @@ SIZE: Final = "size"
 IMAGE: Final = "image"
 URL: Final = "url"
 AVAILABLE: Final = "available"
+STORE: Final = "store"
 TEXT: Final = "text"
 RATING: Final = "rating"
 

@@ -122,6 +122,17 @@ SYNONYMS: dict[str, dict[str, list[str]]] = {
         c.QUANTITY: ["quantity", "qty", "units", "count", "数量"],
         c.PRICE: _PRICE,
         c.CURRENCY: _CURRENCY,
+        c.STORE: [
+            "store",
+            "storeid",
+            "branch",
+            "branchid",
+            "outlet",
+            "market",
+            "marketplace",
+            "门店",
+            "店铺",
+        ],
     },
     c.REVIEWS: {
         c.REVIEW_ID: ["reviewid", "id", "rowid"],

@@ -53,6 +53,8 @@ class EventLog:
             at=events[c.AT].truncate("s").epoch_seconds(),
             weight=weight,
             kind=events[c.KIND],
+            # A contract of before has no stores.
+            store=events[c.STORE] if c.STORE in events.columns else literal(None, "string"),
         )
         chosen = chosen.filter(chosen.user.notnull() & (chosen.weight != 0))
         if not self.fused:
@@ -195,12 +197,12 @@ class EventLog:
         return lines.group_by(["user", "day", "item"]).aggregate(at=lines["at"].min())
 
     def moments(self, engine: Engine, kinds: Sequence[str], since: int, until: int) -> Table:
-        """Each event of these kinds within [since, until) in Unix seconds: ``user``, ``item``, ``at``."""
+        """Each event of these kinds within [since, until) in Unix seconds: ``user``, ``item``, ``at``, ``store``."""
         events = self._events(engine)
         events = events.filter(
             events["kind"].isin(list(kinds)) & (events["at"] >= since) & (events["at"] < until)
         )
-        return events.select("user", "item", "at")
+        return events.select("user", "item", "at", "store")
 
     def popularity(self, until: int, days: float) -> NDArray[np.float32]:
         """How many users took up each item in the `days` before `until` ``(n_items,)``."""
