@@ -54,7 +54,7 @@ def rows_of(table):
         return [
             {"event_id": f"secretevent{i}", "user_id": f"secretuser{i % 13}", "session_id": f"secretsession{i}",
              "product_id": f"p{i % 7}", "kind": "return" if i % 10 == 0 else "purchase", "at": AT + timedelta(days=i, seconds=7 * i),
-             "quantity": Decimal(37 + i), "price": Decimal("4711.1375") + i, "currency": "EUR"} for i in many
+             "quantity": Decimal(37 + i), "price": Decimal("4711.1375") + i, "currency": "EUR", "store": f"store{i % 3}"} for i in many
         ]  # fmt: skip
     if table == "reviews":
         return [
@@ -125,8 +125,8 @@ PLAIN = dict.fromkeys(
 MATRIX = {
     "products": dict.fromkeys(ROLES, PLAIN) | {"tester": {**PLAIN, "description": "p", "brand": "h"}},
     "events": {
-        "owner": "v v v v v v v v v", "steward": "h h h v v v v v v", "analyst": "h h h v v v v v v", "marketer": "h h h v v v v v v",
-        "service": "h h h v v v v v v", "partner": "h h h v v v v v v", "public": "-", "tester": "h h h v v n p n v",
+        "owner": "v v v v v v v v v v", "steward": "h h h v v v v v v v", "analyst": "h h h v v v v v v v", "marketer": "h h h v v v v v v v",
+        "service": "h h h v v v v v v v", "partner": "h h h v v v v v v v", "public": "-", "tester": "h h h v v n p n v v",
     },
     "reviews": {
         "owner": "v v v v v v v", "steward": "h v h v 0 0 v", "analyst": "h v h v 0 0 v", "marketer": "h v h v 0 0 v",
