@@ -167,3 +167,15 @@ def _spread(twin: NDArray[np.bool_], belongs: NDArray[np.bool_]) -> NDArray[np.b
         return belongs
     alike: Any = twin.astype(np.float32)
     return (alike @ belongs.astype(np.float32) @ alike) > 0
+
+
+def of_like_length(length: NDArray[Any], size: int, rng: np.random.Generator) -> list[NDArray[np.int64]]:
+    """Rows in batches of `size` whose texts are of like `length (n,)`, in a new order each time."""
+    order = rng.permutation(len(length))
+    out: list[NDArray[np.int64]] = []
+    for start in range(0, len(order), size * 20):
+        some = order[start : start + size * 20]
+        some = some[np.argsort(length[some], kind="stable")]
+        out += [some[at : at + size] for at in range(0, len(some), size)]
+    rng.shuffle(out)  # type: ignore[arg-type]
+    return out

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from wares.core.config import Encoder
 from wares.core.errors import MissingExtra
 from wares.core.machine import bf16_pays
+from wares.features.batches import of_like_length
 from wares.models.sentiment.calibration import Floats, log_loss
 from wares.models.sentiment.labelled import LabelledTexts
 from wares.models.sentiment.prepare import prepared
@@ -128,8 +128,8 @@ class _Tuner:
         self.labels = torch.from_numpy(train.labels)
         self.length = np.array([len(t) for t in self.tokens])
         some = self.rng.permutation(len(valid))[:MOST_VALID]
-        self.valid, self.valid_texts = valid.some(some), [prepared(t) for t in valid.some(some).texts]
-        self.valid_tokens = self._tokens(valid.some(some).texts)
+        self.valid = valid.some(some)
+        self.valid_tokens = self._tokens(self.valid.texts)
         self.head = torch.nn.Linear(self.body.dim, len(train.names))
         torch.nn.init.zeros_(self.head.weight)
         torch.nn.init.zeros_(self.head.bias)
@@ -141,16 +141,6 @@ class _Tuner:
     def logits(self, vectors: Any) -> Any:
         """Vectors have length one; times the root of their length a weight of one moves a logit by about one."""
         return self.head(vectors * math.sqrt(self.body.dim))
-
-    def batches(self) -> list[NDArray[np.int64]]:
-        """Texts of like length together, in a new order each time."""
-        order = self.rng.permutation(len(self.tokens))
-        out: list[NDArray[np.int64]] = []
-        for start in range(0, len(order), BATCH * 20):
-            some = order[start : start + BATCH * 20]
-            some = some[np.argsort(self.length[some], kind="stable")]
-            out += [some[at : at + BATCH] for at in range(0, len(some), BATCH)]
-        return [out[i] for i in self.rng.permutation(len(out))]
 
     def run(self, seconds: float, progress: Say) -> None:
         torch, body, report = self.torch, self.body, self.report
@@ -168,7 +158,7 @@ class _Tuner:
         every = max(1, math.ceil(each / CHECKS))
         body.model.train()
         while done < planned and worse <= PATIENCE * CHECKS:
-            for rows in self.batches():
+            for rows in of_like_length(self.length, BATCH, self.rng):
                 warm = max(1, int(WARM * planned))
                 share = min((done + 1) / warm, max(0.0, (planned - done) / max(planned - warm, 1)))
                 for group, rate in zip(optimiser.param_groups, rates, strict=True):

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from wares.core.arrays import seal
 from wares.core.errors import ConfigError, MissingExtra, ModelError
 from wares.core.machine import bf16_pays
+from wares.features.batches import of_like_length
 from wares.features.encoder_train import quantise, resolve, save_tokenizer
 from wares.models.similar.match_calibration import fit_weights, log_loss
 from wares.models.similar.match_text_infer import KIND, TextJudge, encode_pairs
@@ -163,17 +164,6 @@ class _Tuner:
             out = self.net(**{name: torch.from_numpy(values) for name, values in feed.items()}).logits[:, 0]
         return out.float()
 
-    def batches(self) -> list[NDArray[np.int64]]:
-        """Pairs of like length together, in a new order each time."""
-        order = self.rng.permutation(len(self.train))
-        out: list[NDArray[np.int64]] = []
-        for start in range(0, len(order), BATCH * 20):
-            some = order[start : start + BATCH * 20]
-            some = some[np.argsort(self.length[some], kind="stable")]
-            out += [some[at : at + BATCH] for at in range(0, len(some), BATCH)]
-        self.rng.shuffle(out)  # type: ignore[arg-type]
-        return out
-
     def step(self, rows: NDArray[np.int64]) -> Any:
         """The loss of a batch: sides swapped at random, words of one side dropped now and then."""
         torch = self.torch
@@ -198,7 +188,7 @@ class _Tuner:
         net.train()
         for epoch in range(1, EPOCHS + 1):
             total = 0.0
-            for rows in self.batches():
+            for rows in of_like_length(self.length, BATCH, self.rng):
                 warm = max(1, int(WARM * planned))
                 share = min((done + 1) / warm, max(0.0, (planned - done) / max(planned - warm, 1)))
                 for group, rate in zip(optimiser.param_groups, rates, strict=True):
