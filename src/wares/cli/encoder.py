@@ -105,9 +105,7 @@ def _pairs(pairs: Path | None, groups: Path | None, text: str, group: str) -> An
     from wares.core.errors import QueryError
     from wares.features.pair_files import read_groups, read_pairs
 
-    for path in (pairs, groups):
-        if path is not None and not path.is_file():
-            raise QueryError(f"there is no file {path}", mend="Check the path", parameter="file")
+    output.check_files(pairs, groups)
     if groups is not None:
         if not text or not group:
             raise QueryError("which columns?", mend="Name --text and --group", parameter="group")

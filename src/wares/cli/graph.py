@@ -159,14 +159,13 @@ def add(
     json: Json = False,
 ) -> None:
     """Take external triples into the workspace, as a copy in `graph/`; the next build uses them. Nothing is taken from a broken file."""
-    from wares.core.errors import NotFitted, QueryError
+    from wares.core.errors import NotFitted
     from wares.core.strings import StringTable
     from wares.graph.files import add_file
     from wares.graph.triples import Triples
     from wares.pipeline.graphing import FOLDER, other_names
 
-    if not file.is_file():
-        raise QueryError(f"there is no file {file}", mend="Check the path", parameter="file")
+    output.check_files(file)
     workspace = _open(shop)
     latest = workspace.root / "build" / "latest.json"
     if not latest.is_file():
@@ -234,9 +233,7 @@ def evaluate_graph(
     from wares.evaluate import graph_files
 
     given = [path for path in (ratings, links, kg, events, products) if path is not None]
-    for path_ in given:
-        if not (path_.is_file() or (path_ is events and path_.is_dir())):
-            raise QueryError(f"there is no file {path_}", mend="Check the path", parameter="file")
+    output.check_files(*given, folder=events)
     drawn = [seed + i for i in range(seeds)]
     with output.stage_progress("evaluate", quiet=json) as stage:
         if ratings is not None and links is not None and kg is not None and events is None:

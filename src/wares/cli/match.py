@@ -79,7 +79,7 @@ def evaluate_match_(
     """Train a matcher on labelled pairs, choose the threshold on validation, and score the test: precision, recall, F1."""
     from wares.evaluate.match import evaluate_match, task_of
 
-    _check_files([*train, test, *([valid] if valid else [])])
+    output.check_files(*train, test, valid)
     task = task_of(
         train, valid, test, model=_model(model), minutes=minutes, seed=seed, seeds=seeds, save=save, transductive=transductive,
         members=members, ignore=ignore or (),
@@ -124,7 +124,7 @@ def tune_match(
     from wares.models.similar.match_infer import KIND
     from wares.models.similar.match_train import train_matcher
 
-    _check_files([*train, *([valid] if valid else [])])
+    output.check_files(*train, valid)
     options = task_of(
         train, valid, Path(), model=_model(model), minutes=minutes, seed=seed, members=members
     ).options
@@ -277,9 +277,3 @@ def _renamed(given: list[str]) -> dict[str, str]:
 
 def _model(name: str) -> str | None:
     return None if not name else "" if name.casefold() == "none" else name
-
-
-def _check_files(paths: list[Path]) -> None:
-    for path in paths:
-        if not path.is_file():
-            raise QueryError(f"there is no file {path}", mend="Check the path", parameter="file")

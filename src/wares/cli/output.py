@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -41,6 +42,17 @@ def show_error(error: WaresError, *, as_json: bool) -> None:
     err.print(f"[bold red]{escape(type(error).__name__)}[/] {escape(error.message)}")
     if error.mend:
         err.print(f"  [green]→[/] {escape(error.mend)}")
+
+
+def check_files(*paths: Path | None, folder: Path | None = None) -> None:
+    """Refuse a path that is no file; `folder` may be a folder too, and what is None was not given.
+
+    Raises:
+        QueryError: for the first that is missing.
+    """
+    for path in paths:
+        if path is not None and not (path.is_file() or (path is folder and path.is_dir())):
+            raise QueryError(f"there is no file {path}", mend="Check the path", parameter="file")
 
 
 def print_json(value: Any) -> None:

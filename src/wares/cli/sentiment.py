@@ -64,12 +64,6 @@ def _learns(encoder: str, method: str, minutes: float, tokens: int, prefix: str,
     )
 
 
-def _there(*paths: Path | None) -> None:
-    for path in paths:
-        if path is not None and not path.is_file():
-            raise QueryError(f"there is no file {path}", mend="Check the path", parameter="file")
-
-
 def evaluate_sentiment_(
     train: Train,
     test: Annotated[
@@ -95,7 +89,7 @@ def evaluate_sentiment_(
     """Train a classifier, calibrate it on validation, and score the test: accuracy, macro-F1, calibration, the sure part."""
     from wares.evaluate.sentiment import SentimentTask, evaluate_sentiment
 
-    _there(*train, test, valid)
+    output.check_files(*train, test, valid)
     if folds and test is not None:
         raise QueryError("--folds splits the training file; there is a --test too", mend="Leave one out", parameter="folds")  # fmt: skip
     if folds == 1:
@@ -153,7 +147,7 @@ def tune_sentiment(
     from wares.models.sentiment.infer import KIND
     from wares.models.sentiment.train import train_sentiment
 
-    _there(*train, valid)
+    output.check_files(*train, valid)
     task = SentimentTask(tuple(train), valid, None, text, label, seed=seed, precision=precision)
     learned, held, _ = parts_of(task, read_texts(task.train, task), Texts([], [], []))
     with tempfile.TemporaryDirectory(prefix="wares-sentiment-") as scratch:
@@ -198,7 +192,7 @@ def sentiment(
     if file is not None:
         from wares.features.pair_files import columns_of
 
-        _there(file)
+        output.check_files(file)
         texts = columns_of(file, (text,))[text]
     asked, reader = list(texts or ()), Sentiment(model)
     answers: list[dict[str, Any]] = []

@@ -135,9 +135,9 @@ def evaluate_recommend(
             f"unknown --repeats {repeats!r}", mend="Use exclude, include or auto", parameter="repeats"
         )
     named = tuple(named_file(one) for one in vectors or [])
-    for path in (events, products, attributes, graph, test, params, *dict(named).values()):
-        if path is not None and not (path.is_file() or (path is events and path.is_dir())):
-            raise QueryError(f"there is no file {path}", mend="Check the path", parameter="file")
+    output.check_files(
+        events, products, attributes, graph, test, params, *dict(named).values(), folder=events
+    )
     names = tuple(name.strip() for name in parts.split(",") if name.strip())
     task = Task(
         events, products, graph, test, protocol, ks, repeats, seed, bootstrap, attributes, names, seeds, minutes, refit, epochs, params, cache, logs, named,

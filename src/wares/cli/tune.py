@@ -58,9 +58,7 @@ def tune_recommend(
 
     if protocol not in ("leave-last", "time"):
         raise QueryError(f"protocol {protocol!r}", mend="Use leave-last or time", parameter="protocol")
-    for path in (events, products, attributes, graph):
-        if path is not None and not (path.is_file() or (path is events and path.is_dir())):
-            raise QueryError(f"there is no file {path}", mend="Check the path", parameter="file")
+    output.check_files(events, products, attributes, graph, folder=events)
     names = tuple(name.strip() for name in parts.split(",") if name.strip())
     task = Task(
         events, products, graph, None, protocol, seed=seed, attributes=attributes, parts=names, minutes=minutes, refit=False,
