@@ -32,12 +32,18 @@ def fit_curves(p: Floats, labels: NDArray[np.int64]) -> Knots:
     return knots
 
 
-def choose_curves(p: Floats, labels: NDArray[np.int64], how: str, seed: int = 7) -> tuple[Knots, dict[str, float]]:
+def choose_curves(
+    p: Floats, labels: NDArray[np.int64], how: str, seed: int = 7
+) -> tuple[Knots, dict[str, float]]:
     """Curves over what the temperature gives, or none: ``isotonic``, ``temperature``, or by log-loss in folds of validation (``auto``).
 
     Returns the curves and the log-loss of both ways in the folds.
     """
-    if how == "temperature" or (how == "auto" and len(labels) < FEWEST_FOR_CURVES) or len(np.unique(labels)) < 2:
+    if (
+        how == "temperature"
+        or (how == "auto" and len(labels) < FEWEST_FOR_CURVES)
+        or len(np.unique(labels)) < 2
+    ):
         return [], {}
     fold = np.random.default_rng(seed).permutation(len(labels)) % FOLDS
     curved = np.empty_like(p)
@@ -139,9 +145,7 @@ def fit_decision(
     return out, float(np.where(sure, each, abstain).mean())
 
 
-def sure_from_said(
-    confidence: NDArray[np.float64], right: NDArray[np.bool_], precision: float
-) -> float:
+def sure_from_said(confidence: NDArray[np.float64], right: NDArray[np.bool_], precision: float) -> float:
     """As `sure_from`, of answers ``(n,)`` that are right or not."""
     pair = np.column_stack([confidence, np.full(len(confidence), -1.0)])
     return sure_from(pair, np.where(right, 0, 1), precision)

@@ -18,7 +18,7 @@ from wares.models.sentiment.labelled import LabelledTexts
 from wares.models.sentiment.prepare import prepared
 from wares.models.sentiment.text_infer import ENCODER, TextPart
 
-STRENGTHS = (0.003, 0.03, 0.3, 3.0)
+STRENGTHS = (0.0003, 0.003, 0.03, 0.3, 3.0)
 MIN_COSINE = 0.97
 Say = Callable[[str], None]
 
@@ -46,7 +46,9 @@ class FrozenVectors:
             some = new[start : start + step]
             progress(f"encoder: {start:,} of {len(new):,} texts")
             self._held.update(zip(some, self.encoder.encode(some), strict=True))
-        return np.array([self._held[text] for text in ready], np.float32).reshape(len(texts), self.encoder.dim)
+        return np.array([self._held[text] for text in ready], np.float32).reshape(
+            len(texts), self.encoder.dim
+        )
 
     def save(self, folder: Path, layer: Layer) -> None:
         """Write the encoder and the layer over it into an artefact."""

@@ -68,11 +68,12 @@ class Sentiment:
         """The numbers ``(n,)`` of a regression; None of any other."""
         return None if self.spread is None else blended(parts, self.manifest)[:, 0]
 
-    def parts(self, texts: Sequence[str]) -> dict[str, Floats]:
-        """Logits ``(len(texts), n_labels)`` of each part of the classifier."""
+    def parts(self, texts: Sequence[str], vectors: NDArray[np.float32] | None = None) -> dict[str, Floats]:
+        """Logits ``(len(texts), n_labels)`` of each part of the classifier, or numbers ``(len(texts), 1)``; `vectors
+        (len(texts), dim)` are the encoder's, where they are known already."""
         found = {"linear": self.linear.logits(texts)}
         if self.text is not None:
-            found["text"] = self.text.logits(texts)
+            found["text"] = self.text.logits(texts, vectors)
         return found
 
     def read(self, texts: Sequence[str], groups: Sequence[str] | None = None) -> list[Verdict]:

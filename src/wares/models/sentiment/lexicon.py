@@ -26,10 +26,10 @@ BEFORE_BUT, AFTER_BUT = 0.6, 1.4
 NEUTRAL_LOGIT = 0.8
 
 _VOTE: dict[str, float] = (
-    {w: 1.0 for w in (*lists.GOOD_EN, *lists.GOOD_ZH)}
-    | {w: -1.0 for w in (*lists.BAD_EN, *lists.BAD_ZH)}
-    | {m: 1.5 for m in lists.GOOD_MARKS}
-    | {m: -1.5 for m in lists.BAD_MARKS}
+    dict.fromkeys((*lists.GOOD_EN, *lists.GOOD_ZH), 1.0)
+    | dict.fromkeys((*lists.BAD_EN, *lists.BAD_ZH), -1.0)
+    | dict.fromkeys(lists.GOOD_MARKS, 1.5)
+    | dict.fromkeys(lists.BAD_MARKS, -1.5)
 )
 
 

@@ -61,12 +61,15 @@ def scaled(x: Any, scale: NDArray[np.float32]) -> Any:
 
 
 def fit_linear(
-    x: Any, labels: NDArray[np.int64], classes: int, choice: Choice, weights: NDArray[Any] | None = None
-) -> Linear:
-    """Fit on presence of n-grams `x (n, BUCKETS)`; several labels are fitted each against the rest. `weights (n,)` are of texts."""
+    x: Any, labels: NDArray[np.int64], classes: int, choice: Choice, weights: NDArray[Any] | None = None,
+    scale: NDArray[np.float32] | None = None,
+) -> Linear:  # fmt: skip
+    """Fit on presence of n-grams `x (n, BUCKETS)`; several labels are fitted each against the rest. `weights (n,)` are of texts;
+    `scale (BUCKETS,)` is given where it shall not come from these labels."""
     from sklearn.linear_model import LogisticRegression
 
-    scale = scale_of(x, labels, classes, choice.scaling)
+    if scale is None:
+        scale = scale_of(x, labels, classes, choice.scaling)
     z = scaled(x, scale)
     # Most buckets are empty in a small set, and the solver would walk through all of them.
     there = np.flatnonzero(scale)

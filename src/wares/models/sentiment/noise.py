@@ -128,7 +128,13 @@ def storm(text: str, rng: np.random.Generator) -> str:
     return _MARKS.sub(" ", text)
 
 
-CHANGES: dict[str, Change] = {"typos": slips, "emoji": emoji, "html": html, "case": case, "punctuation": storm}
+CHANGES: dict[str, Change] = {
+    "typos": slips,
+    "emoji": emoji,
+    "html": html,
+    "case": case,
+    "punctuation": storm,
+}
 
 
 def swapped(text: str, pairs: Sequence[tuple[str, str]]) -> str:

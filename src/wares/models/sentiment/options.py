@@ -36,12 +36,22 @@ class TrainOptions:
         Raises:
             QueryError: for an unknown way, or costs that are negative, all zero or of another number of labels.
         """
-        for name, value, known in (("weights", self.weights, WEIGHTS), ("calibration", self.calibration, CALIBRATIONS)):
+        for name, value, known in (
+            ("weights", self.weights, WEIGHTS),
+            ("calibration", self.calibration, CALIBRATIONS),
+        ):
             if value not in known:
-                raise QueryError(f"{name} {value!r} is unknown", mend=f"Use one of {', '.join(known)}", parameter=name)
+                raise QueryError(
+                    f"{name} {value!r} is unknown", mend=f"Use one of {', '.join(known)}", parameter=name
+                )
         if self.costs is None:
             return
-        if self.costs.shape != (classes, classes) or not np.isfinite(self.costs).all() or self.costs.min() < 0 or self.costs.max() <= 0:
+        if (
+            self.costs.shape != (classes, classes)
+            or not np.isfinite(self.costs).all()
+            or self.costs.min() < 0
+            or self.costs.max() <= 0
+        ):
             raise QueryError(
                 f"the costs are no table of {classes} by {classes} numbers from zero up with one above it",
                 mend="Name each label once as a row and once as a column", parameter="costs",

@@ -172,7 +172,9 @@ class _Tuner:
     def _cost(self, logits: Any, rows: Any) -> Any:
         f, goals = self.torch.nn.functional, self.goals[rows]
         each = (
-            ((logits - goals) ** 2).mean(1) if self.numbers else f.cross_entropy(logits, goals, reduction="none")
+            ((logits - goals) ** 2).mean(1)
+            if self.numbers
+            else f.cross_entropy(logits, goals, reduction="none")
         )
         return each.mean() if self.weights is None else (each * self.weights[rows]).mean()
 
@@ -224,7 +226,12 @@ class _Tuner:
                     )
                 if done % every == 0 or done >= planned:
                     found = self._loss()
-                    report.checks.append({"epoch": round(done / each, 2), ("valid_squared_error" if self.numbers else "valid_log_loss"): round(found, 5)})
+                    report.checks.append(
+                        {
+                            "epoch": round(done / each, 2),
+                            ("valid_squared_error" if self.numbers else "valid_log_loss"): round(found, 5),
+                        }
+                    )
                     if found < best_loss:
                         best, best_loss, worse = self._state(), found, 0
                     else:

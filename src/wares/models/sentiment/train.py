@@ -210,7 +210,8 @@ class _Work:
         """Whether labels are weighted, the choice, and the logits or numbers on validation."""
         classes = len(self.train.names)
         if self.options.numbers:
-            assert self.rows.targets is not None and self.valid.targets is not None
+            assert self.rows.targets is not None
+            assert self.valid.targets is not None
             choice, numbers = choose_numbers(
                 (self.x, self.rows.targets[:, 0], self.rows.labels), (self.v, self.valid.targets[:, 0]), classes, self.progress
             )  # fmt: skip
@@ -221,7 +222,7 @@ class _Work:
             choice, _, logits = choose_linear(
                 (self.x, self.rows.labels), (self.v, self.valid.labels), classes, self.progress, weights
             )
-            _, p, facts = calibrate(
+            _, _p, facts = calibrate(
                 {"linear": logits}, self.valid, replace(self.options, costs=None, abstain=None, calibration="temperature"), weighted
             )  # fmt: skip
             found.append((facts["macro_f1"], weighted, choice, logits))
@@ -235,7 +236,8 @@ class _Work:
         labels = np.concatenate([self.rows.labels, self.valid.labels])
         classes = len(self.train.names)
         if self.options.numbers:
-            assert self.rows.targets is not None and self.valid.targets is not None
+            assert self.rows.targets is not None
+            assert self.valid.targets is not None
             values = np.concatenate([self.rows.targets[:, 0], self.valid.targets[:, 0]])
             return fit_numbers(both, values, labels, classes, choice)
         return fit_linear(both, labels, classes, choice, self.weights(labels) if weighted else None)

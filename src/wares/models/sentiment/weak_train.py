@@ -118,7 +118,9 @@ def _judged(
     return choice, logits
 
 
-def _noise(p: Floats, labels: NDArray[np.int64], names: Sequence[str]) -> tuple[dict[str, Any], NDArray[np.bool_]]:
+def _noise(
+    p: Floats, labels: NDArray[np.int64], names: Sequence[str]
+) -> tuple[dict[str, Any], NDArray[np.bool_]]:
     """How often stars say another label than the text, for each label that a text truly has, and the rows in doubt ``(n,)``."""
     try:
         from cleanlab.count import compute_confident_joint, estimate_joint
