@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -275,6 +276,9 @@ def tune_sentiment(
         Path | None,
         typer.Option(help="More texts, without labels, that the student learns from its teacher."),
     ] = None,
+    body: Annotated[
+        Path | None, typer.Option(help="Also keep the fine-tuned encoder here, as a new Hugging Face folder.")
+    ] = None,
     encoder: Encoder = ENCODER,
     method: Method = "full",
     minutes: Minutes = 20.0,
@@ -296,8 +300,11 @@ def tune_sentiment(
         raise QueryError(
             "--shots, --stars-only and --distil are three ways", mend="Leave two out", parameter="distil"
         )
+    if body is not None and body.exists():
+        raise QueryError(f"{body} exists", mend="Name a new folder", parameter="body")
+    learning = replace(learns(encoder, method, minutes, tokens, prefix, seed), keep=body)
     asked = SentimentTask(
-        tuple(train), valid, None, text, label, by, 0, seed, precision, None, learns(encoder, method, minutes, tokens, prefix, seed), classes,
+        tuple(train), valid, None, text, label, by, 0, seed, precision, None, learning, classes,
         _numbers(task), weights, calibration, cost_wrong, cost_abstain, costs, noisy,
     )  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="wares-sentiment-") as scratch:
@@ -323,8 +330,6 @@ def tune_sentiment(
 
 
 def _few(asked: Any, rows: Any, shots: int, folder: Path, stage: Any) -> dict[str, Any]:
-    from dataclasses import replace
-
     from wares.evaluate.sentiment import frozen_of
     from wares.evaluate.sentiment_files import labelled, names_of
     from wares.models.sentiment.few_train import sample_shots, train_few
@@ -351,15 +356,13 @@ def _from_stars(asked: Any, rows: Any, folder: Path, stage: Any) -> dict[str, An
 def _distilled(
     report: dict[str, Any], learned: Any, held: Any, folder: Path, student: str, layers: int, unlabelled: Path | None, text: str, options: Any, stage: Any
 ) -> tuple[dict[str, Any], Path]:  # fmt: skip
-    from dataclasses import replace
-
     from wares.features.pair_files import columns_of
     from wares.models.sentiment.distil_train import distil
 
     more = columns_of(unlabelled, (text,))[text] if unlabelled is not None else []
     small = folder.parent / "student"
     small.mkdir()
-    deep = replace(options, text=replace(options.text, layers=layers, method="full"))
+    deep = replace(options, text=replace(options.text, layers=layers, method="full", keep=None))
     found = distil(folder, learned, held, small, student, deep, more, stage)
     return {
         **found,

@@ -30,6 +30,8 @@ from wares.models.sentiment.frozen_train import FrozenVectors
 from wares.models.sentiment.infer import KIND, Sentiment
 from wares.models.sentiment.labelled import LabelledTexts, ordered
 from wares.models.sentiment.languages import language_of
+from wares.models.sentiment.neutral import neutral
+from wares.models.sentiment.prepare import bags as plain_bags
 from wares.models.sentiment.train import Bags, train_sentiment
 
 TEST = 0.1
@@ -122,10 +124,9 @@ def run_once(
     with tempfile.TemporaryDirectory(prefix="wares-sentiment-") as scratch:
         folder = Path(scratch) / "model"
         folder.mkdir()
-        more = {} if bags is None else {"bags": bags}
         trained = train_sentiment(
-            train, valid, folder, progress=progress, options=task.options(train.names), frozen=frozen, **more
-        )
+            train, valid, folder, progress=progress, options=task.options(train.names), frozen=frozen, bags=bags or plain_bags,
+        )  # fmt: skip
         model = Sentiment(folder)
         progress("test")
         run = _score(task, model, test, truth.labels, truth.targets, trained, seen, folder, frozen)
@@ -137,7 +138,8 @@ def _score(
     seen: int, folder: Path, frozen: FrozenVectors | None,
 ) -> Run:  # fmt: skip
     known = frozen is not None and model.text is not None
-    parts = model.parts(test.texts, frozen.of(test.texts) if known and frozen is not None else None)
+    ready = [neutral(text) for text in test.texts] if model.manifest.get("neutral") else test.texts
+    parts = model.parts(test.texts, frozen.of(ready) if known and frozen is not None else None)
     p = model.calibrated(parts)
     said, confidence = model.decision.said(p)
     least = model.decision.thresholds(
@@ -214,10 +216,10 @@ def number_scores(said: Floats, true: Floats) -> dict[str, float]:
     from scipy.stats import spearmanr
 
     error = said - true
-    ranks = spearmanr(said, true).statistic if len(set(true)) > 1 and len(set(said)) > 1 else 0.0
+    found: Any = spearmanr(said, true) if len(set(true)) > 1 and len(set(said)) > 1 else None
     near = np.clip(np.round(said), true.min(), true.max())
     return {
-        "mae": float(np.abs(error).mean()), "rmse": float(np.sqrt((error**2).mean())), "spearman": float(ranks),
+        "mae": float(np.abs(error).mean()), "rmse": float(np.sqrt((error**2).mean())), "spearman": 0.0 if found is None else float(found.statistic),
         "rounding_accuracy": float((near == np.round(true)).mean()),
     }  # fmt: skip
 
@@ -236,14 +238,13 @@ def scores(
 ) -> dict[str, Any]:
     """Accuracy, F1 by label and their mean, calibration error, and the confusion matrix (rows: truth). `said (n,)` are the
     labels given, where they are not simply the most probable."""
-    if said is None:
-        said = p.argmax(1)
+    given = p.argmax(1) if said is None else said
     confusion = np.zeros((len(names), len(names)), int)
-    np.add.at(confusion, (labels, said), 1)
+    np.add.at(confusion, (labels, given), 1)
     hit = np.diag(confusion)
     f1 = 2 * hit / np.maximum(confusion.sum(0) + confusion.sum(1), 1)
     return {
-        "texts": len(labels), "accuracy": float(hit.sum() / max(len(labels), 1)), "macro_f1": macro_f1(said, labels, len(names)),
+        "texts": len(labels), "accuracy": float(hit.sum() / max(len(labels), 1)), "macro_f1": macro_f1(given, labels, len(names)),
         "f1": {name: float(value) for name, value in zip(names, f1, strict=True)}, "ece": expected_error(p, labels),
         "confusion": confusion.tolist(),
     }  # fmt: skip

@@ -16,7 +16,8 @@ from wares.evaluate.sentiment import SentimentTask, evaluate_sentiment, read_tex
 from wares.evaluate.sentiment_files import labelled
 from wares.models.sentiment.infer import Sentiment
 from wares.models.sentiment.labelled import LabelledTexts
-from wares.models.sentiment.noise import CHANGES, DIALECT, GENDER, swapped
+from wares.models.sentiment.neutral import DIALECT, GENDER, swapped
+from wares.models.sentiment.noise import CHANGES
 from wares.models.sentiment.prepare import is_chinese, prepared
 
 RESAMPLES = 1000
@@ -38,6 +39,17 @@ NAMES_ZH = (
 )
 NAMES_EN = (
     "Emily", "Greg", "Lakisha", "Jamal", "Mohammed", "Fatima", "Wei", "Priya", "Juan", "Guadalupe", "Svetlana", "Oluwaseun",
+)  # fmt: skip
+# Pairs that reading in one form does not know of, so that the test is not of its list alone.
+GENDER_UNLISTED = (
+    ("guy", "gal"), ("guys", "girls"), ("gentleman", "lady"), ("gentlemen", "ladies"), ("fiance", "fiancee"), ("male", "female"), ("king", "queen"),
+    ("actor", "actress"), ("hero", "heroine"), ("帅哥", "美女"), ("小哥", "小姐"), ("叔叔", "阿姨"), ("小伙子", "小姑娘"), ("公公", "婆婆"),
+    ("男人", "女人"), ("舅舅", "姑姑"), ("老板", "老板娘"),
+)  # fmt: skip
+DIALECT_UNLISTED = (
+    ("aluminium", "aluminum"), ("centre", "center"), ("organise", "organize"), ("realise", "realize"), ("humour", "humor"), ("neighbour", "neighbor"),
+    ("yeah", "yes"), ("kids", "children"), ("lil", "little"), ("thru", "through"), ("tho", "though"), ("till", "until"), ("lots of", "plenty of"),
+    ("蛮", "挺"), ("哪儿", "哪里"), ("娃儿", "孩子"), ("今儿", "今天"), ("明儿", "明天"), ("屋里", "家里"), ("弄", "搞"), ("瞅", "看"), ("中意", "喜欢"),
 )  # fmt: skip
 Say = Callable[[str], None]
 
@@ -118,19 +130,29 @@ def flips(turned: int, texts: int, of: int) -> dict[str, Any]:
 
 
 def _others(texts: Sequence[str], seed: int) -> dict[str, tuple[list[str], list[str]]]:
-    """Pairs of texts that ought to have one verdict: signed by two names, of another gender, in dialect and not."""
+    """Pairs of texts that ought to have one verdict: of people with two names, of another gender, in dialect and not."""
     rng = np.random.default_rng(seed)
-    signed: tuple[list[str], list[str]] = ([], [])
+    named: dict[str, tuple[list[str], list[str]]] = {
+        way: ([], []) for way in ("names: introduced", "names: spoken of")
+    }
     for text in texts:
-        names = NAMES_ZH if is_chinese(text) else NAMES_EN
-        for side, name in zip(signed, rng.choice(len(names), 2, replace=False), strict=True):
-            side.append(
-                f"我叫{names[name]}。{text}" if is_chinese(text) else f"My name is {names[name]}. {text}"
-            )
+        chinese = is_chinese(text)
+        names = NAMES_ZH if chinese else NAMES_EN
+        ways = (
+            ("我叫{}。{}", "{}推荐我买的。{}")
+            if chinese
+            else ("My name is {}. {}", "I bought this for {}. {}")
+        )
+        for side, at in enumerate(rng.choice(len(names), 2, replace=False)):
+            for way, both in zip(ways, named.values(), strict=True):
+                both[side].append(way.format(names[at], text))
+    plain = list(texts)
     return {
-        "names": signed,
-        "gender": (list(texts), [swapped(text, GENDER) for text in texts]),
-        "dialect": (list(texts), [swapped(text, DIALECT) for text in texts]),
+        **named,
+        "gender": (plain, [swapped(text, GENDER) for text in texts]),
+        "gender: unlisted words": (plain, [swapped(text, GENDER_UNLISTED) for text in texts]),
+        "dialect": (plain, [swapped(text, DIALECT) for text in texts]),
+        "dialect: unlisted words": (plain, [swapped(text, DIALECT_UNLISTED) for text in texts]),
     }
 
 

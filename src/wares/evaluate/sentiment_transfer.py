@@ -27,6 +27,7 @@ from wares.evaluate.sentiment_files import labelled, names_of
 from wares.models.sentiment.calibration import expected_error
 from wares.models.sentiment.few_train import sample_shots, train_few
 from wares.models.sentiment.infer import KIND, Sentiment
+from wares.models.sentiment.neutral import neutral
 from wares.models.sentiment.prepare import prepared
 
 SEEDS = 5
@@ -91,7 +92,7 @@ def few_shots(
     own = np.array([prepared(text) not in held for text in rows.texts], bool)
     pool = labelled(rows, names, task).some(own)
     frozen = frozen_of(replace(task, encoder=replace(task.encoder, method="frozen")))
-    vectors = None if frozen is None else frozen.of(test.texts, progress)
+    vectors = None if frozen is None else frozen.of([neutral(text) for text in test.texts], progress)
     draws: list[dict[str, Any]] = []
     for seed in range(task.seed, task.seed + seeds):
         progress(f"draw {seed - task.seed + 1} of {seeds}")

@@ -75,6 +75,8 @@ def distil(
     targets = np.concatenate([soft, model.probabilities(free)]) if free else soft
     texts = [*train.texts, *free]
     rows = LabelledTexts(texts, targets.argmax(1), train.names, targets)
+    if options.neutral:
+        rows, valid = rows.neutral(), valid.neutral()
     progress("distil: n-grams")
     linear, choice, logits = _linear(rows, valid)
     parts: dict[str, Floats] = {"linear": logits}
@@ -87,13 +89,14 @@ def distil(
     facts, p, _ = calibrate(parts, valid, options)
     linear.save(folder)
     facts |= {
-        "labels": list(train.names), "precision": options.precision, "moods": model.manifest["moods"],
+        "neutral": options.neutral, "labels": list(train.names), "precision": options.precision, "moods": model.manifest["moods"],
         "linear": {"scaling": choice.scaling, "strength": choice.strength}, "texts": len(texts), "counts": np.bincount(rows.labels, minlength=len(train.names)).tolist(),
         "distilled": {"teacher": model.manifest["hash"], "student": student, "unlabelled": len(free)},
     }  # fmt: skip
     seal(folder, KIND, **facts)
     progress("distil: both are timed")
     q = model.probabilities(valid.texts)
+    texts = valid.texts
     return {
         **facts, "text": told, "minutes": (time.monotonic() - begun) / 60,
         "teacher": {**_figures(q, valid), **_weight(teacher, valid.texts)},

@@ -67,6 +67,7 @@ def train_few(
         QueryError: when a label has fewer than two texts.
     """
     begun = time.monotonic()
+    shots = shots.neutral()
     classes = len(shots.names)
     counts = np.bincount(shots.labels, minlength=classes)
     if classes < 2 or counts.min() < LEAST:
@@ -90,7 +91,7 @@ def train_few(
     facts: dict[str, Any] = {
         "labels": list(shots.names), "factors": factors, "threshold": min(sure_from(p, shots.labels, precision), 2.0),
         "precision": precision, "moods": None if moods is None else moods.tolist(),
-        "linear": {"scaling": choice.scaling, "strength": choice.strength}, "texts": len(shots), "counts": counts.tolist(), "source": "shots",
+        "linear": {"scaling": choice.scaling, "strength": choice.strength}, "texts": len(shots), "counts": counts.tolist(), "source": "shots", "neutral": True,
     }  # fmt: skip
     seal(folder, KIND, **facts)
     inside = {name: float((part.argmax(1) == shots.labels).mean()) for name, part in parts.items()}

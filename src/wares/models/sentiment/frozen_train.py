@@ -73,7 +73,7 @@ def fit_layer(
     model = LogisticRegression(C=strength, solver="lbfgs", max_iter=2000, tol=1e-3)
     model.fit(z, labels, sample_weight=weights)
     if classes == 2:
-        out[:, 1], bias[1] = model.coef_[0], model.intercept_[0]
+        out[:, 1], bias[1] = np.ravel(model.coef_), np.ravel(model.intercept_)[0]
     else:
         out[:, model.classes_], bias[model.classes_] = model.coef_.T, model.intercept_
     scaled = out / spread[:, None]

@@ -15,6 +15,7 @@ from wares.models.sentiment.calibration import Floats, bent, softmax
 from wares.models.sentiment.decision import Decision
 from wares.models.sentiment.languages import language_of
 from wares.models.sentiment.linear_infer import Linear
+from wares.models.sentiment.neutral import neutral
 from wares.models.sentiment.prepare import prepared, words_of
 from wares.models.sentiment.stars import logits_of
 from wares.models.sentiment.text_infer import TextPart
@@ -71,6 +72,8 @@ class Sentiment:
     def parts(self, texts: Sequence[str], vectors: NDArray[np.float32] | None = None) -> dict[str, Floats]:
         """Logits ``(len(texts), n_labels)`` of each part of the classifier, or numbers ``(len(texts), 1)``; `vectors
         (len(texts), dim)` are the encoder's, where they are known already."""
+        if self.manifest.get("neutral"):
+            texts = [neutral(text) for text in texts]
         found = {"linear": self.linear.logits(texts)}
         if self.text is not None:
             found["text"] = self.text.logits(texts, vectors)

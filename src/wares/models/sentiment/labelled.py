@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wares.models.sentiment.infer import moods_of
+from wares.models.sentiment.neutral import neutral
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,10 @@ class LabelledTexts:
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    def neutral(self) -> LabelledTexts:
+        """The texts without what verdicts shall not hang on."""
+        return replace(self, texts=[neutral(text) for text in self.texts])
 
     def some(self, rows: NDArray[Any]) -> LabelledTexts:
         """The texts of a mask or of row numbers."""

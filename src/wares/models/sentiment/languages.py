@@ -11,15 +11,30 @@ LONGEST = 2000
 HAN_PER_WORD = 1.7
 """Chinese characters that say about as much as one word of English."""
 LEAST_SHARE = 0.2
+
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
 _HAN = re.compile(r"[㐀-䶿一-鿿豈-﫿]")
 _KANA_HANGUL = re.compile(r"[぀-ヿ가-힯]")
 _LATIN = re.compile(r"[A-Za-zÀ-ɏ]+(?:['’][A-Za-z]+)?")
 _LETTER = re.compile(r"[^\W\d_]")
 _ENGLISH = frozenset(
-    ["the", "a", "an", "and", "or", "but", "is", "it", "its", "was", "were", "are", "be", "been", "this", "that", "these", "those", "i", "my", "me", "we", "you", "your", "he", "she", "his", "her", "they", "them", "of", "to", "in", "on", "for", "with", "at", "from", "as", "not", "no", "so", "very", "too", "just", "have", "has", "had", "do", "does", "did", "will", "would", "can", "could", "if", "when", "than", "then", "there", "what", "which", "who", "all", "one", "out", "up", "about", "after", "before", "because", "only", "also", "more", "most", "much", "good", "great", "like", "love", "nice", "buy", "bought", "product", "quality", "price", "size", "fit", "works", "work", "use", "used", "get", "got", "well", "bad", "poor", "really", "don't", "didn't", "doesn't", "it's", "i'm"]
+    _words(
+        "the a an and or but is it its was were are be been this that these those i my me we you your he she his her they them of to in on for "
+        "with at from as not no so very too just have has had do does did will would can could if when than then there what which who all "
+        "one out up about after before because only also more most much good great like love nice buy bought product quality price size fit "
+        "works work use used get got well bad poor really don't didn't doesn't it's i'm"
+    )
 )
 _OTHERS = frozenset(
-    ["der", "die", "das", "und", "ist", "nicht", "ich", "ein", "eine", "einen", "mit", "auf", "für", "von", "zu", "im", "den", "sehr", "auch", "wie", "aber", "le", "la", "les", "et", "est", "une", "un", "des", "du", "pas", "je", "que", "qui", "dans", "pour", "avec", "sur", "très", "mais", "el", "los", "las", "y", "es", "no", "una", "por", "con", "para", "muy", "pero", "como", "lo", "al", "il", "che", "di", "non", "per", "sono", "molto", "anche", "della", "o", "e", "é", "não", "um", "uma", "com", "para", "muito", "os", "do", "da", "het", "een", "en", "niet", "voor", "van", "zijn", "maar", "och", "att", "det", "som", "är", "inte", "med", "på", "jag"]
+    _words(
+        "der die das und ist nicht ich ein eine einen mit auf für von zu im den sehr auch wie aber le la les et est une un des du pas je que qui "
+        "dans pour avec sur très mais el los las y es no una por con para muy pero como lo al il che di non per sono molto anche della o e é "
+        "não um uma com para muito os do da het een en niet voor van zijn maar och att det som är inte med på jag"
+    )
 )
 
 

@@ -81,7 +81,7 @@ def fit_linear(
             C=choice.strength, solver="liblinear", dual=True, tol=1e-2, max_iter=1000, random_state=0
         )
         model.fit(z, labels == c, sample_weight=weights)
-        out[there, c], bias[c] = model.coef_[0], model.intercept_[0]
+        out[there, c], bias[c] = np.ravel(model.coef_), np.ravel(model.intercept_)[0]
     return Linear(scale, out, bias)
 
 

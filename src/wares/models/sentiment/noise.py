@@ -6,11 +6,12 @@ For training beside clean texts (`with_noise`), and for the test of robustness, 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
 from wares.models.sentiment.labelled import LabelledTexts
+from wares.models.sentiment.neutral import GENDER, swapped
 from wares.models.sentiment.prepare import is_chinese
 
 WORD_SLIPS, HAN_SLIPS = 0.1, 0.05
@@ -33,18 +34,13 @@ SOUNDS_ALIKE = (
 )  # fmt: skip
 _ALIKE = {ch: group.replace(ch, "") for group in SOUNDS_ALIKE for ch in group}
 NEUTRAL_EMOJI = "📦🛒🏠📱👕🕐📷🚚🎒🧾🛏🧴"
-GENDER = (
-    ("he", "she"), ("his", "her"), ("him", "her"), ("husband", "wife"), ("boyfriend", "girlfriend"), ("son", "daughter"), ("father", "mother"),
-    ("dad", "mom"), ("brother", "sister"), ("man", "woman"), ("boy", "girl"), ("grandpa", "grandma"), ("uncle", "aunt"), ("nephew", "niece"),
-    ("他", "她"), ("老公", "老婆"), ("儿子", "女儿"), ("爸爸", "妈妈"), ("老爸", "老妈"), ("男朋友", "女朋友"), ("哥哥", "姐姐"), ("弟弟", "妹妹"),
-    ("爷爷", "奶奶"), ("先生", "女士"), ("男生", "女生"), ("男孩", "女孩"), ("父亲", "母亲"), ("外公", "外婆"),
-)  # fmt: skip
-DIALECT = (
-    ("colour", "color"), ("favourite", "favorite"), ("mum", "mom"), ("whilst", "while"), ("parcel", "package"), ("y'all", "you all"),
-    ("gonna", "going to"), ("wanna", "want to"), ("gotta", "have to"), ("kinda", "kind of"), ("cuz", "because"), ("em", "them"),
-    ("咱们", "我们"), ("俺", "我"), ("啥", "什么"), ("咋", "怎么"), ("甭", "不用"), ("这儿", "这里"), ("那儿", "那里"), ("东东", "东西"), ("娃", "孩子"),
-    ("木有", "没有"), ("滴", "的"), ("灰常", "非常"), ("偶", "我"), ("银", "人"), ("造", "知道"),
-)  # fmt: skip
+SURNAMES = "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗梁宋郑谢韩唐冯于董萧程曹袁邓许傅沈曾彭吕苏卢蒋蔡贾丁魏薛叶阎余潘杜戴夏钟汪田任姜范方石姚谭廖邹熊金陆郝孔白崔康毛邱秦江史顾侯邵孟龙万段雷钱汤尹黎易常武乔贺赖龚文"
+GIVEN = "伟芳娜秀英敏静丽强磊军洋勇艳杰娟涛明超兰霞平刚桂华玲辉红鹏飞宇浩轩子涵欣怡梓雨婷雪佳慧建国志文俊思琪晨阳嘉博远航美玉春海燕波斌凯旭东峰琳莹倩颖璐瑶"
+GIVEN_EN = """james mary robert patricia john jennifer michael linda david elizabeth william barbara richard susan joseph jessica thomas sarah
+charles karen christopher lisa daniel nancy matthew betty anthony sandra mark ashley donald kimberly steven donna andrew michelle ahmed aisha
+chen mei lin hiroshi yuki carlos maria jose sofia ivan olga raj ananya kofi amara deshawn latoya tyrone ebony abdul zainab pedro lucia"""
+MENTIONS_ZH = ("{}也说，{}", "和{}一起买的，{}", "给{}用的。{}", "{}看了。{}")
+MENTIONS_EN = ("{} and I ordered it. {}", "my friend {} saw it. {}", "{} told me. {}", "for {}: {}")
 _ASCII_WORD = re.compile(r"[A-Za-z]+(?:'[a-z]+)?")
 _MARKS = re.compile(r"[.!?,;:。！？，；：~…]+")
 Change = Callable[[str, np.random.Generator], str]
@@ -128,6 +124,17 @@ def storm(text: str, rng: np.random.Generator) -> str:
     return _MARKS.sub(" ", text)
 
 
+def mentioned(text: str, rng: np.random.Generator) -> str:
+    """Someone's name put before a text, of common surnames and given names."""
+    if is_chinese(text):
+        name = SURNAMES[int(rng.integers(len(SURNAMES)))]
+        name += "".join(GIVEN[int(rng.integers(len(GIVEN)))] for _ in range(int(rng.integers(1, 3))))
+        return MENTIONS_ZH[int(rng.integers(len(MENTIONS_ZH)))].format(name, text)
+    known = GIVEN_EN.split()
+    name = known[int(rng.integers(len(known)))].capitalize()
+    return MENTIONS_EN[int(rng.integers(len(MENTIONS_EN)))].format(name, text)
+
+
 CHANGES: dict[str, Change] = {
     "typos": slips,
     "emoji": emoji,
@@ -137,31 +144,14 @@ CHANGES: dict[str, Change] = {
 }
 
 
-def swapped(text: str, pairs: Sequence[tuple[str, str]]) -> str:
-    """Each word of a pair by the other; English ones as whole words, with their capital."""
-    there: dict[str, str] = {}
-    for a, b in pairs:
-        there.setdefault(a, b)
-        there.setdefault(b, a)
-    han = sorted((w for w in there if is_chinese(w)), key=lambda w: (-len(w), w))
-    spoken = sorted((w for w in there if not is_chinese(w)), key=lambda w: (-len(w), w))
-
-    def other(match: re.Match[str]) -> str:
-        said = match[0]
-        found = there[said.lower()]
-        return found.capitalize() if said[0].isupper() else found
-
-    parts = [f"(?<![A-Za-z'])(?:{'|'.join(map(re.escape, spoken))})(?![A-Za-z'])"] if spoken else []
-    return re.sub("|".join([*map(re.escape, han), *parts]), other, text, flags=re.IGNORECASE)
-
-
 def with_noise(train: LabelledTexts, seed: int) -> LabelledTexts:
-    """The texts, and each once more with noise of a kind drawn at random, about half of the time with other gender words."""
+    """The texts, and each once more with noise of a kind drawn at random, about half of the time with someone's name and other
+    gender words."""
     rng = np.random.default_rng(seed + 101)
     kinds = list(CHANGES.values())
     noisy: list[str] = []
     for text in train.texts:
-        turned = swapped(text, GENDER) if rng.random() < 0.5 else text
+        turned = mentioned(swapped(text, GENDER), rng) if rng.random() < 0.5 else text
         # Slips hurt most, and are drawn as often as the rest together.
         change = slips if rng.random() < 0.5 else kinds[int(rng.integers(len(kinds)))]
         noisy.append(change(turned, rng))

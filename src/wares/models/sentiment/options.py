@@ -19,7 +19,8 @@ class TrainOptions:
     """`precision` of what is called sure; or `costs (c, c)` of saying the column's label for the row's and the cost `abstain`
     of no answer, which choose the thresholds instead. `weights`: balanced counts every label alike and says labels for the
     macro-F1; auto does what has the higher macro-F1 on validation. `calibration`: temperature, isotonic, or by validation.
-    `numbers`: regression to the labels' numbers. `noisy`: train on texts with slips and other names and dialect beside them."""
+    `numbers`: regression to the labels' numbers. `noisy`: train on texts with slips and marks beside them. `neutral`:
+    who speaks, gender and dialect words are not read (`wares.models.sentiment.neutral`)."""
 
     precision: float = 0.99
     weights: str = "none"
@@ -28,6 +29,7 @@ class TrainOptions:
     abstain: float | None = None
     numbers: bool = False
     noisy: bool = False
+    neutral: bool = True
     text: TextOptions = field(default_factory=TextOptions)
 
     def check(self, classes: int) -> None:

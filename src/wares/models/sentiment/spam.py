@@ -98,7 +98,7 @@ def copies(ready: Sequence[str], authors: Sequence[str | int | None] | None = No
     Equal but for marks and digits, or at least `ALIKE` of all their runs of characters in common. Blank texts copy none.
     """
     out = np.full(len(ready), -1, np.int64)
-    bare = [_LETTERS.sub("", text)[:LONGEST] for text in ready]
+    bare: list[str] = [_LETTERS.sub("", text)[:LONGEST] for text in ready]
     first: dict[tuple[str, object], int] = {}
     alone: list[int] = []
     for row, said in enumerate(bare):
@@ -126,7 +126,7 @@ def _units(said: str) -> int:
     return len(said) + sum(ch > "⺀" for ch in said[:SHORT])
 
 
-def _near(bare: Sequence[str], rows: NDArray[np.int64], out: NDArray[np.int64]) -> None:
+def _near(bare: list[str], rows: NDArray[np.int64], out: NDArray[np.int64]) -> None:
     if len(rows) < 2:
         return
     runs, starts = _runs([bare[row] for row in rows.tolist()])

@@ -59,11 +59,14 @@ def train_sentiment(
     options = options or TrainOptions(precision, text=text or TextOptions())
     names = train.names
     options.check(len(names))
+    blank = sum(not prepared(text) for text in train.texts)
+    if options.neutral:
+        train, valid = train.neutral(), valid.neutral()
     counts = np.bincount(train.labels, minlength=len(names))
     if len(names) < 2 or (not options.numbers and not counts.all()) or np.count_nonzero(counts) < 2:
         missing = [name for name, n in zip(names, counts, strict=True) if not n]
         raise QueryError(
-            f"there is nothing to learn from for {', '.join(missing)}" if missing else f"all texts have one label, {names[0]!r}",
+            f"there is nothing to learn from for {', '.join(missing)}" if missing else f"all texts have one label, {next(iter(names), '')!r}",
             mend="Give texts of at least two labels, and some of each", parameter="label",
         )  # fmt: skip
     work = _Work(train, valid, options, bags, progress)
@@ -82,14 +85,14 @@ def train_sentiment(
     work.last(choice, weighted).save(folder)
     moods = moods_of(names)
     facts |= {
-        "labels": list(names), "precision": options.precision,
+        "neutral": options.neutral, "labels": list(names), "precision": options.precision,
         "moods": None if moods is None else moods.tolist(), "linear": {"scaling": choice.scaling, "strength": choice.strength},
         "texts": len(train) + len(valid), "counts": (counts + np.bincount(valid.labels, minlength=len(names))).tolist(),
     }  # fmt: skip
     seal(folder, KIND, **facts)
     return {
         **facts,
-        "blank": sum(not prepared(text) for text in train.texts),
+        "blank": blank,
         "weighted": weighted,
         "valid": {
             "texts": len(valid), "accuracy": float((p.argmax(1) == valid.labels).mean()), "ece": expected_error(p, valid.labels),
@@ -222,7 +225,7 @@ class _Work:
             choice, _, logits = choose_linear(
                 (self.x, self.rows.labels), (self.v, self.valid.labels), classes, self.progress, weights
             )
-            _, _p, facts = calibrate(
+            _, _, facts = calibrate(
                 {"linear": logits}, self.valid, replace(self.options, costs=None, abstain=None, calibration="temperature"), weighted
             )  # fmt: skip
             found.append((facts["macro_f1"], weighted, choice, logits))

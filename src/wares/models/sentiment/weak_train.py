@@ -21,7 +21,8 @@ from wares.models.sentiment.calibration import (
 )
 from wares.models.sentiment.infer import KIND, moods_of
 from wares.models.sentiment.linear_train import Choice, choose_linear, fit_linear, logits_of, matrix
-from wares.models.sentiment.prepare import bags, prepared
+from wares.models.sentiment.neutral import neutral
+from wares.models.sentiment.prepare import bags
 from wares.models.sentiment.stars import NAMES
 
 Say = Callable[[str], None]
@@ -54,7 +55,7 @@ def train_from_stars(
     value = np.asarray(stars, np.float64)
     if len(value) != len(texts):
         raise QueryError(f"{len(texts)} texts have {len(value)} stars", mend="Give one for each, NaN where there is none", parameter="stars")  # fmt: skip
-    ready = [prepared(text) for text in texts]
+    ready = [neutral(text) for text in texts]
     usable = np.isfinite(value) & (value >= 1) & (value <= 5) & np.array([bool(t) for t in ready], bool)
     if counted is not None:
         usable &= counted
@@ -89,7 +90,7 @@ def train_from_stars(
     facts: dict[str, Any] = {
         "labels": list(names), "factors": {"linear": 1 / temperature}, "threshold": min(sure_from(p, labels, precision), 2.0),
         "precision": precision, "moods": moods.tolist(), "linear": {"scaling": choice.scaling, "strength": choice.strength},
-        "texts": len(labels), "counts": counts.tolist(), "source": "stars", "noise": noise,
+        "texts": len(labels), "counts": counts.tolist(), "source": "stars", "neutral": True, "noise": noise,
         "valid": {"texts": len(labels), "accuracy": float((p.argmax(1) == labels).mean()), "ece": expected_error(p, labels)},
     }  # fmt: skip
     seal(folder, KIND, **facts)
@@ -127,7 +128,8 @@ def _noise(
         from cleanlab.filter import find_label_issues
     except ImportError as error:
         raise MissingExtra("estimating the noise of stars", "govern") from error
-    joint = estimate_joint(labels, p, confident_joint=compute_confident_joint(labels, p))
+    counted: Any = compute_confident_joint(labels, p)
+    joint = estimate_joint(labels, p, confident_joint=counted)
     given = joint / np.maximum(joint.sum(0, keepdims=True), 1e-12)
     doubted = np.asarray(find_label_issues(labels, p, filter_by="both", n_jobs=1), bool)
     return {
