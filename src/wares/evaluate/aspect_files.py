@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +59,9 @@ def read_rows(
     for path in paths:
         table = columns_of(path, (columns.sentence, columns.aspect, columns.polarity), (columns.template,))
         templates = table.get(columns.template, [""] * len(table[columns.aspect]))
-        cells = zip(table[columns.sentence], templates, table[columns.aspect], table[columns.polarity], strict=True)
+        cells = zip(
+            table[columns.sentence], templates, table[columns.aspect], table[columns.polarity], strict=True
+        )
         for number, (sentence, template, aspect, polarity) in enumerate(cells, 1):
             rows.append(_row(path, number, sentence, template, aspect))
             polarities.append(_polarity(path, number, polarity, names))
@@ -67,7 +70,9 @@ def read_rows(
 
 def _row(path: Path, number: int, sentence: str, template: str, aspect: str) -> Row:
     if not sentence.strip() and not template.strip():
-        raise QueryError(f"row {number} of {path.name} has no sentence", mend="Take it out", parameter=SENTENCE, row=number)
+        raise QueryError(
+            f"row {number} of {path.name} has no sentence", mend="Take it out", parameter=SENTENCE, row=number
+        )
     if not aspect.strip():
         raise QueryError(f"row {number} of {path.name} has no aspect", mend="Name the words in the sentence", parameter=ASPECT, row=number)  # fmt: skip
     if len(aspect) > MOST_TERM:
@@ -88,19 +93,24 @@ def _row(path: Path, number: int, sentence: str, template: str, aspect: str) -> 
 
 def _polarity(path: Path, number: int, polarity: str, names: Sequence[str]) -> str:
     said = polarity.strip()
-    if not said or moods_of([said, "0" if said.lstrip("+-").replace(".", "", 1).isdigit() else "neutral"]) is None:
-        # One number alone has no order, so it is asked beside another.
-        if said not in ("0", "0.0"):
-            raise QueryError(
-                f"row {number} of {path.name} has the polarity {said[:40]!r}",
-                mend="Use negative, neutral and positive, or numbers", parameter=POLARITY, row=number,
-            )  # fmt: skip
+    if not _has_order(said):
+        raise QueryError(
+            f"row {number} of {path.name} has the polarity {said[:40]!r}",
+            mend="Use negative, neutral and positive, or numbers", parameter=POLARITY, row=number,
+        )  # fmt: skip
     if names and said not in names:
         raise QueryError(
             f"row {number} of {path.name} has the polarity {said!r}, which no training row has",
             mend=f"Polarities to learn: {', '.join(names)}", parameter=POLARITY, row=number,
         )  # fmt: skip
     return said
+
+
+def _has_order(polarity: str) -> bool:
+    try:
+        return math.isfinite(float(polarity))
+    except ValueError:
+        return bool(polarity) and moods_of([polarity, "neutral"]) is not None
 
 
 def labelled(rows: Sequence[Row], polarities: Sequence[str], names: Sequence[str]) -> AspectRows:
@@ -192,9 +202,15 @@ def read_reviews(path: Path, text: str, label: str) -> Reviews:
         QueryError: when a column is missing, or all labels are one.
     """
     table = columns_of(path, (text, label))
-    rows = [(t, name.strip()) for t, name in zip(table[text], table[label], strict=True) if t.strip() and name.strip()]
+    rows = [
+        (t, name.strip())
+        for t, name in zip(table[text], table[label], strict=True)
+        if t.strip() and name.strip()
+    ]
     names = ordered([name for _, name in rows])
     if len(names) < 2:
-        raise QueryError(f"{path.name} has one label only", mend="Give texts of at least two", parameter=label)
+        raise QueryError(
+            f"{path.name} has one label only", mend="Give texts of at least two", parameter=label
+        )
     place = {name: i for i, name in enumerate(names)}
     return Reviews([t for t, _ in rows], np.array([place[name] for _, name in rows], np.int64))

@@ -16,7 +16,14 @@ from wares.core.errors import MissingExtra, QueryError
 from wares.models.sentiment.aspect_labelled import AspectRows, Reviews
 from wares.models.sentiment.aspect_polarity_infer import KIND, PARTS, PolarityPart, near_text, weights_of
 from wares.models.sentiment.aspect_states_train import Learner, StatesOptions
-from wares.models.sentiment.calibration import Floats, expected_error, fit_blend, fit_temperature, log_loss, softmax
+from wares.models.sentiment.calibration import (
+    Floats,
+    expected_error,
+    fit_blend,
+    fit_temperature,
+    log_loss,
+    softmax,
+)
 from wares.models.sentiment.infer import moods_of
 from wares.models.sentiment.linear_train import Choice, fit_linear, logits_of, matrix
 from wares.models.sentiment.prepare import bags
@@ -50,7 +57,9 @@ class PolarityOptions:
 def macro_f1(said: NDArray[np.int64], labels: NDArray[np.int64], classes: int) -> float:
     """Mean F1 over the labels that occur."""
     scores = [
-        2 * float(((said == c) & (labels == c)).sum()) / max(float((said == c).sum() + (labels == c).sum()), 1.0)
+        2
+        * float(((said == c) & (labels == c)).sum())
+        / max(float((said == c).sum() + (labels == c).sum()), 1.0)
         for c in range(classes)
         if (labels == c).any()
     ]
@@ -85,7 +94,15 @@ def train_polarity(
     reports: list[dict[str, Any]] = []
     for number, one in enumerate(options.encoders):
         name = f"member{number}"
-        report = _member(train, valid, folder / name, one, options, weights, lambda text, n=number: say(f"encoder {n + 1}: {text}"))
+        report = _member(
+            train,
+            valid,
+            folder / name,
+            one,
+            options,
+            weights,
+            lambda text, n=number: say(f"encoder {n + 1}: {text}"),
+        )
         reports.append(report)
         if not report["why"]:
             members.append(name)
@@ -139,7 +156,9 @@ def _linear(train: AspectRows, valid: AspectRows, folder: Path) -> tuple[float, 
     for balance in BALANCES:
         each = _weights(counts, balance)[train.labels]
         for strength in STRENGTHS:
-            models = [fit_linear(x[i], train.labels, classes, Choice("ratio", strength), each) for i in (0, 1)]
+            models = [
+                fit_linear(x[i], train.labels, classes, Choice("ratio", strength), each) for i in (0, 1)
+            ]
             logits = logits_of(models[0], v[0]) + logits_of(models[1], v[1])
             said = logits.argmax(1)
             # Accuracy alone would never pay for a label that one row in fifty has.
@@ -158,7 +177,9 @@ def _linear(train: AspectRows, valid: AspectRows, folder: Path) -> tuple[float, 
     return balance, logits
 
 
-def _offsets(logits: Floats, labels: NDArray[np.int64], counts: NDArray[np.int64], aim: str) -> NDArray[np.float64]:
+def _offsets(
+    logits: Floats, labels: NDArray[np.int64], counts: NDArray[np.int64], aim: str
+) -> NDArray[np.float64]:
     """What is added to the logits of rare labels (Menon et al., *Long-tail learning via logit adjustment*, ICLR 2021)."""
     rare = -np.log(counts / counts.sum())
     best, top = np.zeros(len(counts)), -1.0
@@ -175,7 +196,13 @@ def _member(
     train: AspectRows, valid: AspectRows, folder: Path, one: StatesOptions, options: PolarityOptions,
     weights: NDArray[np.float32], say: Say,
 ) -> dict[str, Any]:  # fmt: skip
-    report: dict[str, Any] = {"model": one.model, "method": one.method, "why": "", "epochs": 0.0, "seconds": 0.0}
+    report: dict[str, Any] = {
+        "model": one.model,
+        "method": one.method,
+        "why": "",
+        "epochs": 0.0,
+        "seconds": 0.0,
+    }
     if len(train) < LEAST_ROWS:
         return {**report, "why": f"{len(train)} rows are too few to fine-tune on"}
     try:
@@ -247,7 +274,9 @@ class _Tuner:
                 return torch.nn.functional.cross_entropy(logits, answers[rows])
 
             epochs = 1.0 if name == "reviews" else 2.0
-            done, _ = self.learner.learn(framed, loss, epochs, seconds / len(tasks), lambda t, n=name: say(f"{n} first, {t}"))
+            done, _ = self.learner.learn(
+                framed, loss, epochs, seconds / len(tasks), lambda t, n=name: say(f"{n} first, {t}")
+            )
             out[name] = {"rows": len(framed), "epochs": round(done, 2)}
         if tasks:
             self.learner.layers = self._layer(self.learner.body.dim)
@@ -283,4 +312,3 @@ class _Tuner:
             folder, temperature=np.array([heat], np.float32), **{k: v.astype(np.float32) for k, v in arrays.items()}
         )  # fmt: skip
         return facts
-

@@ -123,7 +123,9 @@ class QuadPart:
 
     def frame(self, text: str) -> Framed:
         """The pieces of a sentence; every character stays where it is."""
-        return frame(self.states.tokenizer, "", "", aligned(text), self.states.prefix, self.states.most, False)
+        return frame(
+            self.states.tokenizer, "", "", aligned(text), self.states.prefix, self.states.most, False
+        )
 
     def _read(self, text: str, framed: Framed, states: Floats, at: Thresholds) -> list[Extracted]:
         first, last = framed.said

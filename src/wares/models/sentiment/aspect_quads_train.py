@@ -150,7 +150,15 @@ class _Tuner:
         self.seen = 0
 
     def _example(self, text: str, quads: Sequence[Quad]) -> _Example:
-        framed = frame(self.learner.backend, "", "", aligned(text), self.learner.options.prefix, self.learner.options.most, False)
+        framed = frame(
+            self.learner.backend,
+            "",
+            "",
+            aligned(text),
+            self.learner.options.prefix,
+            self.learner.options.most,
+            False,
+        )
         terms: tuple[list[Span], list[Span]] = ([], [])
         pairs: dict[tuple[Span | None, Span | None], tuple[int, int]] = {}
         for quad in quads:
@@ -184,7 +192,9 @@ class _Tuner:
             guess = self.seen > AFTER * each
             return self._loss(states, [self.train[i] for i in rows], guess)
 
-        done, _ = self.learner.learn([e.framed for e in self.train], loss, self.learner.options.epochs, seconds, say, self._held)
+        done, _ = self.learner.learn(
+            [e.framed for e in self.train], loss, self.learner.options.epochs, seconds, say, self._held
+        )
         return done
 
     def _held(self) -> float:
@@ -232,7 +242,9 @@ class _Tuner:
                     categories.append(c)
                     polarities.append(p)
         cross = torch.nn.functional.cross_entropy
-        value = cross(tags[..., :3].flatten(0, 1), truth[..., 0].flatten()) + cross(tags[..., 3:].flatten(0, 1), truth[..., 1].flatten())
+        value = cross(tags[..., :3].flatten(0, 1), truth[..., 0].flatten()) + cross(
+            tags[..., 3:].flatten(0, 1), truth[..., 1].flatten()
+        )
         if vectors:
             category, polarity = layers.judge(torch.stack(vectors))
             value = value + cross(category, torch.tensor(categories))
@@ -248,6 +260,8 @@ class _Tuner:
             "hidden_bias": layers.hidden.bias, "category_weights": layers.category_weights().T, "category_bias": layers.category.bias,
             "polarity_weights": layers.polarity.weight.T, "polarity_bias": layers.polarity.bias,
         }  # fmt: skip
-        saved: dict[str, NDArray[np.float32]] = {k: v.detach().numpy().astype(np.float32) for k, v in arrays.items()}
+        saved: dict[str, NDArray[np.float32]] = {
+            k: v.detach().numpy().astype(np.float32) for k, v in arrays.items()
+        }
         save_arrays(folder, **saved)
         return facts

@@ -71,11 +71,15 @@ def frame(
     own = [i for i, o in enumerate(owner) if o == 0]
     second = [i for i, o in enumerate(owner) if o == 1]
     first, last = (own[0], own[-1] + 1) if own else (1, 1)
-    inside = [i for i in own if offsets[i][1] > begin and offsets[i][0] < end and offsets[i][1] > offsets[i][0]]
+    inside = [
+        i for i in own if offsets[i][1] > begin and offsets[i][0] < end and offsets[i][1] > offsets[i][0]
+    ]
     place = (inside[0], inside[-1] + 1) if aspect.strip() and inside else (first, last)
     cut_from, cut_to = first, last
     if last - first > most:
-        middle = (place[0] + min(place[1], place[0] + most)) // 2 if place != (first, last) else first + most // 2
+        middle = (
+            (place[0] + min(place[1], place[0] + most)) // 2 if place != (first, last) else first + most // 2
+        )
         cut_from = max(first, min(middle - most // 2, last - most))
         cut_to = cut_from + most
     keep = [*range(first), *range(cut_from, cut_to), *range(last, len(ids))]
@@ -83,7 +87,8 @@ def frame(
     a = max(place[0], cut_from) - back
     b = max(min(place[1], cut_to) - back, a + 1)
     shown = [
-        (max(0, offsets[i][0] - len(prefix)), max(0, offsets[i][1] - len(prefix))) for i in range(cut_from, cut_to)
+        (max(0, offsets[i][0] - len(prefix)), max(0, offsets[i][1] - len(prefix)))
+        for i in range(cut_from, cut_to)
     ]
     return Framed(
         [ids[i] for i in keep], [types[i] for i in keep], (first, first + cut_to - cut_from), (a, b),

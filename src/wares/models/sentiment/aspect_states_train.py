@@ -109,7 +109,10 @@ class Learner:
             E5_RATE if self.body.model.config.num_hidden_layers > 6 and self.options.method == "full" else RATES.get(self.options.method, 1e-4)
         )  # fmt: skip
         optimiser = torch.optim.AdamW(
-            [{"params": self.body.learning(), "lr": rate}, {"params": self.layers.parameters(), "lr": HEAD_RATE}],
+            [
+                {"params": self.body.learning(), "lr": rate},
+                {"params": self.layers.parameters(), "lr": HEAD_RATE},
+            ],
             weight_decay=0.01,
         )
         rates = [group["lr"] for group in optimiser.param_groups]

@@ -17,7 +17,9 @@ BEFORE = 14
 COMMA = 15
 """What a comma between them costs, in characters."""
 STRENGTH: Final = {"": 0.8, "stronger": 1.0, "weaker": 0.5}
-JOINS: Final = frozenset({"and", "or", "&", ",", "，", "、", "和", "与", "跟", "及", "或", "the", "a", "its", "of", "/"})
+JOINS: Final = frozenset(
+    {"and", "or", "&", ",", "，", "、", "和", "与", "跟", "及", "或", "the", "a", "its", "of", "/"}
+)
 
 
 @dataclass(slots=True)
@@ -123,7 +125,9 @@ def clauses_of(text: str, phrases: Phrases) -> list[Clause]:
                     turned = -99
                 told = kinds.get("good") or kinds.get("bad") or ""
                 word = text[start:end]
-                now.opinions.append(Mark(first, last, start, end, "", sign * size if sign else size, told, word, not sign))
+                now.opinions.append(
+                    Mark(first, last, start, end, "", sign * size if sign else size, told, word, not sign)
+                )
             if "term" in kinds:
                 now.terms.append(Mark(first, last, start, end, kinds["term"]))
         begun = True

@@ -11,7 +11,9 @@ MOST = 20_000
 """Characters of a text that are read."""
 _CJK = r"㐀-䶿一-鿿豈-﫿"
 _TAG = re.compile(r"<[^<>]{0,2000}>")
-_PIECE = re.compile(rf"[a-z0-9][a-z0-9'’\-]*|[{_CJK}]|[.!?;。！？；…\n~～]+|[,，、:：()（）]|[\U0001F300-\U0001FAFF☀-➿]")
+_PIECE = re.compile(
+    rf"[a-z0-9][a-z0-9'’\-]*|[{_CJK}]|[.!?;。！？；…\n~～]+|[,，、:：()（）]|[\U0001F300-\U0001FAFF☀-➿]"
+)
 _SENTENCE = re.compile(r"[^.!?;。！？；…\n]+(?:[.!?;。！？；…\n]+|$)")
 _STOP = frozenset(".!?;。！？；…\n")
 
@@ -99,9 +101,7 @@ class Phrases:
         if (kind, value) not in meanings:
             meanings.append((kind, value))
 
-    def find(
-        self, text: str, found: Sequence[Piece]
-    ) -> Iterator[tuple[int, int, Sequence[tuple[str, str]]]]:
+    def find(self, text: str, found: Sequence[Piece]) -> Iterator[tuple[int, int, Sequence[tuple[str, str]]]]:
         """(first piece, piece after the last, meanings) of each phrase, in order and never over one another."""
         at = 0
         while at < len(found):

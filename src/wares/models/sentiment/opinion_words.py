@@ -172,12 +172,65 @@ BAD: Final = _words(
 """Words that are bad of whatever they stand with."""
 
 NEGATION: Final = frozenset(
-    "not no never without hardly barely nor neither cannot cant can't dont don't doesn't doesnt didn't didnt isn't isnt wasn't wasnt "
-    "aren't arent weren't won't wont wouldn't couldn't shouldn't haven't hasn't hadn't ain't lacks lack nothing n't".split()
+    [
+        "not",
+        "no",
+        "never",
+        "without",
+        "hardly",
+        "barely",
+        "nor",
+        "neither",
+        "cannot",
+        "cant",
+        "can't",
+        "dont",
+        "don't",
+        "doesn't",
+        "doesnt",
+        "didn't",
+        "didnt",
+        "isn't",
+        "isnt",
+        "wasn't",
+        "wasnt",
+        "aren't",
+        "arent",
+        "weren't",
+        "won't",
+        "wont",
+        "wouldn't",
+        "couldn't",
+        "shouldn't",
+        "haven't",
+        "hasn't",
+        "hadn't",
+        "ain't",
+        "lacks",
+        "lack",
+        "nothing",
+        "n't",
+    ]
 )
 """English words that turn an opinion that follows within `NEGATION_REACH` words."""
 NEGATION_REACH = 3
-CHINESE_NEGATION: Final = ("并不", "不是", "没有", "不够", "不太", "不怎么", "不算", "毫无", "从不", "没", "不", "无", "非", "未", "别")
+CHINESE_NEGATION: Final = (
+    "并不",
+    "不是",
+    "没有",
+    "不够",
+    "不太",
+    "不怎么",
+    "不算",
+    "毫无",
+    "从不",
+    "没",
+    "不",
+    "无",
+    "非",
+    "未",
+    "别",
+)
 """Chinese words that turn an opinion that follows within `CHINESE_REACH` characters."""
 CHINESE_REACH = 3
 CONTRAST: Final = _words(
@@ -185,8 +238,12 @@ CONTRAST: Final = _words(
     "但是|不过|可是|就是|只是|然而|虽然|尽管|可惜|唯一|除了|但|却|而是|美中不足"
 )
 """Words after which another opinion begins."""
-STRONGER: Final = _words("very|extremely|really|super|absolutely|incredibly|so|非常|特别|超级|十分|极其|相当|太|超|真的|真|巨|贼|很")
-WEAKER: Final = _words("slightly|a bit|a little|somewhat|kind of|sort of|fairly|有点|有些|稍微|略|略微|比较|稍")
+STRONGER: Final = _words(
+    "very|extremely|really|super|absolutely|incredibly|so|非常|特别|超级|十分|极其|相当|太|超|真的|真|巨|贼|很"
+)
+WEAKER: Final = _words(
+    "slightly|a bit|a little|somewhat|kind of|sort of|fairly|有点|有些|稍微|略|略微|比较|稍"
+)
 """Words before an opinion that make it stronger or weaker."""
 NO_OPINION: Final = _words(
     "as well|well as|as long as|so far|not only|a good deal of|would like|i'd like|look like|looks like|feels like|sounds like|seems like|"
@@ -200,7 +257,9 @@ GOOD_PHRASES: Final = _words(
     "no problem|no problems|no issues|no issue|no complaints|no complaint|can't go wrong|cannot go wrong|much better|far better|"
     "cannot be beaten|can't beat|问题不大|没有毛病|高兴|良好|没有缺点|没有瑕疵|没有破损|没有坏|没坏|挑不出毛病|友好|刚好|完好无损"
 )
-BAD_PHRASES: Final = _words("not worth|no use|let down|waste of time|do not buy|don't buy|不值得|大失所望|没有想象中好|不如以前")
+BAD_PHRASES: Final = _words(
+    "not worth|no use|let down|waste of time|do not buy|don't buy|不值得|大失所望|没有想象中好|不如以前"
+)
 """Phrases that are good or bad against what their words say."""
 OF_ASPECT: Final[dict[tuple[str, str], int]] = {
     ("price", "cheap"): 1, ("price", "low"): 1, ("price", "lower"): 1, ("price", "high"): -1, ("price", "higher"): -1, ("price", "高"): -1, ("price", "低"): 1,

@@ -84,7 +84,9 @@ class AspectReader:
             for text in seen
         ]
         if not judged:
-            return [[_opinion(one, text) for one in _merged(ones)] for ones, text in zip(found, seen, strict=True)]
+            return [
+                [_opinion(one, text) for one in _merged(ones)] for ones, text in zip(found, seen, strict=True)
+            ]
         merged = [_merged(ones) for ones in found]
         flat = [(one, text) for ones, text in zip(merged, texts, strict=True) for one in ones]
         moods, sure = self._judged(flat)
@@ -107,7 +109,13 @@ class AspectReader:
             for one, text in flat:
                 mark = one.term or one.word
                 assert mark is not None
-                rows.append((text[one.clause.start : mark.start], text[mark.start : mark.end], text[mark.end : one.clause.end]))
+                rows.append(
+                    (
+                        text[one.clause.start : mark.start],
+                        text[mark.start : mark.end],
+                        text[mark.end : one.clause.end],
+                    )
+                )
             p = softmax(self.judge.logits(rows))
             return p @ self.judge.moods, p.max(1)
         assert self.polarity is not None
@@ -127,7 +135,10 @@ class AspectReader:
             mine: list[Opinion] = []
             for start, end in spans:
                 for quad in next(found):
-                    t, o = (tuple(-1 if at < 0 else at + start for at in span) for span in (quad.term, quad.opinion))
+                    t, o = (
+                        tuple(-1 if at < 0 else at + start for at in span)
+                        for span in (quad.term, quad.opinion)
+                    )
                     mine.append(Opinion(quad.category, quad.mood, start, end, *t, *o, quad.confidence))
             out.append(mine)
         return out
@@ -137,7 +148,9 @@ def _merged(found: Sequence[Found]) -> list[Found]:
     """One opinion of a term, or of an implied aspect, in a clause: several words say the mean of what they say."""
     out: dict[tuple[int, str, int], list[Found]] = {}
     for one in found:
-        out.setdefault((one.clause.start, one.aspect, -1 if one.term is None else one.term.start), []).append(one)
+        out.setdefault((one.clause.start, one.aspect, -1 if one.term is None else one.term.start), []).append(
+            one
+        )
     merged: list[Found] = []
     for ones in out.values():
         mean = sum(one.polarity for one in ones) / len(ones)
@@ -151,11 +164,15 @@ def _place(one: Found) -> tuple[int, int]:
     return one.clause.start, mark.start if mark is not None else one.clause.end
 
 
-def _opinion(one: Found, text: str, polarity: float | None = None, confidence: float = SEED_CONFIDENCE) -> Opinion:
+def _opinion(
+    one: Found, text: str, polarity: float | None = None, confidence: float = SEED_CONFIDENCE
+) -> Opinion:
     start, end = evidence_of(one, text)
     term = (-1, -1) if one.term is None else (one.term.start, one.term.end)
     word = (-1, -1) if one.word is None else (one.word.start, one.word.end)
-    return Opinion(one.aspect, one.polarity if polarity is None else polarity, start, end, *term, *word, confidence)
+    return Opinion(
+        one.aspect, one.polarity if polarity is None else polarity, start, end, *term, *word, confidence
+    )
 
 
 def evidence_of(one: Found, text: str) -> tuple[int, int]:
@@ -184,6 +201,8 @@ def moods_by(folder: Path, threads: int = 0) -> Polarity:
     moods = model.moods
     if moods is None:
         raise QueryError(
-            f"the labels of {folder} have no order", mend="Train on negative and positive, or on stars", parameter="moods"
+            f"the labels of {folder} have no order",
+            mend="Train on negative and positive, or on stars",
+            parameter="moods",
         )
     return lambda texts: model.probabilities(texts) @ moods
