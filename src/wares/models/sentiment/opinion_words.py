@@ -172,46 +172,8 @@ BAD: Final = _words(
 """Words that are bad of whatever they stand with."""
 
 NEGATION: Final = frozenset(
-    [
-        "not",
-        "no",
-        "never",
-        "without",
-        "hardly",
-        "barely",
-        "nor",
-        "neither",
-        "cannot",
-        "cant",
-        "can't",
-        "dont",
-        "don't",
-        "doesn't",
-        "doesnt",
-        "didn't",
-        "didnt",
-        "isn't",
-        "isnt",
-        "wasn't",
-        "wasnt",
-        "aren't",
-        "arent",
-        "weren't",
-        "won't",
-        "wont",
-        "wouldn't",
-        "couldn't",
-        "shouldn't",
-        "haven't",
-        "hasn't",
-        "hadn't",
-        "ain't",
-        "lacks",
-        "lack",
-        "nothing",
-        "n't",
-    ]
-)
+    _words("not|no|never|without|hardly|barely|nor|neither|cannot|cant|can't|dont|don't|doesn't|doesnt|didn't|didnt|isn't|isnt|wasn't|wasnt|aren't|arent|weren't|won't|wont|wouldn't|couldn't|shouldn't|haven't|hasn't|hadn't|ain't|lacks|lack|nothing|n't")
+)  # fmt: skip
 """English words that turn an opinion that follows within `NEGATION_REACH` words."""
 NEGATION_REACH = 3
 CHINESE_NEGATION: Final = (
