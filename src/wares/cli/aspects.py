@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
-from wares.cli import output
-from wares.cli.main import Json
+from wares.cli import aspect_labels, output
+from wares.cli.main import Json, _open
 from wares.cli.tools import evaluate_app
 from wares.cli.tune import tune_app
 from wares.core.errors import QueryError
@@ -57,6 +58,7 @@ def register(app: typer.Typer) -> None:
     """Put the commands onto `app`, once."""
     if any(command.name == "aspects" for command in app.registered_commands):
         return
+    aspect_labels.register()
     app.command(
         "aspects",
         epilog="Examples: `wares aspects '很好用，就是有点贵' --json` · `wares aspects --file reviews.csv --text review --model aspects`",
@@ -237,6 +239,12 @@ def aspects(
     category: Annotated[str, typer.Option(help="Product category, for the aspects of the --catalogue.")] = "",
     file: Annotated[Path | None, typer.Option(help="A file of texts in place of TEXT.")] = None,
     text: Annotated[str, typer.Option(help="The column of texts.")] = "text",
+    llm: Annotated[
+        str, typer.Option(help="Address of an OpenAI-compatible endpoint that reads in place of --model; personal data is masked first.")
+    ] = "",
+    llm_model: Annotated[str, typer.Option(help="Its name of the model.")] = "",
+    llm_key: Annotated[str, typer.Option(help="Environment variable that holds the key; without it none is sent.")] = "",
+    shop: Annotated[Path, typer.Option("--shop", "-C", envvar="WARES_SHOP", help="Of --llm: the workspace that keeps its answers and the audit log.")] = Path(),
     json: Json = False,
 ) -> None:  # fmt: skip
     """Which aspects texts speak of, what they say of each, and the words that show it."""
@@ -255,10 +263,17 @@ def aspects(
 
         output.check_files(catalogue)
         more = AspectCatalogue.load(catalogue).terms(category)
-    reader = AspectReader(model, more=more, polarity=None if moods is None else moods_by(moods))
     asked = list(texts or ())
+    if llm:
+        if model is not None or moods is not None:
+            raise QueryError("a model of ours, or --llm?", mend="Leave one out", parameter="llm")
+        asked, read = _by_llm(asked, llm, llm_model, llm_key, shop, more)
+        trained = False
+    else:
+        reader = AspectReader(model, more=more, polarity=None if moods is None else moods_by(moods))
+        read, trained = reader.read(asked), reader.trained
     answers: list[dict[str, Any]] = []
-    for said, found in zip(asked, reader.read(asked), strict=True):
+    for said, found in zip(asked, read, strict=True):
         opinions = [
             {
                 **asdict(one), "evidence": said[one.start : one.end], "term": said[one.term_start : one.term_end] if one.term_start >= 0 else None,
@@ -266,7 +281,7 @@ def aspects(
             }
             for one in found
         ]  # fmt: skip
-        answers.append({"text": said, "trained": reader.trained, "opinions": opinions})
+        answers.append({"text": said, "trained": trained, "opinions": opinions})
     if json:
         output.print_json(answers)
         return
@@ -282,5 +297,27 @@ def aspects(
         for one in answer["opinions"]
     ]
     output.print_table(["aspect", "polarity", "term", "opinion", "evidence"], rows)
-    if not reader.trained:
-        output.out.print("by the built-in catalogue: trained on nothing")
+    if not trained:
+        output.out.print(f"by {llm_model}" if llm else "by the built-in catalogue: trained on nothing")
+
+
+def _by_llm(
+    texts: list[str], url: str, model: str, key: str, shop: Path, more: Any
+) -> tuple[list[str], list[list[Any]]]:
+    """The texts as they were sent, without personal data, and what the model reads in them; what failed is said on standard error."""
+    from wares.data.privacy.masking import masked
+    from wares.models.sentiment.opinion_llm import LlmAspects, LlmEndpoint
+    from wares.models.sentiment.opinion_words import TERMS
+
+    workspace = _open(shop)
+    reader = LlmAspects(
+        LlmEndpoint(url, model, key), workspace.root / "cache" / "aspects_llm", tuple(dict.fromkeys([*TERMS, *(more or {})])),
+        lambda action, what, facts: workspace.audit.record("wares aspects", action, what, facts),
+    )  # fmt: skip
+    sent = [masked(text) for text in texts]
+    found, report = reader.read(sent)
+    for failure in report.failed:
+        output.err.print(f"not read: {failure['texts']} texts, {escape(failure['reason'])}")
+    if report.stopped:
+        output.err.print(f"stopped at {escape(report.stopped)}; {report.left} texts were not asked")
+    return sent, found

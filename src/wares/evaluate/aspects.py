@@ -197,7 +197,7 @@ def _evaluate_polarity(task: AspectsTask, say: Say) -> dict[str, Any]:
     before = _Before(task, test.rows)
     runs: list[_Run] = []
     for number, seed in enumerate(task.seeds):
-        tell = say if len(task.seeds) == 1 else lambda text, n=number: say(f"seed {n + 1} of {len(task.seeds)}: {text}")  # fmt: skip
+        tell: Say = say if len(task.seeds) == 1 else lambda text, n=number: say(f"seed {n + 1} of {len(task.seeds)}: {text}")  # fmt: skip
         train, valid, seen = _split_rows(task, labelled(rows, said, names), test.rows, seed)
         with tempfile.TemporaryDirectory(prefix="wares-aspects-") as scratch:
             folder = Path(scratch) / "model"

@@ -25,6 +25,10 @@ MOST_ANSWER = 4_000_000
 F = TypeVar("F")
 
 
+def _silent(_done: int, _all: int) -> None:
+    """Say nothing."""
+
+
 class Endpoint(Protocol):
     """Where to ask, and within which bounds; `wares.core.config.GraphLlm` is one."""
 
@@ -119,7 +123,7 @@ class Asker(Generic[F]):
             )  # fmt: skip
 
     def read(
-        self, texts: Sequence[str], tick: Callable[[int, int], None] = lambda *_: None
+        self, texts: Sequence[str], tick: Callable[[int, int], None] = _silent
     ) -> tuple[list[list[F]], LlmReport]:
         """What is said of each text, in order; empty where nothing is known."""
         report = LlmReport()

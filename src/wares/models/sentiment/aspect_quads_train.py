@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +142,7 @@ class _Tuner:
     def __init__(
         self, train: QuadTexts, valid: QuadTexts, options: StatesOptions, categories: Sequence[str], labels: Sequence[str]
     ) -> None:  # fmt: skip
-        self.learner = Learner(options, lambda dim: Layers(dim, categories, len(labels)))
+        self.learner = Learner(options, partial(Layers, categories=categories, polarities=len(labels)))
         self.category = {name: i for i, name in enumerate(categories)}
         self.polarity = {name: i for i, name in enumerate(labels)}
         self.unplaced = 0

@@ -130,7 +130,7 @@ class States:
             feed: dict[str, Any] = {"input_ids": ids, "attention_mask": mask}
             if "token_type_ids" in self.inputs:
                 feed["token_type_ids"] = types
-            found = self.session.run(None, feed)[0]
+            found = np.asarray(self.session.run(None, feed)[0])
             for line, row in enumerate(rows):
                 yield int(row), found[line, : len(framed[row].ids)]
             start += len(rows)

@@ -76,7 +76,7 @@ class LlmAspects:
         self.asker = Asker(endpoint, home, question)
 
     def read(
-        self, texts: Sequence[str], tick: Callable[[int, int], None] = lambda *_: None
+        self, texts: Sequence[str], tick: Callable[[int, int], None] = lambda _done, _all: None
     ) -> tuple[list[list[Opinion]], LlmReport]:
         """Opinions of each text in the order in which they stand there, and what asking came to.
 
