@@ -64,7 +64,7 @@ class AspectReader:
         self.judge = PolarityPart(folder, threads) if folder is not None and task == "polarity" else None
         self.polarity = polarity
         self.phrases = phrases_of(more) if more else seed_phrases()
-        own = tuple(dict.fromkeys([*TERMS, *(more or {})]))
+        own = (*TERMS, *(name for name in more or {} if name not in TERMS))
         self.aspects: tuple[str, ...] = self.quads.aspects if self.quads is not None else own
 
     def read(self, texts: Sequence[str]) -> list[list[Opinion]]:
@@ -135,13 +135,14 @@ class AspectReader:
             mine: list[Opinion] = []
             for start, end in spans:
                 for quad in next(found):
-                    t, o = (
-                        tuple(-1 if at < 0 else at + start for at in span)
-                        for span in (quad.term, quad.opinion)
-                    )
+                    t, o = _moved(quad.term, start), _moved(quad.opinion, start)
                     mine.append(Opinion(quad.category, quad.mood, start, end, *t, *o, quad.confidence))
             out.append(mine)
         return out
+
+
+def _moved(span: tuple[int, int], by: int) -> tuple[int, int]:
+    return span if span[0] < 0 else (span[0] + by, span[1] + by)
 
 
 def _merged(found: Sequence[Found]) -> list[Found]:
