@@ -85,7 +85,31 @@ def test_any_text_gets_an_answer_and_a_bad_one_spoils_no_other(text):
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.sampled_from(["屏幕", "great", "but", "，", " ", "不", "not", "battery", "太差", "。", "<b>", "贵", "\n", "İ", "👍", "the"]), max_size=30))
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                "屏幕",
+                "great",
+                "but",
+                "，",
+                " ",
+                "不",
+                "not",
+                "battery",
+                "太差",
+                "。",
+                "<b>",
+                "贵",
+                "\n",
+                "İ",
+                "👍",
+                "the",
+            ]
+        ),
+        max_size=30,
+    )
+)
 def test_places_lie_inside_the_text(parts):
     text = "".join(parts)
     for one in READER.read([text])[0]:
@@ -131,7 +155,10 @@ def test_confirmed_aspects_extend_the_reader_by_category(tmp_path):
     assert catalogue.add("size", ["hip room"]) == 1
     catalogue.save(tmp_path / "aspects.json")
     held = AspectCatalogue.load(tmp_path / "aspects.json")
-    assert held.entries == [Entry("neckline", ("neckline", "neck line"), "dresses"), Entry("size", ("hip room",), "")]
+    assert held.entries == [
+        Entry("neckline", ("neckline", "neck line"), "dresses"),
+        Entry("size", ("hip room",), ""),
+    ]
     dresses, shoes = AspectReader(more=held.terms("dresses")), AspectReader(more=held.terms("shoes"))
     assert signs("the neckline is beautiful", dresses) == {("neckline", 1)}
     assert ("neckline", 1) not in signs("the neckline is beautiful", shoes)
@@ -147,9 +174,20 @@ def test_a_damaged_catalogue_is_named(tmp_path):
 
 def test_noun_phrases_that_opinions_are_said_of_are_proposed_by_category():
     english = ["the zipper is great", "the zipper is terrible and broke", "I love the zipper", "the zipper line looks awful", "great zipper", "we went home on monday"] * 3  # fmt: skip
-    chinese = ["拉链很好用", "拉链太差了", "拉链非常顺滑", "昨天去了一次公园", "拉链不好，失望", "拉链满意"] * 3
+    chinese = [
+        "拉链很好用",
+        "拉链太差了",
+        "拉链非常顺滑",
+        "昨天去了一次公园",
+        "拉链不好，失望",
+        "拉链满意",
+    ] * 3
     filler = [f"ordered on monday number {i}" for i in range(60)]
-    found = propose([*english, *filler, *chinese, *filler], ["bags"] * (len(english) + 60) + ["箱包"] * (len(chinese) + 60), least=3)
+    found = propose(
+        [*english, *filler, *chinese, *filler],
+        ["bags"] * (len(english) + 60) + ["箱包"] * (len(chinese) + 60),
+        least=3,
+    )
     bags = next(one for one in found if one.category == "bags")
     box = next(one for one in found if one.category == "箱包")
     assert "zipper" in bags.terms
@@ -166,7 +204,13 @@ def test_alike_phrases_come_together_by_the_encoder_and_name_the_known_aspect_th
             out[i] = (1, 0) if text in ("zipper", "fastener", "stitching") else (0, 1)
         return out
 
-    rows = ["the zipper is great", "the fastener is awful", "love the zipper", "hate the fastener", "the clasp is nice"] * 3
+    rows = [
+        "the zipper is great",
+        "the fastener is awful",
+        "love the zipper",
+        "hate the fastener",
+        "the clasp is nice",
+    ] * 3
     rows += [f"ordered on monday number {i}" for i in range(60)]
     first = propose(rows, None, encode, least=3)[0]
     assert {"zipper", "fastener"} <= set(first.terms)

@@ -22,7 +22,12 @@ torch = pytest.importorskip("torch")
 
 TERMS = ("screen", "battery", "keyboard", "fan")
 GOOD, BAD = ("great", "lovely", "superb"), ("awful", "poor", "broken")
-CATEGORY = {"screen": "DISPLAY#GENERAL", "battery": "BATTERY#GENERAL", "keyboard": "KEYBOARD#GENERAL", "fan": "FAN#GENERAL"}
+CATEGORY = {
+    "screen": "DISPLAY#GENERAL",
+    "battery": "BATTERY#GENERAL",
+    "keyboard": "KEYBOARD#GENERAL",
+    "fan": "FAN#GENERAL",
+}
 NAMES = ("negative", "positive")
 
 
@@ -50,7 +55,9 @@ def tiny(tmp_path_factory):
 def options(tiny, **more):
     from wares.models.sentiment.aspect_states_train import StatesOptions
 
-    return StatesOptions(tiny, **{"minutes": 0.5, "epochs": 6, "most": 24, "threads": 1, "rate": 3e-3, **more})
+    return StatesOptions(
+        tiny, **{"minutes": 0.5, "epochs": 6, "most": 24, "threads": 1, "rate": 3e-3, **more}
+    )
 
 
 def sentences(n, seed):
@@ -77,7 +84,10 @@ def polarity(tiny, tmp_path_factory):
     folder.mkdir()
     first = Reviews([f"it is {w}" for w in (*GOOD, *BAD)] * 8, np.array([1, 1, 1, 0, 0, 0] * 8, np.int64))
     report = train_polarity(
-        sentences(400, 1), sentences(40, 2), folder, PolarityOptions((options(tiny, epochs=12),), first, sentences(20, 9))
+        sentences(400, 1),
+        sentences(40, 2),
+        folder,
+        PolarityOptions((options(tiny, epochs=12),), first, sentences(20, 9)),
     )
     return folder, report
 
@@ -98,7 +108,13 @@ def test_what_is_served_is_what_was_trained_and_no_row_changes_another(polarity)
     together = model.logits(test.rows)
     alone = np.concatenate([model.logits([row]) for row in test.rows])
     assert together == pytest.approx(alone, abs=0.05)
-    strange = [("", "x" * 400, ""), ("", "👍", ""), ("\ud800", "screen", "\x00"), ("great " * 20_000, "fan", " awful" * 20_000), ("", "", "")]
+    strange = [
+        ("", "x" * 400, ""),
+        ("", "👍", ""),
+        ("\ud800", "screen", "\x00"),
+        ("great " * 20_000, "fan", " awful" * 20_000),
+        ("", "", ""),
+    ]
     assert np.isfinite(model.logits(strange)).all()
 
 
@@ -180,7 +196,9 @@ def quadruples(n, seed):
             other = str(rng.choice([t for t in TERMS if t != term]))
             bad = str(rng.choice(BAD if y else GOOD))
             texts.append(f"the {term} is {word} but the {other} is {bad} .")
-            quads.append([Quad(term, word, NAMES[y], CATEGORY[term]), Quad(other, bad, NAMES[1 - y], CATEGORY[other])])
+            quads.append(
+                [Quad(term, word, NAMES[y], CATEGORY[term]), Quad(other, bad, NAMES[1 - y], CATEGORY[other])]
+            )
     return QuadTexts(texts, quads)
 
 
@@ -211,7 +229,10 @@ def test_the_reader_gives_categories_with_evidence_of_the_sentence(extractor):
     reader = AspectReader(extractor[0], threads=1)
     text = "It works. The screen is superb but the fan is awful.\n👍"
     found = reader.read([text, "", "\ud800", "a" * 30_000])
-    assert {(o.aspect, o.polarity > 0) for o in found[0]} >= {("DISPLAY#GENERAL", True), ("FAN#GENERAL", False)}
+    assert {(o.aspect, o.polarity > 0) for o in found[0]} >= {
+        ("DISPLAY#GENERAL", True),
+        ("FAN#GENERAL", False),
+    }
     screen = next(o for o in found[0] if o.aspect == "DISPLAY#GENERAL")
     assert text[screen.term_start : screen.term_end] == "screen"
     assert text[screen.opinion_start : screen.opinion_end] == "superb"
@@ -246,7 +267,9 @@ class Endpoint(BaseHTTPRequestHandler):
         if content is None:
             self.send_error(500, "out of order")
             return
-        body = json.dumps({"choices": [{"message": {"content": content}}], "usage": {"total_tokens": 50}}).encode()
+        body = json.dumps(
+            {"choices": [{"message": {"content": content}}], "usage": {"total_tokens": 50}}
+        ).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -269,7 +292,15 @@ def endpoint():
 
 
 def said(**more):
-    return {"text": 1, "aspect": "price", "term": "", "opinion": "too dear", "polarity": "negative", "confidence": 0.9, **more}
+    return {
+        "text": 1,
+        "aspect": "price",
+        "term": "",
+        "opinion": "too dear",
+        "polarity": "negative",
+        "confidence": 0.9,
+        **more,
+    }
 
 
 def test_a_language_model_is_asked_once_quoted_and_audited(endpoint, tmp_path):

@@ -45,7 +45,8 @@ Tokens = Annotated[
 ]
 Aim = Annotated[str, typer.Option(help="What the shift towards rare polarities shall raise on validation: accuracy, macro_f1, both.")]  # fmt: skip
 Pretrain = Annotated[
-    Path | None, typer.Option(help="Other labelled texts that the encoders read first: reviews, or JSON Lines of text and labels.")
+    list[Path] | None,
+    typer.Option(help="Other labelled texts that the encoders read first: reviews, or JSON Lines of text and labels; may be given several times."),
 ]  # fmt: skip
 PretrainText = Annotated[str, typer.Option(help="The column of texts in --pretrain.")]
 PretrainLabel = Annotated[str, typer.Option(help="The column of labels in --pretrain.")]
@@ -91,7 +92,7 @@ def encoders_of(named: list[str] | None) -> tuple[Any, ...]:
 
 def _task(
     train: list[Path], test: Path | None, valid: Path | None, columns: tuple[str, str, str, str], encoder: list[str] | None,
-    method: str, minutes: float, epochs: float, tokens: int, aim: str, pretrain: Path | None, pretrain_columns: tuple[str, str],
+    method: str, minutes: float, epochs: float, tokens: int, aim: str, pretrain: list[Path] | None, pretrain_columns: tuple[str, str],
     seeds: tuple[int, ...], save: Path | None = None,
 ) -> Any:  # fmt: skip
     from wares.evaluate.aspect_files import Columns
@@ -101,9 +102,9 @@ def _task(
         raise QueryError(f"there is no aim {aim!r}", mend=f"Use {', '.join(AIMS)}", parameter="aim")
     if method not in ("full", "lora", "adalora"):
         raise QueryError(f"there is no method {method!r}", mend="Use full, lora, adalora", parameter="method")
-    output.check_files(*train, test, valid, pretrain)
+    output.check_files(*train, test, valid, *(pretrain or ()))
     return AspectsTask(
-        tuple(train), test, valid, Columns(*columns), encoders_of(encoder), method, minutes, epochs, tokens, aim, pretrain,
+        tuple(train), test, valid, Columns(*columns), encoders_of(encoder), method, minutes, epochs, tokens, aim, tuple(pretrain or ()),
         *pretrain_columns, seeds, save,
     )  # fmt: skip
 

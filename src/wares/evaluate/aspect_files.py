@@ -195,22 +195,22 @@ def rows_of(texts: QuadTexts) -> tuple[list[Row], list[str]]:
     return rows, polarities
 
 
-def read_reviews(path: Path, text: str, label: str) -> Reviews:
+def read_reviews(paths: Sequence[Path], text: str, label: str) -> Reviews:
     """Texts with labels of any names, as an encoder reads them before it learns aspects; rows without either are left out.
 
     Raises:
         QueryError: when a column is missing, or all labels are one.
     """
-    table = columns_of(path, (text, label))
-    rows = [
-        (t, name.strip())
-        for t, name in zip(table[text], table[label], strict=True)
-        if t.strip() and name.strip()
-    ]
+    rows: list[tuple[str, str]] = []
+    for path in paths:
+        table = columns_of(path, (text, label))
+        rows += [
+            (t, n.strip()) for t, n in zip(table[text], table[label], strict=True) if t.strip() and n.strip()
+        ]
     names = ordered([name for _, name in rows])
     if len(names) < 2:
         raise QueryError(
-            f"{path.name} has one label only", mend="Give texts of at least two", parameter=label
+            f"{paths[0].name} has one label only", mend="Give texts of at least two", parameter="pretrain"
         )
     place = {name: i for i, name in enumerate(names)}
     return Reviews([t for t, _ in rows], np.array([place[name] for _, name in rows], np.int64))

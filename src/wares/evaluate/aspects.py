@@ -63,7 +63,7 @@ class AspectsTask:
     epochs: float = 5.0
     tokens: int = 96
     aim: str = "accuracy"
-    pretrain: Path | None = None
+    pretrain: tuple[Path, ...] = ()
     pretrain_text: str = "text"
     pretrain_label: str = "label"
     seeds: tuple[int, ...] = (7,)
@@ -120,25 +120,22 @@ class _Before:
         self.reviews: Reviews | None = None
         self.aspects: AspectRows | None = None
         self.facts: dict[str, Any] = {}
-        if task.pretrain is None:
-            return
         known = {_key(row) for row in test}
-        if has_quads(task.pretrain):
-            rows, said = rows_of(read_quads([task.pretrain]))
+        lines = [path for path in task.pretrain if has_quads(path)]
+        plain = [path for path in task.pretrain if path not in lines]
+        if lines:
+            rows, said = rows_of(read_quads(lines))
             own = [i for i, row in enumerate(rows) if _key(row) not in known]
             rows, said = [rows[i] for i in own], [said[i] for i in own]
             self.aspects = labelled(rows, said, names_of(said))
-        else:
-            self.reviews = read_reviews(task.pretrain, task.pretrain_text, task.pretrain_label)
-            own_ = [
-                i for i, text in enumerate(self.reviews.texts) if prepared(text).replace(" ", "") not in known
-            ]
-            self.reviews = Reviews([self.reviews.texts[i] for i in own_], self.reviews.labels[own_])
-        self.facts = {
-            "file": task.pretrain.name,
-            "reviews": len(self.reviews or ()),
-            "aspects": len(self.aspects or ()),
-        }
+        if plain:
+            found = read_reviews(plain, task.pretrain_text, task.pretrain_label)
+            kept = [i for i, text in enumerate(found.texts) if prepared(text).replace(" ", "") not in known]
+            self.reviews = Reviews([found.texts[i] for i in kept], found.labels[kept])
+        if task.pretrain:
+            self.facts = {
+                "files": [path.name for path in task.pretrain], "reviews": len(self.reviews or ()), "aspects": len(self.aspects or ()),
+            }  # fmt: skip
 
 
 def _key(row: Row) -> str:
