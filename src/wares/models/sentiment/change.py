@@ -230,8 +230,7 @@ def tabled(target: float, level: Sequence[float], slope: Sequence[float], volume
 
 
 def calibrated(
-    series: Sequence[tuple[NDArray[Any], NDArray[Any]]],
-    prior: Prior,
+    series: Sequence[tuple[NDArray[Any], NDArray[Any], Prior]],
     worse: Thresholds,
     better: Thresholds,
     seed: int = 0,
@@ -239,14 +238,14 @@ def calibrated(
 ) -> tuple[Thresholds, Thresholds, dict[str, float]]:
     """Thresholds held against the shop's own histories, and raised where they are exceeded more often than stated.
 
-    `series` are the day and the value of each text, days ascending. A series' values are shuffled over its own texts, which
+    `series` are the day and the value of each text, days ascending, and the series' prior. A series' values are shuffled over its own texts, which
     keeps its dates, volume and level and takes every change out; so often that at least `years` series-years are seen.
     Returns the thresholds and ``years``, ``rate_worse`` and ``rate_better`` (exceeded a series-year, before they were raised)
     and ``raised_worse``, ``raised_better``.
     """
     rng = np.random.default_rng(seed)
-    usable = [(days, values) for days, values in series if len(days) >= LEAST_TEXTS + 2]
-    span = sum(_years(days) for days, _ in usable)
+    usable = [one for one in series if len(one[0]) >= LEAST_TEXTS + 2]
+    span = sum(_years(days) for days, _, _ in usable)
     if not usable or span <= 0:
         return worse, better, {"years": 0.0}
     rounds = int(np.clip(np.ceil(years / span), 1, 20))
@@ -254,7 +253,7 @@ def calibrated(
     seen = 0.0
     for _ in range(rounds):
         for i in rng.permutation(len(usable)):
-            days, values = usable[i]
+            days, values, prior = usable[int(i)]
             unique, place = np.unique(days, return_inverse=True)
             sums = np.bincount(place, rng.permutation(values), len(unique))
             counts = np.bincount(place, minlength=len(unique)).astype(float)
