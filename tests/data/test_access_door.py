@@ -61,6 +61,11 @@ def rows_of(table):
             {"review_id": f"secretreview{i}", "product_id": f"p{i % 7}", "user_id": f"secretuser{i % 13}", "rating": Decimal(4),
              "title": f"secrettitle{i}", "text": f"I am secretname{i}", "at": AT} for i in many
         ]  # fmt: skip
+    if table == "texts":
+        return [
+            {"text_id": f"secrettext{i}", "kind": "question", "text": f"I am secretname{i}", "at": AT, "product_id": f"p{i % 7}",
+             "user_id": f"secretuser{i % 13}", "brand": "acme", "seller": "s1", "query": f"secretwords{i}"} for i in many
+        ]  # fmt: skip
     if table == "queries":
         return [
             {"query_id": f"secretquery{i}", "text": f"secretwords{i}", "user_id": f"secretuser{i % 13}", "session_id": f"secretsession{i}",
@@ -80,7 +85,7 @@ def rows_of(table):
 def fill(shop):
     from wares.data.quarantine import QUARANTINE_SCHEMA
 
-    for table in ("products", "events", "reviews", "queries", "prices"):
+    for table in ("products", "events", "reviews", "texts", "queries", "prices"):
         schema = contract_for(table, shop.root).arrow_schema()
         shop.store.append(
             table, pa.Table.from_pylist([{n: r.get(n) for n in schema.names} for r in rows_of(table)], schema)
@@ -129,8 +134,12 @@ MATRIX = {
         "service": "h h h v v v v v v v", "partner": "h h h v v v v v v v", "public": "-", "tester": "h h h v v n p n v v",
     },
     "reviews": {
-        "owner": "v v v v v v v", "steward": "h v h v 0 0 v", "analyst": "h v h v 0 0 v", "marketer": "h v h v 0 0 v",
-        "service": "h v h v 0 0 v", "partner": "-", "public": "-", "tester": "-",
+        "owner": "v v v v v v v v", "steward": "h v h v 0 0 v v", "analyst": "h v h v 0 0 v v", "marketer": "h v h v 0 0 v v",
+        "service": "h v h v 0 0 v v", "partner": "-", "public": "-", "tester": "-",
+    },
+    "texts": {
+        "owner": "v v v v v v v v v", "steward": "h v 0 v v h v v 0", "analyst": "h v 0 v v h v v 0", "marketer": "h v 0 v v h v v 0",
+        "service": "h v 0 v v h v v 0", "partner": "-", "public": "-", "tester": "-",
     },
     "queries": {
         "owner": "v v v v v v", "steward": "h 0 h h v v", "analyst": "h 0 h h v v", "marketer": "h 0 h h v v",
@@ -141,7 +150,12 @@ MATRIX = {
     "stray": dict.fromkeys(ROLES, ".") | {"owner": "v v", "marketer": "-", "partner": "-", "public": "-", "tester": "-"},
 }  # fmt: skip
 LETTERS = {"v": "visible", "h": "hash", "0": "null", "p": "partial", "n": "noise", ".": "deny"}
-GROUPS_ONLY = {("marketer", "events"), ("marketer", "reviews"), ("marketer", "queries")}
+GROUPS_ONLY = {
+    ("marketer", "events"),
+    ("marketer", "reviews"),
+    ("marketer", "texts"),
+    ("marketer", "queries"),
+}
 
 
 def expected(shop, table, role):

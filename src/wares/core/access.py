@@ -73,7 +73,7 @@ def default_roles() -> dict[str, Role]:
         Role(
             "marketer",
             "Plans offers; sees products, and people only in groups",
-            tables=(c.PRODUCTS, c.PRICES, c.EVENTS, c.REVIEWS, c.QUERIES),
+            tables=(c.PRODUCTS, c.PRICES, c.EVENTS, c.REVIEWS, c.TEXTS, c.QUERIES),
             purposes=("marketing", "analytics"),
             threshold=20,
             clearance=INTERNAL,

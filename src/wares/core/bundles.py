@@ -18,6 +18,7 @@ PARTS = (
     "recommend",
     "images",
     "similar",
+    "sentiment",
     "search",
     "search_tuned",
     "graph",

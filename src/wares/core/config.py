@@ -51,7 +51,7 @@ class SourceConfig(Section):
     )
     sql: str = Field(default="", description="SQLAlchemy URL of a database, in place of `path`.")
     query: str = Field(default="", description="Table name or SELECT to read from `sql`.")
-    table: Literal["products", "events", "reviews", "queries", "prices"] = Field(
+    table: Literal["products", "events", "reviews", "texts", "queries", "prices"] = Field(
         description="What the rows are.", alias="as"
     )
     map: dict[str, str] = Field(
@@ -468,6 +468,15 @@ class Serve(Section):
     max_body_kb: int = Field(default=2048, ge=16, description="Larger requests get 413.")
 
 
+class SentimentConfig(Section):
+    """What reviews and other texts say."""
+
+    model: str = Field(
+        default="",
+        description="Folder of a classifier from `wares tune sentiment`, relative to the workspace. Empty: one is learned from the stars of the shop's reviews.",
+    )
+
+
 class Privacy(Section):
     """Personal data. Which columns are personal: `wares privacy tags`."""
 
@@ -555,6 +564,7 @@ class Config(Section):
     audit: AuditConfig = Field(default_factory=AuditConfig)
     quality: Quality = Field(default_factory=Quality)
     serve: Serve = Field(default_factory=Serve)
+    sentiment: SentimentConfig = Field(default_factory=SentimentConfig)
     fusion: Fusion = Field(default_factory=Fusion)
     privacy: Privacy = Field(default_factory=Privacy)
     versions: Versions = Field(default_factory=Versions)

@@ -43,6 +43,13 @@ _KINDS = {
     "refund": c.RETURN, "cancel": c.RETURN, "退货": c.RETURN, "rating": c.RATE, "review": c.RATE, "点击": c.CLICK,
 }  # fmt: skip
 
+_TEXT_KINDS = {
+    **{kind: kind for kind in c.TEXT_KINDS},
+    "questions": "question", "qa": "question", "q&a": "question", "ask": "question", "提问": "question", "问题": "question", "咨询": "question",
+    "chats": "chat", "message": "chat", "service": "chat", "ticket": "chat", "support": "chat", "email": "chat", "客服": "chat", "聊天": "chat",
+    "search": "feedback", "survey": "feedback", "comment": "feedback", "反馈": "feedback", "article": "news", "新闻": "news",
+}  # fmt: skip
+
 
 @dataclass
 class IngestReport:
@@ -170,7 +177,7 @@ class Ingester:
         return good, bad
 
     def _require_guess(self, contract: Contract, mapping: dict[str, str], chunk: Chunk) -> None:
-        derived = {c.EVENT_ID, c.REVIEW_ID, c.QUERY_ID, c.KIND, c.CURRENCY}
+        derived = {c.EVENT_ID, c.REVIEW_ID, c.TEXT_ID, c.QUERY_ID, c.KIND, c.CURRENCY}
         for column in contract.columns:
             if (column.required or column.key) and column.name not in mapping and column.name not in derived:
                 raise SourceError(
@@ -238,7 +245,14 @@ class Ingester:
             if unused and "attributes" not in columns:
                 rows = chunk.table.select(unused).to_pylist()
                 columns["attributes"] = pa.array([to_json(row) for row in rows], pa.string())
-        id_column = {c.EVENTS: c.EVENT_ID, c.REVIEWS: c.REVIEW_ID, c.QUERIES: c.QUERY_ID}.get(contract.table)
+        if contract.table == c.TEXTS:
+            columns[c.KIND] = _text_kinds(columns.get(c.KIND), n)
+        id_column = {
+            c.EVENTS: c.EVENT_ID,
+            c.REVIEWS: c.REVIEW_ID,
+            c.TEXTS: c.TEXT_ID,
+            c.QUERIES: c.QUERY_ID,
+        }.get(contract.table)
         if id_column and id_column not in columns:
             columns[id_column] = _content_ids(columns, n)
 
@@ -438,6 +452,14 @@ def _all_same(joined: Table, names: list[str]) -> Any:
     for name in names:
         same = same & joined[name].identical_to(joined[f"_old_{name}"])
     return same
+
+
+def _text_kinds(said: Any, n: int) -> Any:
+    """Kinds of texts by our names; what the export does not say, or calls otherwise, is other."""
+    if said is None:
+        return pa.repeat(pa.scalar("other"), n)
+    ours = [_TEXT_KINDS.get(str(value or "").strip().casefold(), "other") for value in said.to_pylist()]
+    return pa.array(ours, pa.string())
 
 
 def _content_ids(columns: dict[str, Any], n: int) -> pa.Array:

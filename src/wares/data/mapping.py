@@ -74,6 +74,7 @@ _TITLE = [
     "商品名称",
     "商品标题",
 ]
+_SELLER = ["seller", "sellerid", "sellername", "merchant", "merchantid", "卖家", "商家"]
 _CURRENCY = ["currency", "currencycode", "货币", "币种"]
 
 SYNONYMS: dict[str, dict[str, list[str]]] = {
@@ -142,6 +143,30 @@ SYNONYMS: dict[str, dict[str, list[str]]] = {
         c.TITLE: ["title", "reviewtitle", "summary", "headline", "标题"],
         c.TEXT: ["text", "reviewtext", "review", "body", "content", "comment", "评论", "评价内容"],
         c.AT: _AT,
+        c.SELLER: _SELLER,
+    },
+    c.TEXTS: {
+        c.TEXT_ID: ["textid", "questionid", "messageid", "chatid", "feedbackid", "id", "rowid"],
+        c.KIND: ["kind", "type", "channel", "类型", "渠道"],
+        c.TEXT: [
+            "text",
+            "question",
+            "message",
+            "body",
+            "content",
+            "comment",
+            "headline",
+            "文本",
+            "问题",
+            "消息",
+            "内容",
+        ],
+        c.AT: _AT,
+        c.PRODUCT_ID: _COMMON_ID,
+        c.USER_ID: _USER,
+        c.BRAND: ["brand", "company", "organisation", "organization", "品牌", "公司"],
+        c.SELLER: _SELLER,
+        c.QUERY: ["query", "searchterm", "keywords", "搜索词"],
     },
     c.QUERIES: {
         c.QUERY_ID: ["queryid", "id"],

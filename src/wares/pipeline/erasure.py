@@ -418,7 +418,7 @@ class _Run:
         gone = forget_adapted(root) if dirty and self.book.kind == "erasure" else 0
         if gone:
             self.book.put({"where": "adapted encoders", "files": gone})
-        texts = [t for t in (c.PRODUCTS, c.REVIEWS, c.QUERIES) if self._changed(t)]
+        texts = [t for t in (c.PRODUCTS, c.REVIEWS, c.TEXTS, c.QUERIES) if self._changed(t)]
         for folder in (root / "cache").iterdir() if (root / "cache").is_dir() and texts else []:
             # Vectors of texts are named by a hash of the text; those of products change only with products.
             if folder.name != "vectors" or c.PRODUCTS in texts:

@@ -41,6 +41,11 @@ ABOUT = {
         "feature",
         "The mean of the sentence vectors of each product's reviews; empty where there are none.",
     ),
+    "sentiment": (
+        "model",
+        "The classifier of moods: the one that is named, or learned from the shop's own stars.",
+    ),
+    "readings": ("feature", "What every review, question and chat says: its mood and the opinions in it."),
     "similar": ("model", "Products like a product in every dimension that the shop has, fused by kind."),
     "graph_pairs": (
         "feature",

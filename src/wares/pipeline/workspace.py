@@ -309,7 +309,7 @@ class Workspace:
             raise NotFitted(
                 "there are no products yet", mend="Load some with `wares ingest PATH --as products`"
             )
-        tables = [c.PRODUCTS, c.EVENTS, c.PRICES, c.REVIEWS, *cleaned_tables(self.root, self.store)]
+        tables = [c.PRODUCTS, c.EVENTS, c.PRICES, c.REVIEWS, c.TEXTS, *cleaned_tables(self.root, self.store)]
         if self.config.fusion.enabled:
             tables += [c.PRODUCT_CLUSTERS, c.PRODUCTS_FUSED]
         return Context(

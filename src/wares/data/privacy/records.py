@@ -97,8 +97,8 @@ def judge(table: str, row: dict[str, Any], subject: Subject) -> dict[str, str] |
         ):
             return None
         if value in subject.keys and (
-            distinctive(value) or name.endswith(("event_id", "review_id", "query_id"))
-            or any(v in ("events", "reviews", "queries") for v in cells.values())
+            distinctive(value) or name.endswith(("event_id", "review_id", "text_id", "query_id"))
+            or any(v in ("events", "reviews", "texts", "queries") for v in cells.values())
         ):  # fmt: skip
             return None
     changed: dict[str, str] = {}

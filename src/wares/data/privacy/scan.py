@@ -17,7 +17,7 @@ from wares.data.privacy.names import name_share
 from wares.data.privacy.tags import MAYBE, NO, YES, default_tag, kind_of_name, set_tag
 from wares.data.store import Store
 
-_CODES = (c.PRODUCT_ID, c.EVENT_ID, c.REVIEW_ID, c.QUERY_ID, c.KIND, c.CURRENCY)
+_CODES = (c.PRODUCT_ID, c.EVENT_ID, c.REVIEW_ID, c.TEXT_ID, c.QUERY_ID, c.KIND, c.CURRENCY)
 _MIN_NAME_SHARE = 0.5
 _BATCH = 8192
 

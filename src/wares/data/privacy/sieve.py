@@ -15,8 +15,8 @@ from wares.core import columns as c
 from wares.data.privacy.subject import GONE, Subject, telling
 from wares.data.privacy.tags import Tag
 
-_KEYS = {c.EVENTS: c.EVENT_ID, c.REVIEWS: c.REVIEW_ID, c.QUERIES: c.QUERY_ID}
-_TEXTS = {c.REVIEWS: (c.TITLE, c.TEXT), c.QUERIES: (c.TEXT,)}
+_KEYS = {c.EVENTS: c.EVENT_ID, c.REVIEWS: c.REVIEW_ID, c.TEXTS: c.TEXT_ID, c.QUERIES: c.QUERY_ID}
+_TEXTS = {c.REVIEWS: (c.TITLE, c.TEXT), c.TEXTS: (c.TEXT, c.QUERY), c.QUERIES: (c.TEXT,)}
 _KEPT_COLUMNS = (c.PRODUCT_ID, c.KIND, c.CURRENCY)
 _MAX_KEYS = 20_000
 

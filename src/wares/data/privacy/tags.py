@@ -38,6 +38,7 @@ ID_KINDS = ("user id", "session id")
 
 _FREE = {
     c.REVIEWS: (c.TITLE, c.TEXT),
+    c.TEXTS: (c.TEXT, c.QUERY),
     c.QUERIES: (c.TEXT,),
     c.PRODUCTS: (),
 }

@@ -64,7 +64,7 @@ def follow(store: Store, state: State, subject: Subject) -> Subject:
     if texts:
         asked = replace(subject, texts=frozenset(texts))
         for asset, path in files_of(store):
-            if asset.removesuffix("_clean") not in (c.REVIEWS, c.QUERIES):
+            if asset.removesuffix("_clean") not in (c.REVIEWS, c.TEXTS, c.QUERIES):
                 continue
             sieve = sieve_for(asset, pq.read_schema(path).names, asked, state)
             for batch in batches_of(path):

@@ -87,8 +87,8 @@ def across_columns(
 
 
 def repeats(engine: Engine, contract: Contract, table: Table) -> dict[str, tuple[int, int]]:
-    """Rows of a journal (events, reviews, queries) that say the same as another under a different key."""
-    if contract.table not in (c.EVENTS, c.REVIEWS, c.QUERIES) or len(contract.key) != 1:
+    """Rows of a journal (events, reviews, texts, queries) that say the same as another under a different key."""
+    if contract.table not in (c.EVENTS, c.REVIEWS, c.TEXTS, c.QUERIES) or len(contract.key) != 1:
         return {}
     names = [name for name in table.columns if name not in contract.key]
     groups = table.group_by(names).aggregate(_n=table.count())
