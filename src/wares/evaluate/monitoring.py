@@ -10,7 +10,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ class MonitoringTask:
     histories: int = 200
     false_alarms: float = FALSE_ALARMS
     seed: int = 7
-    market: Market = Market()
+    market: Market = field(default_factory=Market)
 
 
 def evaluate_monitoring(task: MonitoringTask, progress: Say = lambda _: None) -> dict[str, Any]:
@@ -103,12 +103,17 @@ def evaluate_monitoring(task: MonitoringTask, progress: Say = lambda _: None) ->
     fixed = tuned_fixed(quiet, moved, turned, task.false_alarms)
     hand = FixedRule(*USUAL, (badness > 0.5).astype(float))
     progress("the same false alarms")
-    rates = {"fixed_tuned": false_alarms(fixed, quiet, moved), "fixed_usual": false_alarms(hand, quiet, moved)}
+    rates = {
+        "fixed_tuned": false_alarms(fixed, quiet, moved),
+        "fixed_usual": false_alarms(hand, quiet, moved),
+    }
     rules: dict[str, Rule] = {"wares": shrunk, "fixed_tuned": fixed, "fixed_usual": hand}
     rules |= {f"wares_as_{name}": shrunk.matched(quiet, moved, rate) for name, rate in rates.items()}
     progress("histories to test on")
     quiet, moved = (histories(bad, task.histories, changed, rng, task.market) for changed in (False, True))
-    found = {name: [[rule.alarms(h) for h in part] for part in (quiet, moved)] for name, rule in rules.items()}
+    found = {
+        name: [[rule.alarms(h) for h in part] for part in (quiet, moved)] for name, rule in rules.items()
+    }
     report: dict[str, Any] = {name: _scores(found[name], quiet, moved, task.seed) for name in rules}
     for name, rule in (("fixed_tuned", fixed), ("fixed_usual", hand)):
         report[name]["rule"] = {"share": rule.share, "texts": rule.least, "counted": rule.counted}

@@ -81,4 +81,8 @@ def histories(
 def daily(history: History, values: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[Any]]:
     """Days with texts, and the sum of their values and their number."""
     days, place = np.unique(history.day, return_inverse=True)
-    return days, np.bincount(place, values[history.row], len(days)), np.bincount(place, minlength=len(days)).astype(float)
+    return (
+        days,
+        np.bincount(place, values[history.row], len(days)),
+        np.bincount(place, minlength=len(days)).astype(float),
+    )

@@ -47,7 +47,9 @@ class ShrunkRule:
         prior = prior_of(sums, squares, counts)
         pool = np.concatenate([badness[h.row] for h in quiet])
         tables = simulate_thresholds(pool, prior, target, seed)
-        worse, better, checked = calibrated([(h.day, badness[h.row], prior) for h in quiet], *tables, seed=seed)
+        worse, better, checked = calibrated(
+            [(h.day, badness[h.row], prior) for h in quiet], *tables, seed=seed
+        )
         return cls(prior, worse, better, badness, checked)
 
     def matched(self, quiet: Sequence[History], moved: Sequence[History], rate: float) -> ShrunkRule:

@@ -27,6 +27,8 @@ FALSE_ALARMS = 0.1
 """A year and direction, of one series."""
 LEAST_TEXTS = 3.0
 """After a change; fewer tell nothing, however bad."""
+LEAST_BEFORE = 5.0
+"""Own texts before a change: what was bad from its first text on did not change."""
 LEAST_SHIFT = 0.05
 """Of the share of badness: smaller changes of large series are true and of no use (0.1 of mood)."""
 VOLUMES = np.array([6.0, 15.0, 40.0, 100.0, 300.0, 1000.0, 4000.0])
@@ -83,7 +85,10 @@ class Thresholds:
 
     def to_json(self) -> dict[str, Any]:
         """For a manifest."""
-        return {"target": self.target, **{name: getattr(self, name).tolist() for name in ("level", "slope", "volumes")}}
+        return {
+            "target": self.target,
+            **{name: getattr(self, name).tolist() for name in ("level", "slope", "volumes")},
+        }
 
     @classmethod
     def of(cls, facts: dict[str, Any]) -> Thresholds:
@@ -114,7 +119,7 @@ def evidence_of(
     ends = np.arange(1, steps + 1)
     s_all, n_all = s[..., 1:] + prior.strength * prior.mean, n[..., 1:] + prior.strength
     together = _binomial(s_all, n_all, s_all / n_all)
-    for lag in LAGS[LAGS <= steps]:
+    for lag in LAGS[steps >= LAGS]:
         first = ends - lag
         usable = first >= 0
         k = np.maximum(first, 0)
@@ -122,7 +127,7 @@ def evidence_of(
         s1, n1 = s[..., 1:] - s[..., k], n[..., 1:] - n[..., k]
         q0, q1 = s0 / n0, s1 / np.maximum(n1, 1e-9)
         found = (_binomial(s0, n0, q0) + _binomial(s1, n1, q1) - together) / prior.dispersion
-        enough = usable & (n1 >= LEAST_TEXTS)
+        enough = usable & (n1 >= LEAST_TEXTS) & (n[..., k] >= LEAST_BEFORE)
         for side, shift in enumerate((q1 - q0, q0 - q1)):
             value = np.where(enough & (shift >= LEAST_SHIFT), found, 0.0)
             more = value > best[side]
@@ -220,7 +225,9 @@ def simulate_thresholds(
             level, slope = tail_of(found.max(-1), target)
             levels[side].append(level)
             slopes[side].append(slope)
-    worse, better = (tabled(target, level, slope, volumes) for level, slope in zip(levels, slopes, strict=True))
+    worse, better = (
+        tabled(target, level, slope, volumes) for level, slope in zip(levels, slopes, strict=True)
+    )
     return worse, better
 
 
@@ -248,7 +255,7 @@ def calibrated(
     span = sum(_years(days) for days, _, _ in usable)
     if not usable or span <= 0:
         return worse, better, {"years": 0.0}
-    rounds = int(np.clip(np.ceil(years / span), 1, 20))
+    rounds = int(np.clip(np.ceil(years / span), 1, 100))
     over: tuple[list[float], list[float]] = ([], [])
     seen = 0.0
     for _ in range(rounds):

@@ -89,7 +89,7 @@ def evidence_of(
     best, begun = np.zeros(clock.shape), np.zeros(clock.shape, np.int64)
     ends = np.arange(steps)
     prior = PRIOR_EVENTS / rate
-    for lag in LAGS[LAGS <= steps]:
+    for lag in LAGS[steps >= LAGS]:
         first = ends - lag + 1
         k = np.maximum(first, 0)
         inside = np.maximum(clock - clock[..., k], 1e-9)
@@ -173,7 +173,7 @@ def calibrated(
     if not usable or not len(traffic):
         return limits, {"years": 0.0}
     margins: list[float] = []
-    for i in range(int(np.clip(np.ceil(years / span), 1, 20 * len(usable)))):
+    for i in range(int(np.clip(np.ceil(years / span), 1, 100 * len(usable)))):
         count = len(usable[i % len(usable)])
         days = np.sort(traffic[rng.integers(0, len(traffic), count)])
         clock, yearly = _clock(days, first_day, used, rate)

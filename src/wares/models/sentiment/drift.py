@@ -107,7 +107,9 @@ def grams_of(texts: Sequence[str]) -> sp.csr_matrix:
     rows, columns = [], []
     for i, text in enumerate(texts):
         padded = f" {text[:1000].casefold()} "
-        found = {zlib.crc32(padded[j : j + 3].encode("utf-8", "ignore")) % GRAMS for j in range(len(padded) - 2)}
+        found = {
+            zlib.crc32(padded[j : j + 3].encode("utf-8", "ignore")) % GRAMS for j in range(len(padded) - 2)
+        }
         rows.extend([i] * len(found))
         columns.extend(found)
     return sp.csr_matrix((np.ones(len(rows), np.float32), (rows, columns)), shape=(len(texts), GRAMS))
@@ -131,7 +133,9 @@ def drift(stream: Stream, seed: int = 0) -> DriftReport | None:
         now, all_ = np.asarray((parts.T @ sides).T), np.asarray(parts.sum(0)).ravel()
         raw.append((name, np.nan, np.nan, psi(all_ - now, now), threshold, False))
 
-    def means(name: str, values: NDArray[Any], usable: NDArray[Any], threshold: float, sign: int, model: bool) -> None:
+    def means(
+        name: str, values: NDArray[Any], usable: NDArray[Any], threshold: float, sign: int, model: bool
+    ) -> None:
         v, w = np.where(usable, values, 0.0), usable.astype(float)
         if min(w[recent].sum(), w[~recent].sum()) < LEAST_TEXTS:
             return
@@ -163,7 +167,9 @@ def drift(stream: Stream, seed: int = 0) -> DriftReport | None:
         for (name, before, now_, size, threshold, model), corrected in zip(raw, holm(p), strict=True)
     )
     day = stream.day
-    return DriftReport(measures, int(day[first]), int(day[start]), int(day[end - 1]), start - first, end - start)
+    return DriftReport(
+        measures, int(day[first]), int(day[start]), int(day[end - 1]), start - first, end - start
+    )
 
 
 def holm(p: Sequence[float]) -> list[float]:
@@ -202,4 +208,6 @@ def _drawn(first: int, end: int, rng: np.random.Generator) -> NDArray[np.int64]:
 def _one_hot(places: NDArray[Any]) -> sp.csr_matrix:
     n = len(places)
     values = np.unique(places)
-    return sp.csr_matrix((np.ones(n, np.float32), (np.arange(n), np.searchsorted(values, places))), (n, len(values)))
+    return sp.csr_matrix(
+        (np.ones(n, np.float32), (np.arange(n), np.searchsorted(values, places))), (n, len(values))
+    )

@@ -19,6 +19,8 @@ FELL, ROSE, COMPLAINTS, SPAM_WAVE = "fell", "rose", "complaints", "spam"
 ALARMS = (FELL, ROSE, COMPLAINTS, SPAM_WAVE)
 WINDOW, STEP = 28, 7
 """Days that a point of a curve looks back, and days between points."""
+WEEKS_ALIKE = 8.0
+"""Within a series, its own mood weighs at most so many texts against those of a window."""
 LATELY = 90
 """Days that a trend holds against the year before them."""
 _Z = 1.645
@@ -52,7 +54,8 @@ class Alarm:
 
     For `fell` and `rose`, `before` and `after` are moods with their intervals; for `complaints` and `spam` counts: what was
     expected with its interval, and what came. `rate`: how often a year a series without a change shows as much. `told`: it
-    also stands among all series of its week; `over`: the series has changed back since.
+    also stands among all series of its week; `over`: the series has changed back since; `part_of`: the alarm, of fewer texts, that
+    explains this one, or -1.
     """
 
     number: int
@@ -67,6 +70,7 @@ class Alarm:
     rate: float
     told: bool
     over: bool
+    part_of: int
 
 
 @dataclass(frozen=True)
@@ -90,23 +94,40 @@ class Moods:
     def __init__(self, folder: Path) -> None:
         self.manifest: dict[str, Any] = open_artifact(folder, KIND)
         self.aspects: tuple[str, ...] = tuple(self.manifest["aspects"])
-        names = ("mood", "mood_low", "mood_high", "volume", "aspect_mood", "aspect_volume", "aspect_bad", "aspect_good")
+        names = (
+            "mood",
+            "mood_low",
+            "mood_high",
+            "volume",
+            "aspect_mood",
+            "aspect_volume",
+            "aspect_bad",
+            "aspect_good",
+        )
         (
             self.mood, self.mood_low, self.mood_high, self.volume, self.aspect_mood, self.aspect_volume, self.aspect_bad, self.aspect_good,
         ) = (load_array(folder, name) for name in names)  # fmt: skip
-        self.category_aspect_mood, self.category_aspect_volume = (load_array(folder, f"category_{name}") for name in names[4:6])
+        self.category_aspect_mood, self.category_aspect_volume = (
+            load_array(folder, f"category_{name}") for name in names[4:6]
+        )
         self.series: dict[str, NDArray[Any]] = {
             name: load_array(folder, f"series_{name}")
             for name in ("scope", "key", "aspect", "mood", "low", "high", "volume", "parent", "ptr", "quote_ptr", "dispersion", "strength")
         }  # fmt: skip
-        self.point_day, self.point_texts, self.point_bad = (load_array(folder, f"point_{name}") for name in ("day", "texts", "bad"))
+        self.point_day, self.point_texts, self.point_bad = (
+            load_array(folder, f"point_{name}") for name in ("day", "texts", "bad")
+        )
         self.names = {scope: StringTable.load(folder, f"names_{scope}") for scope in self.manifest["named"]}
-        self.quote_ids, self.quotes = (StringTable.load(folder, name) for name in ("quote_ids", "quote_texts"))
-        self.quote: dict[str, NDArray[Any]] = {n: load_array(folder, f"quote_{n}") for n in ("start", "end", "mood", "day")}
+        self.quote_ids, self.quotes = (
+            StringTable.load(folder, name) for name in ("quote_ids", "quote_texts")
+        )
+        self.quote: dict[str, NDArray[Any]] = {
+            n: load_array(folder, f"quote_{n}") for n in ("start", "end", "mood", "day")
+        }
         self.said, self.alarm_quotes = load_array(folder, "series_quotes"), load_array(folder, "alarm_quotes")
         self.alarm: dict[str, NDArray[Any]] = {
             name: load_array(folder, f"alarm_{name}")
-            for name in ("kind", "series", "day", "since", "levels", "texts", "rate", "told", "over", "quote_ptr")
+            for name in ("kind", "series", "day", "since", "levels", "texts", "rate", "told", "over", "part_of", "quote_ptr")
         }  # fmt: skip
         self._find = {
             (int(s), int(k), int(a)): i
@@ -132,7 +153,11 @@ class Moods:
 
     def scope_of(self, series: int) -> tuple[str, int, int]:
         """Scope, key and aspect of a series."""
-        return SCOPES[int(self.series["scope"][series])], int(self.series["key"][series]), int(self.series["aspect"][series])
+        return (
+            SCOPES[int(self.series["scope"][series])],
+            int(self.series["key"][series]),
+            int(self.series["aspect"][series]),
+        )
 
     def name_of(self, series: int) -> str:
         """The key of a series as a name: an id of a product, a brand, a category, a language; empty for the whole shop."""
@@ -184,13 +209,16 @@ class Moods:
         if (n == 0).any():
             return None
         mean, low, high = self._posterior(series, s, n, (1 - float(self.series["mood"][series])) / 2)
-        before, now = (Level(float(mood_of(mean[i])), float(mood_of(high[i])), float(mood_of(low[i])), float(n[i])) for i in range(2))
+        before, now = (
+            Level(float(mood_of(mean[i])), float(mood_of(high[i])), float(mood_of(low[i])), float(n[i]))
+            for i in range(2)
+        )
         return before, now
 
     def _posterior(
         self, series: int, sums: NDArray[Any], counts: NDArray[Any], own: float
     ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-        strength = float(self.series["strength"][series])
+        strength = min(float(self.series["strength"][series]), WEEKS_ALIKE)
         mean = np.clip((sums + strength * own) / (counts + strength), 1e-3, 1 - 1e-3)
         # Normal on the logit scale: close to the Beta quantiles that the artefact's own levels have.
         spread = np.sqrt(float(self.series["dispersion"][series]) / (mean * (1 - mean) * (counts + strength)))
@@ -237,10 +265,13 @@ class Moods:
         return Alarm(
             i, ALARMS[int(a["kind"][i])], int(a["series"][i]), int(a["day"][i]), int(a["since"][i]), (levels[0], levels[1], levels[2]),
             (levels[3], levels[4], levels[5]), float(a["texts"][i][0]), float(a["texts"][i][1]), float(a["rate"][i]), bool(a["told"][i]), bool(a["over"][i]),
+            int(a["part_of"][i]),
         )  # fmt: skip
 
 
 def _between(day: NDArray[Any], values: NDArray[Any], ends: NDArray[Any], window: int) -> NDArray[np.float64]:
     """Sums of values of the `window` days that end with each of `ends`."""
     total = np.concatenate([[0.0], np.cumsum(np.asarray(values, float))])
-    return np.asarray(total[np.searchsorted(day, ends, "right")] - total[np.searchsorted(day, ends - window, "right")])
+    return np.asarray(
+        total[np.searchsorted(day, ends, "right")] - total[np.searchsorted(day, ends - window, "right")]
+    )

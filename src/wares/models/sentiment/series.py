@@ -132,7 +132,11 @@ def counted(
     place = np.full(len(read.flags), -1, np.int64)
     place[rows] = np.arange(len(rows))
     text, aspect, polarity = (np.asarray(x) for x in (read.op_text, read.op_aspect, read.op_polarity))
-    span = np.stack([np.asarray(read.op_start, np.int64), np.asarray(read.op_end, np.int64)], 1) if len(text) else np.zeros((0, 2), np.int64)
+    span = (
+        np.stack([np.asarray(read.op_start, np.int64), np.asarray(read.op_end, np.int64)], 1)
+        if len(text)
+        else np.zeros((0, 2), np.int64)
+    )
     own = place[text] >= 0 if len(text) else np.zeros(0, bool)
     found = Counted(
         rows, days_of(np.asarray(read.at)[rows], now), badness_of(np.asarray(read.mood)[rows]), groups, sizes,
@@ -171,15 +175,35 @@ def groups_of(
         base = scope.removesuffix("_aspect")
         if scope == "aspect":
             some = usable[pairs[:, 0]] if len(pairs) else np.zeros(0, bool)
-            yield from _split(scope, texts, pairs[some, 0], pairs[some, 1], np.full(some.sum(), -1), badness[some], spans[some], least)
+            yield from _split(
+                scope,
+                texts,
+                pairs[some, 0],
+                pairs[some, 1],
+                np.full(some.sum(), -1),
+                badness[some],
+                spans[some],
+                least,
+            )
         elif scope.endswith("_aspect"):
             keys = texts.groups[base][pairs[:, 0]] if len(pairs) else np.zeros(0, np.int64)
             some = (usable[pairs[:, 0]] & (keys >= 0)) if len(pairs) else np.zeros(0, bool)
-            yield from _split(scope, texts, pairs[some, 0], keys[some], pairs[some, 1], badness[some], spans[some], least)
+            yield from _split(
+                scope, texts, pairs[some, 0], keys[some], pairs[some, 1], badness[some], spans[some], least
+            )
         else:
             keys = texts.groups[base]
             some = usable & (keys >= 0)
-            yield from _split(scope, texts, everything[some], keys[some], np.full(some.sum(), -1), texts.badness[some], whole[some], least)
+            yield from _split(
+                scope,
+                texts,
+                everything[some],
+                keys[some],
+                np.full(some.sum(), -1),
+                texts.badness[some],
+                whole[some],
+                least,
+            )
 
 
 def _split(
@@ -192,9 +216,11 @@ def _split(
     spans: NDArray[Any],
     least: int,
 ) -> Iterator[Group]:
+    if not len(keys):
+        return
     order = np.lexsort((places, texts.day[places], aspects, keys))
     keys, aspects, places = keys[order], aspects[order], places[order]
-    starts = np.flatnonzero(np.concatenate([[True], (np.diff(keys) != 0) | (np.diff(aspects) != 0)])) if len(keys) else np.zeros(0, int)
+    starts = np.flatnonzero(np.concatenate([[True], (np.diff(keys) != 0) | (np.diff(aspects) != 0)]))
     for begin, end in zip(starts, [*starts[1:], len(keys)], strict=True):
         if end - begin < least:
             continue
@@ -209,4 +235,8 @@ def _split(
 def daily(group: Group) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
     """Days with texts, their sums of badness, and their numbers of texts."""
     days, place = np.unique(group.days, return_inverse=True)
-    return days, np.bincount(place, group.values, len(days)), np.bincount(place, minlength=len(days)).astype(float)
+    return (
+        days,
+        np.bincount(place, group.values, len(days)),
+        np.bincount(place, minlength=len(days)).astype(float),
+    )

@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 MOST_STRENGTH = 200.0
 """A parent weighs at most so many texts: groups that look alike so far may still come apart."""
 LEAST_STRENGTH = 1.0
-DEFAULT_STRENGTH = 10.0
+DEFAULT_STRENGTH = 3.0
 """Where fewer than three groups have two texts, nothing can be estimated."""
 LEVEL = 0.9
 """Of credible intervals."""
@@ -91,7 +91,8 @@ def grouped(
     there = groups >= 0
     v, g = np.asarray(values, float)[there], groups[there]
     w = np.ones(len(v)) if weights is None else np.asarray(weights, float)[there]
-    return np.bincount(g, w * v, n), np.bincount(g, w * v * v, n), np.bincount(g, w, n)
+    sums, squares, counts = (np.asarray(np.bincount(g, x, n), float) for x in (w * v, w * v * v, w))
+    return sums, squares, counts
 
 
 @dataclass(frozen=True)
