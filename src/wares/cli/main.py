@@ -43,6 +43,7 @@ GROUPS = (
     "audience",
     "similar",
     "sentiment",
+    "aspects",
 )
 """Modules of this package that put further commands onto the application; each has a ``register(app)``."""
 
