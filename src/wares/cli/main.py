@@ -44,6 +44,7 @@ GROUPS = (
     "similar",
     "sentiment",
     "aspects",
+    "mood",
 )
 """Modules of this package that put further commands onto the application; each has a ``register(app)``."""
 
