@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -46,7 +47,7 @@ def report_of(moods: Moods, catalogue: Catalogue, products: int, source: str = "
         for a in current(moods, ALERT_DAYS)
     ]  # fmt: skip
     history = [
-        {"date": date_of(a.day), "what": alert_title(a.kind, moods.scope_of(a.series)[0], moods.name_of(a.series), moods.aspect_of(a.series)), "over": a.over, "words": alert_words(a.kind, {"before": a.before, "after": a.after, "texts_before": a.texts_before, "texts_after": a.texts_after, "rate": a.rate}, date_of(a.since), date_of(a.day))}
+        {"date": date_of(a.day), "what": alert_title(a.kind, moods.scope_of(a.series)[0], moods.name_of(a.series), moods.aspect_of(a.series), title=_title(catalogue, moods.scope_of(a.series)[0], moods.name_of(a.series))), "over": a.over, "words": alert_words(a.kind, {"before": a.before, "after": a.after, "texts_before": a.texts_before, "texts_after": a.texts_after, "rate": a.rate}, date_of(a.since), date_of(a.day))}
         for a in moods.alarms(told=True) if a.part_of < 0
     ]  # fmt: skip
     facts = moods.manifest
@@ -298,5 +299,5 @@ def _cell(quote: dict[str, Any] | None) -> str:
 
 
 def _short(text: str, letters: int = 90) -> str:
-    said = " ".join(text.split())
+    said = " ".join(html.unescape(text).split())
     return said if len(said) <= letters else said[: letters - 1].rstrip() + "…"

@@ -262,7 +262,7 @@ def calibrated(
         for i in rng.permutation(len(usable)):
             days, values, prior = usable[int(i)]
             unique, place = np.unique(days, return_inverse=True)
-            sums = np.bincount(place, rng.permutation(values), len(unique))
+            sums = np.asarray(np.bincount(place, rng.permutation(values), len(unique)), float)
             counts = np.bincount(place, minlength=len(unique)).astype(float)
             volume = yearly(unique, counts)
             up, down, _ = evidence_of(sums, counts, prior)

@@ -28,8 +28,8 @@ PRIOR_EVENTS = 1.0
 """A series starts with so many events at the rate of its kind."""
 YEARLY = np.array([4.0, 12.0, 40.0, 150.0, 600.0])
 HISTORIES = 600
-SMOOTH = 28
-"""Days of traffic behind a day that say how busy it is; its weekday says the rest."""
+SMOOTH = 3
+"""Days of traffic, the last one counted, that say how busy a day is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,24 +48,19 @@ class Burst:
 
 
 def exposure(daily: NDArray[Any]) -> Floats:
-    """How much of the traffic each day of ``daily (n_days,)`` counts is expected to bring, its sum that of the counts.
+    """How much of the traffic each day of ``daily (n_days,)`` counts stands for; its sum is that of the counts.
 
-    The mean of the days so far, over at most `SMOOTH`, times the weekday's usual share. Only days before count, so that a burst
-    does not explain itself.
+    The mean of the day and the ones before it, `SMOOTH` in all, steadied by one day of the usual mean: seasons, weekdays and
+    campaigns are in it, and a quiet shop's single days are not.
     """
     counts = np.asarray(daily, float)
     n = len(counts)
     if not n or counts.sum() <= 0:
         return np.full(n, 1.0)
     total = np.concatenate([[0.0], np.cumsum(counts)])
-    ends = np.arange(n)
+    ends = np.arange(1, n + 1)
     first = np.maximum(ends - SMOOTH, 0)
-    usual = counts.mean()
-    # One week of the usual mean steadies the first days and silent months.
-    level = (total[ends] - total[first] + 7 * usual) / (ends - first + 7)
-    week = np.array([counts[day::7].sum() for day in range(7)]) + usual
-    share = np.array([len(counts[day::7]) for day in range(7)]) * usual + usual
-    out = level * (week / share)[ends % 7]
+    out = (total[ends] - total[first] + counts.mean()) / (ends - first + 1)
     return np.asarray(out * counts.sum() / out.sum())
 
 

@@ -94,11 +94,16 @@ def alert_words(kind: str, numbers: dict[str, Any], since: str, day: str, langua
         )
     if kind in ("complaints", "spam"):
         expected = numbers["before"]
+        when = (
+            (f"{since} 当天" if zh else f"on {day}")
+            if since == day
+            else (f"{since} 至 {day}" if zh else f"from {since} to {day}")
+        )
         what = ("差评", "complaints") if kind == "complaints" else ("重复或广告文本", "copies or spam texts")
         return (
-            f"{since} 至 {day} 有 {numbers['texts_after']:g} 条{what[0]}，预计 {_count(expected)} 条。{_rate(numbers, zh)}"
+            f"{when}有 {numbers['texts_after']:g} 条{what[0]}，预计 {_count(expected)} 条。{_rate(numbers, zh)}"
             if zh
-            else f"{numbers['texts_after']:g} {what[1]} from {since} to {day} where {_count(expected)} were expected. {_rate(numbers, zh)}"
+            else f"{numbers['texts_after']:g} {what[1]} {when} where {_count(expected)} were expected. {_rate(numbers, zh)}"
         )
     parts = [_measure(m, zh) for m in numbers["measures"]]
     texts = f"{numbers['recent_texts']} / {numbers['reference_texts']}"

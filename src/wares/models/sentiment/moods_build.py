@@ -19,11 +19,11 @@ from wares.models.sentiment.moods import ALARMS, KIND
 from wares.models.sentiment.moods_detect import detect
 from wares.models.sentiment.moods_noticed import Noticed
 from wares.models.sentiment.moods_quotes import Quoted
+from wares.models.sentiment.readings import Readings
 from wares.models.sentiment.series import (
     SCOPES,
     Counted,
     Group,
-    ReadTexts,
     counted,
     daily,
     days_of,
@@ -85,9 +85,10 @@ def levels_of(texts: Counted) -> Levels:
         for scope, found in zip(scopes, hierarchy(values, levels, sizes), strict=True):
             out.priors[scope] = found.prior
             for i in np.flatnonzero(found.counts > 0):
-                out.of[(scope, *key(scope, int(i)))] = tuple(
+                mean, low, high, count, parent = (
                     float(x[i]) for x in (found.mean, found.low, found.high, found.counts, found.parent)
-                )  # pyright: ignore[reportArgumentType]
+                )
+                out.of[(scope, *key(scope, int(i)))] = mean, low, high, count, parent
 
     g, n = texts.groups, texts.sizes
     for scopes in (
@@ -113,7 +114,7 @@ def levels_of(texts: Counted) -> Levels:
 
 
 def build_moods(
-    read: ReadTexts,
+    read: Readings,
     catalog: Catalog,
     now: int,
     folder: Path,
@@ -178,7 +179,7 @@ def _without(noticed: list[Noticed], kept: list[bool]) -> list[Noticed]:
     ]
 
 
-def _drift(read: ReadTexts, now: int, seed: int) -> tuple[list[dict[str, Any]], NDArray[np.int64]]:
+def _drift(read: Readings, now: int, seed: int) -> tuple[list[dict[str, Any]], NDArray[np.int64]]:
     """Drift over all dated texts and in each language, and the least sure texts where confidence fell."""
     day = days_of(np.asarray(read.at), now)
     flags = np.asarray(read.flags)

@@ -14,7 +14,8 @@ from wares.models.sentiment import change, change_counts
 from wares.models.sentiment.moods import COMPLAINTS, FELL, ROSE, SPAM_WAVE
 from wares.models.sentiment.moods_fold import folded
 from wares.models.sentiment.moods_noticed import Noticed
-from wares.models.sentiment.series import DUPLICATE, NO_ASPECT, SPAM, Counted, Group, daily, mood_of
+from wares.models.sentiment.readings import DUPLICATE, SPAM
+from wares.models.sentiment.series import NO_ASPECT, Counted, Group, daily, mood_of
 from wares.models.sentiment.shrink import Prior
 
 WATCHED = 5
@@ -61,9 +62,10 @@ def detect(
     if len(traffic):
         bad = [(g, g.days[g.values > 0.5]) for scope in COMPLAINT_SCOPES for g in by.get(scope, [])]
         spam = _spam(flags, product, day)
+        known = {(g.scope, g.key): g.days for g in groups if g.aspect < 0}
         for kind, series in ((COMPLAINTS, bad), (SPAM_WAVE, spam)):
             progress(f"bursts: {kind}")
-            new, facts[kind] = _bursts(kind, series, traffic, target, seed)
+            new, facts[kind] = _bursts(kind, series, known, traffic, target, seed)
             found += new
             watched[kind] = len(series)
     found.sort(key=lambda one: (one.day, one.scope, one.key, one.aspect, one.kind))
@@ -101,7 +103,10 @@ def _changes(
 
 def _volumes(groups: list[Group]) -> NDArray[Any]:
     """The volumes to simulate: up to the largest there is."""
-    most = max(float(change.yearly(*daily(group)[::2]).max()) for group in groups)
+    most = 0.0
+    for group in groups:
+        days, _, counts = daily(group)
+        most = max(most, float(change.yearly(days, counts).max()))
     return change.VOLUMES[: int(np.searchsorted(change.VOLUMES, most)) + 1]
 
 
@@ -109,17 +114,22 @@ def _spam(flags: NDArray[Any], product: NDArray[Any], day: NDArray[Any]) -> list
     """Days of copies and advertising, in the shop and by product."""
     rows = np.flatnonzero(((flags & (DUPLICATE | SPAM)) > 0) & (day >= 0))
     rows = rows[np.argsort(day[rows], kind="stable")]
-    none = np.zeros(0)
-    out = [(Group("shop", 0, NO_ASPECT, rows, day[rows], none, none), day[rows])]
+    none, no_span = np.zeros(0), np.zeros((0, 2), np.int64)
+    out = [(Group("shop", 0, NO_ASPECT, rows, day[rows], none, no_span), day[rows])]
     keys = product[rows]
     for key in np.unique(keys[keys >= 0]):
         own = rows[keys == key]
-        out.append((Group("product", int(key), NO_ASPECT, own, day[own], none, none), day[own]))
+        out.append((Group("product", int(key), NO_ASPECT, own, day[own], none, no_span), day[own]))
     return [(group, days) for group, days in out if len(days) >= WATCHED]
 
 
 def _bursts(
-    kind: str, series: list[tuple[Group, NDArray[Any]]], traffic: NDArray[Any], target: float, seed: int
+    kind: str,
+    series: list[tuple[Group, NDArray[Any]]],
+    known: dict[tuple[str, int], NDArray[Any]],
+    traffic: NDArray[Any],
+    target: float,
+    seed: int,
 ) -> tuple[list[Noticed], dict[str, Any]]:
     out: list[Noticed] = []
     facts: dict[str, Any] = {"series": len(series)}
@@ -129,33 +139,30 @@ def _bursts(
             by[group.scope].append((group, days))
     first = int(min(traffic.min(), min((int(d.min()) for _, d in series if len(d)), default=traffic.min())))
     last = int(max(traffic.max(), max((int(d.max()) for _, d in series if len(d)), default=traffic.max())))
-    spans: dict[str, tuple[NDArray[Any], NDArray[Any], float]] = {}
-    for scope, some in by.items():
-        # A shop-wide series is held against its own weekdays; what is busy in the shop is busy in its parts.
-        base = traffic if scope != "shop" else np.arange(first, last + 1)
-        used = np.concatenate(
-            [[0.0], np.cumsum(change_counts.exposure(np.bincount(base - first, minlength=last - first + 1)))]
-        )
-        expected = np.diff(used)
-        spans[scope] = (
-            base,
-            used,
-            float(
-                np.median([change_counts.dispersion_of(*_weekly(days - first, expected)) for _, days in some])
-            ),
-        )
-    # One table serves all scopes: a larger dispersion only asks for more.
-    spread = max((value for _, _, value in spans.values()), default=1.0)
+    # What is busy in the shop is busy in its parts.
+    used = np.concatenate(
+        [[0.0], np.cumsum(change_counts.exposure(np.bincount(traffic - first, minlength=last - first + 1)))]
+    )
+    expected = np.diff(used)
+    spreads = [
+        change_counts.dispersion_of(*_weekly(days - first, expected))
+        for some in by.values()
+        for _, days in some
+    ]
+    spread = float(np.median(spreads)) if spreads else 1.0
     simulated = change_counts.simulate_thresholds(spread, target, seed, HISTORIES)
     for scope, some in by.items():
-        base, used, _ = spans[scope]
         rate = float(np.mean([len(days) for _, days in some])) / float(used[-1])
         limits, checked = change_counts.calibrated(
-            [days for _, days in some], base, first, used, rate, spread, simulated, seed, YEARS
+            [days for _, days in some], traffic, first, used, rate, spread, simulated, seed, YEARS
         )
         facts[scope] = {**checked, "dispersion": spread, "thresholds": limits.to_json()}
         for group, days in some:
+            # What was never spoken of before has no usual.
+            own = known.get((group.scope.removesuffix("_aspect"), group.key), traffic)
             for one in change_counts.bursts(days, first, used, rate, spread, limits):
+                if int(np.searchsorted(own, one.since)) < change.LEAST_BEFORE:
+                    continue
                 over = not (days > last - QUIET_DAYS).any() or last - one.day > change_counts.LONGEST
                 out.append(
                     Noticed(

@@ -12,7 +12,8 @@ from wares.core.arrays import save_arrays
 from wares.core.strings import StringTable
 from wares.models.sentiment.moods import ROSE, SPAM_WAVE
 from wares.models.sentiment.moods_noticed import Noticed
-from wares.models.sentiment.series import DUPLICATE, SPAM, Group, ReadTexts, mood_of
+from wares.models.sentiment.readings import DUPLICATE, SPAM, Readings
+from wares.models.sentiment.series import Group, mood_of
 
 BAD, GOOD = 3, 2
 """Quotes of a series."""
@@ -26,7 +27,7 @@ FADES_DAYS = 180.0
 class Quoted:
     """Collects quotes; a text quoted with the same span is stored once."""
 
-    def __init__(self, read: ReadTexts, day: NDArray[Any]) -> None:
+    def __init__(self, read: Readings, day: NDArray[Any]) -> None:
         self.read, self.day = read, day
         self.confidence = np.asarray(read.confidence, float)
         self._place: dict[tuple[int, int, int], int] = {}

@@ -4,51 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from wares.core.strings import StringTable
+from wares.models.sentiment.readings import Readings
 
 DAY = 86_400_000_000
-DUPLICATE, SPAM = 2, 4
 NO_ASPECT = -1
 SCOPES = (
     "shop", "category", "brand", "product", "aspect", "category_aspect", "product_aspect", "language", "seller", "query", "kind",
 )  # fmt: skip
 """What a series is of; the order is that of the numbers in an artefact."""
-
-
-class ReadTexts(Protocol):
-    """What `wares.models.sentiment.readings.Readings` holds, as far as moods need it."""
-
-    ids: StringTable
-    texts: StringTable
-    kinds: tuple[str, ...]
-    kind: NDArray[np.int8]
-    product: NDArray[np.int32]
-    brand: NDArray[np.int32]
-    seller: NDArray[np.int32]
-    query: NDArray[np.int32]
-    brands: StringTable
-    sellers: StringTable
-    queries: StringTable
-    at: NDArray[np.int64]
-    language: NDArray[np.int8]
-    languages: tuple[str, ...]
-    stars: NDArray[np.float32]
-    mood: NDArray[np.float32]
-    confidence: NDArray[np.float32]
-    sure: NDArray[np.bool_]
-    flags: NDArray[np.uint8]
-    aspects: tuple[str, ...]
-    op_text: NDArray[np.int32]
-    op_aspect: NDArray[np.int16]
-    op_polarity: NDArray[np.float32]
-    op_start: NDArray[np.int32]
-    op_end: NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -100,7 +68,7 @@ def days_of(at: NDArray[Any], now: int) -> NDArray[np.int64]:
 
 
 def counted(
-    read: ReadTexts, category_of: NDArray[Any], categories: int, brand_of: Sequence[str], now: int
+    read: Readings, category_of: NDArray[Any], categories: int, brand_of: Sequence[str], now: int
 ) -> tuple[Counted, list[str]]:
     """The texts that are neither blank nor copies nor spam, with what each belongs to; and the names of the brands.
 
@@ -131,7 +99,11 @@ def counted(
     }  # fmt: skip
     place = np.full(len(read.flags), -1, np.int64)
     place[rows] = np.arange(len(rows))
-    text, aspect, polarity = (np.asarray(x) for x in (read.op_text, read.op_aspect, read.op_polarity))
+    text, aspect, polarity = (
+        np.asarray(read.op_text, np.int64),
+        np.asarray(read.op_aspect),
+        np.asarray(read.op_polarity),
+    )
     span = (
         np.stack([np.asarray(read.op_start, np.int64), np.asarray(read.op_end, np.int64)], 1)
         if len(text)
