@@ -278,7 +278,7 @@ def _product(moods: Moods, row: int) -> None:
         ui.label(t("moods_unspoken")).classes("note")
         ui.html(chip(float(found["mood"])), sanitize=False)
         return
-    own = [alarm for alarm in moods.alarms(series, told=True)]
+    own = list(moods.alarms(series, told=True))
     with ui.element("div").classes("panel").style("margin:10px 0"):
         _level(moods, series, "")
         _chart(moods, series, own, name)

@@ -128,7 +128,9 @@ def evidence_of(
         q0, q1 = s0 / n0, s1 / np.maximum(n1, 1e-9)
         found = (_binomial(s0, n0, q0) + _binomial(s1, n1, q1) - together) / prior.dispersion
         enough = usable & (n1 >= LEAST_TEXTS) & (n[..., k] >= LEAST_BEFORE)
-        for side, shift in enumerate((q1 - q0, q0 - q1)):
+        # The level must differ from what was expected and from what the series itself showed.
+        own = s[..., k] / np.maximum(n[..., k], 1e-9)
+        for side, shift in enumerate((q1 - np.maximum(q0, own), np.minimum(q0, own) - q1)):
             value = np.where(enough & (shift >= LEAST_SHIFT), found, 0.0)
             more = value > best[side]
             best[side] = np.where(more, value, best[side])
@@ -306,7 +308,8 @@ def _null(
 ) -> tuple[Floats, Floats]:
     """Sums and counts ``(histories, steps)`` of a year's days with texts, without a change."""
     spread = prior.mean * (1 - prior.mean)
-    between = min(prior.dispersion * spread / prior.strength, 0.9 * spread)
+    # The strength is the variance within, a share of mean level times its rest, over the variance between.
+    between = prior.dispersion * spread / (prior.strength + prior.dispersion)
     weight = max(spread / max(between, 1e-9) - 1, _EARLIEST)
     own = rng.beta(max(prior.mean * weight, _EARLIEST), max((1 - prior.mean) * weight, _EARLIEST), histories)
     per_day = volume / 365.0

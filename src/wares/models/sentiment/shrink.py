@@ -7,7 +7,7 @@ the parent's mean weighs, comes from the groups themselves by the method of mome
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,8 @@ _CLIP = 1e-4
 class Prior:
     """What is expected of a group before its own texts: `mean` in 0..1, weighing `strength` texts.
 
-    `dispersion` is the variance of one text's value over ``mean * (1 - mean)``: 1 for zeros and ones, less for values between.
+    `dispersion` is the variance of one text's value over ``mean * (1 - mean)`` of its group: 1 for zeros and ones, less for values
+    between.
     """
 
     mean: float
@@ -53,7 +54,9 @@ def prior_of(sums: Floats, squares: Floats, counts: Floats) -> Prior:
     free = float((n - 1).sum())
     spread = mean * (1 - mean)
     variance = within / free if free > 0 else spread
-    dispersion = float(np.clip(variance / spread, 0.02, 1.0))
+    dispersion = (
+        float(np.clip(within / max(float((s - s * s / n).sum()), 1e-9), 0.02, 1.0)) if free > 0 else 1.0
+    )
     if (n >= 2).sum() < 3:
         return Prior(mean, DEFAULT_STRENGTH, dispersion)
     between = float((n * (s / n - mean) ** 2).sum() - (len(n) - 1) * variance)
@@ -127,8 +130,9 @@ def hierarchy(
             parent = np.where(owner >= 0, means[owner], whole) if len(means) else parent
         sums, squares, counts = grouped(values, groups, n)
         # Differences inside one parent alone say how alike its children are.
-        centred = prior_of(sums + counts * (whole - parent), squares, counts)
-        prior = Prior(whole, _strength(sums, squares, counts, parent), centred.dispersion)
+        prior = replace(
+            prior_of(sums, squares, counts), mean=whole, strength=_strength(sums, squares, counts, parent)
+        )
         mean = shrunk(sums, counts, parent, prior.strength)
         low, high = interval(mean, counts, prior.strength, prior.dispersion)
         out.append(Shrunk(mean, low, high, counts, parent, prior))
