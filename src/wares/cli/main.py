@@ -45,6 +45,7 @@ GROUPS = (
     "sentiment",
     "bench_sentiment",
     "aspects",
+    "mood",
 )
 """Modules of this package that put further commands onto the application; each has a ``register(app)``."""
 

@@ -33,6 +33,9 @@ from wares.models.price.infer import PriceBook
 from wares.models.recommend.infer import SIGNALS, History, Recommender
 from wares.models.search.analysis import stem, surface_words
 from wares.models.search.infer import Filters, Found
+from wares.models.sentiment.moods import Moods
+from wares.models.sentiment.opinions import AspectReader
+from wares.models.sentiment.reader import Reader
 from wares.models.similar.infer import Similar
 from wares.models.similar.match_infer import Matcher
 from wares.serve.alike import Alike
@@ -95,6 +98,10 @@ class Ranker:
         trained = folder / bundles.MATCHER
         self.matcher = Matcher(trained, threads=1) if trained.is_dir() else None
         self.emerging = Emerging(folder / "emerging") if (folder / "emerging").is_dir() else None
+        self.moods = Moods(folder / "moods") if (folder / "moods").is_dir() else None
+        self.reader = Reader(folder / "sentiment", threads=1) if (folder / "sentiment").is_dir() else None
+        # Without one of the shop's own, by the built-in catalogue of aspects.
+        self.aspects = AspectReader()
         self.prices = PriceBook(folder / "price") if (folder / "price").is_dir() else None
         self._template = template_parts(str(self.catalogue.manifest["template"]))
         facts = open_artifact(folder / "interactions", INTERACTIONS)
