@@ -40,6 +40,7 @@ GROUPS = (
     "evaluate_services",
     "match",
     "price",
+    "elasticity",
     "audience",
     "similar",
     "sentiment",

@@ -28,6 +28,7 @@ PARTS = (
     "trending",
     "price",
     "emerging",
+    "elasticity",
 )
 
 

@@ -30,6 +30,7 @@ from wares.features.vectors_build import KIND as VECTORS
 from wares.features.vectors_build import build_vectors
 from wares.graph.infer import KIND as GRAPH
 from wares.graph.neighbours import KIND as GRAPH_NEIGHBOURS
+from wares.models.price.elasticity import KIND as ELASTICITY
 from wares.models.price.emerging_infer import EMERGING
 from wares.models.price.infer import KIND as PRICE_BOOK
 from wares.models.recommend import together_train as together
@@ -53,6 +54,7 @@ from wares.models.sentiment.readings import KIND as READINGS
 from wares.models.similar.infer import KIND as SIMILAR
 from wares.pipeline import graphing, likening, pricing, reading
 from wares.pipeline.adapted import live_encoder
+from wares.pipeline.elasticity import ELASTICITY_MODULES, ELASTICITY_STEP, build_elasticity
 from wares.pipeline.emerging import EMERGING_MODULES, EMERGING_STEP, build_emerging
 from wares.pipeline.graphing import event_log
 from wares.pipeline.plan import Context, Step, Tick
@@ -349,4 +351,5 @@ STEPS = [
     Step("trending", TRENDING, _trending, (c.EVENTS,), ("catalogue",), ("recommend.kinds",), (f"{_R}trending_train",)),
     Step(pricing.PRICE, PRICE_BOOK, pricing.build_prices, (c.PRICES, c.EVENTS), ("catalogue", "text_neighbours"), ("shop.currency",), pricing.PRICE_MODULES, pricing.rates_named),
     Step(EMERGING_STEP, EMERGING, build_emerging, (c.EVENTS,), ("catalogue",), ("recommend.kinds",), EMERGING_MODULES),
+    Step(ELASTICITY_STEP, ELASTICITY, build_elasticity, (c.EVENTS, c.PRICES), ("catalogue",), ("shop.currency",), ELASTICITY_MODULES),
 ]  # fmt: skip

@@ -28,6 +28,7 @@ from wares.features.encoder import TextEncoder
 from wares.features.interactions import KIND as INTERACTIONS
 from wares.features.interactions import Interactions
 from wares.graph.infer import Graph as KnowledgeGraph
+from wares.models.price.elasticity import Elasticities
 from wares.models.price.emerging_infer import Emerging
 from wares.models.price.infer import PriceBook
 from wares.models.recommend.infer import SIGNALS, History, Recommender
@@ -95,6 +96,7 @@ class Ranker:
         trained = folder / bundles.MATCHER
         self.matcher = Matcher(trained, threads=1) if trained.is_dir() else None
         self.emerging = Emerging(folder / "emerging") if (folder / "emerging").is_dir() else None
+        self.elasticities = Elasticities(folder / "elasticity") if (folder / "elasticity").is_dir() else None
         self.prices = PriceBook(folder / "price") if (folder / "price").is_dir() else None
         self._template = template_parts(str(self.catalogue.manifest["template"]))
         facts = open_artifact(folder / "interactions", INTERACTIONS)
