@@ -32,6 +32,8 @@ ELASTICITY_MODULES = (
     "wares.models.price.elasticity",
     "wares.pipeline.elasticity",
 )
+AGREES = 0.8
+"""Share of weeks with purchases in which the table of prices must say what was paid, to be asked of the others."""
 MOST_ROWS = 1_000_000
 """Product-weeks that are looked at, of the products bought most often; the others have too few sales to tell."""
 
@@ -49,8 +51,9 @@ def build_elasticity(context: Context, folder: Path, tick: Tick) -> Any:
 def panel_now(context: Context) -> tuple[Panel, NDArray[np.int64]]:
     """Weeks of products from their first purchase to their last, and how often each was bought ``(n_items,)``.
 
-    The price of a week is the mean of what was paid in it; of a week without purchases, the one asked last before it ends, by
-    the table of prices or else the last one paid. Purchases in another currency than the shop's are left out and counted.
+    The price of a week is the mean of what was paid in it; of a week without purchases, the one asked last before it ends by
+    the table of prices, where that mostly says what was paid, or else the higher of those paid before and after: most weeks
+    are no promotion. Purchases in another currency than the shop's are left out and counted.
     """
     n = len(StringTable.load(context.done["catalogue"], c.PRODUCT_ID))
     nothing = np.zeros(0)
@@ -78,10 +81,12 @@ def panel_now(context: Context) -> tuple[Panel, NDArray[np.int64]]:
     at = place[item[there]] + week[there] - first[item[there]]
     sold, paid = np.zeros(len(whole_item)), np.full(len(whole_item), np.nan)
     sold[at], paid[at] = units[there], price[there]
+    asked = _asked(context, whole_item, whole_week)
+    both = np.isfinite(asked) & np.isfinite(paid)
     missing = np.isnan(paid)
-    asked = _asked(context, whole_item[missing], whole_week[missing])
-    paid[missing] = asked
-    paid = _carried(paid, whole_item)
+    if both.any() and float((np.abs(asked[both] / paid[both] - 1) < 0.01).mean()) >= AGREES:
+        paid[missing] = asked[missing]
+    paid = _between(paid, whole_item)
     panel = panel_of(whole_item, whole_week, sold, paid, n)
     if foreign:
         panel.left_out["in another currency"] = foreign
@@ -156,12 +161,15 @@ def _asked(context: Context, item: NDArray[np.int64], week: NDArray[np.int64]) -
     return np.where(there, price[np.maximum(found, 0)], np.nan)
 
 
-def _carried(price: NDArray[np.float64], item: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Gaps filled with the last price before them, of the same product; each product's first week has one."""
-    place = np.where(np.isnan(price), 0, np.arange(len(price)))
-    place = np.maximum.accumulate(place)
-    out = price[place]
-    return np.where(item[place] == item, out, np.nan)
+def _between(price: NDArray[np.float64], item: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Gaps filled with the higher of the prices before and after them, of the same product, whose first and last week have one."""
+    at, there = np.arange(len(price)), ~np.isnan(price)
+    before = np.maximum.accumulate(np.where(there, at, 0))
+    after = np.minimum.accumulate(np.where(there, at, len(price) - 1)[::-1])[::-1]
+    filled = np.fmax(
+        np.where(item[before] == item, price[before], np.nan), np.where(item[after] == item, price[after], np.nan)
+    )
+    return np.where(there, price, filled)
 
 
 def evaluate_shop(shop: Workspace, command: str, progress: Callable[[str], None]) -> dict[str, Any]:
