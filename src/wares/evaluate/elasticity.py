@@ -127,7 +127,7 @@ def shop_report(panel: Panel, found: Fitted, command: str, name: str, seconds: f
     sold = np.bincount(panel.item, panel.units, panel.n_items)
     quantiles = [0.1, 0.25, 0.5, 0.75, 0.9]
     return {
-        "command": command, "data": name, "rows": len(panel), "products": panel.n_items, "products_sold": int((found.alone.weeks > 0).sum()),
+        "command": command, "data": name, "rows": len(panel), "products": panel.n_items, "products_sold": int((found.verdict != VERDICTS.index("never sold")).sum()),
         "verdicts": {v: int((found.verdict == i).sum()) for i, v in enumerate(VERDICTS)},
         "identified_by": {b: int((ok & (found.basis == i)).sum()) for i, b in enumerate(BASES)},
         "units_identified": round(float(sold[ok].sum() / max(sold.sum(), 1e-9)), 4),
