@@ -44,6 +44,7 @@ GROUPS = (
     "audience",
     "similar",
     "sentiment",
+    "mood_uses",
 )
 """Modules of this package that put further commands onto the application; each has a ``register(app)``."""
 

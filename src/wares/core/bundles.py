@@ -29,6 +29,7 @@ PARTS = (
     "price",
     "emerging",
     "elasticity",
+    "mood_uses",
 )
 
 

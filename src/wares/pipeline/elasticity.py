@@ -167,7 +167,8 @@ def _between(price: NDArray[np.float64], item: NDArray[np.int64]) -> NDArray[np.
     before = np.maximum.accumulate(np.where(there, at, 0))
     after = np.minimum.accumulate(np.where(there, at, len(price) - 1)[::-1])[::-1]
     filled = np.fmax(
-        np.where(item[before] == item, price[before], np.nan), np.where(item[after] == item, price[after], np.nan)
+        np.where(item[before] == item, price[before], np.nan),
+        np.where(item[after] == item, price[after], np.nan),
     )
     return np.where(there, price, filled)
 

@@ -41,9 +41,7 @@ class _Search:
     next: str = ""
 
 
-def query_log(
-    context: Context, catalogue: Catalogue, log: EventLog | None
-) -> tuple[list[Asked], bool, bool]:
+def query_log(context: Context, catalogue: Catalogue, log: EventLog | None) -> tuple[list[Asked], bool, bool]:
     """(what became of each of the texts asked most often, whether the shop records clicks, whether its searches name visitors).
 
     Rows of one visitor with one text within half an hour are one search. Purchases within a week of a click, and their returns
@@ -55,7 +53,11 @@ def query_log(
     searches = _searches(rows, catalogue)
     clicks = any(one.clicks for one in searches)
     linked = any(one.who for one in searches)
-    fate = _fate(log, {one.who for one in searches if one.who and one.clicks}, catalogue) if clicks and log is not None else {}
+    fate = (
+        _fate(log, {one.who for one in searches if one.who and one.clicks}, catalogue)
+        if clicks and log is not None
+        else {}
+    )
     by: dict[str, list[_Search]] = defaultdict(list)
     for one in searches:
         by[one.text].append(one)

@@ -140,7 +140,10 @@ def _prices(
     """Opinions on price and value by product, their mean and spread, and moods by price level."""
     codes = [i for i, name in enumerate(readings.aspects) if name in PRICE_ASPECTS]
     mine = np.isin(readings.op_aspect, codes) & readings.counted[readings.op_text]
-    product, polarity = readings.product[readings.op_text[mine]], np.asarray(readings.op_polarity[mine], float)
+    product, polarity = (
+        readings.product[readings.op_text[mine]],
+        np.asarray(readings.op_polarity[mine], float),
+    )
     there = product >= 0
     total, count = np.bincount(product[there], polarity[there], n), np.bincount(product[there], minlength=n)
     mean = float(polarity.mean()) if len(polarity) else 0.0
@@ -200,14 +203,23 @@ def _stock(
             kept = rows >= 0
             counts.append(np.bincount(rows[kept], table["n"].to_numpy()[kept], n))
     edge = start * DAY * MICROS
-    counted = readings.counted & (readings.product >= 0) & (readings.at >= 0) & (readings.at < end * DAY * MICROS)
+    counted = (
+        readings.counted & (readings.product >= 0) & (readings.at >= 0) & (readings.at < end * DAY * MICROS)
+    )
     parts: list[NDArray[Any]] = []
     for mine in (counted & (readings.at >= edge), counted & (readings.at < edge)):
         product = readings.product[mine]
         size = np.bincount(product, minlength=n)
         parts += [np.bincount(product, readings.mood[mine], n) / np.maximum(size, 1), size]
     weeks = ((end - start) / 7, (start - begin) / 7)
-    hints = stock_hints(counts[0], counts[1], weeks, (parts[0], parts[1], parts[2], parts[3]), spread, context.config.shop.seed)
+    hints = stock_hints(
+        counts[0],
+        counts[1],
+        weeks,
+        (parts[0], parts[1], parts[2], parts[3]),
+        spread,
+        context.config.shop.seed,
+    )
     return [
         {
             "product": one.row, "hint": one.hint, "ratio": _number(one.ratio, 3), "interval": [_number(one.low, 3), _number(one.high, 3)],
@@ -239,7 +251,9 @@ def mood_side(
         at = readings.at[readings.op_text]
         kept = kept & (at >= 0) & (at < micros)
     author = readings.author[readings.op_text[kept]]
-    user = np.where(author >= 0, row_of[np.maximum(author, 0)], -1) if len(row_of) else np.full(len(author), -1)
+    user = (
+        np.where(author >= 0, row_of[np.maximum(author, 0)], -1) if len(row_of) else np.full(len(author), -1)
+    )
     opinions = (user, readings.op_aspect[kept], readings.op_polarity[kept])
     back = _returns(log if log is not None else event_log(context), place, until)
     found = concerns(len(users), len(readings.aspects), opinions, back, moods.bad)
@@ -283,4 +297,12 @@ def price_mood_of(shop: Workspace, row: int) -> PriceMood | None:
     return price_mood(*MoodUses(shop.root / done[MOOD_USES]).price_mood(row))
 
 
-__all__ = ["MOOD_USES", "MOOD_USES_MODULES", "build_mood_uses", "mood_side", "price_mood_of", "suggested", "uses_of"]
+__all__ = [
+    "MOOD_USES",
+    "MOOD_USES_MODULES",
+    "build_mood_uses",
+    "mood_side",
+    "price_mood_of",
+    "suggested",
+    "uses_of",
+]

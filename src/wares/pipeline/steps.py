@@ -51,12 +51,15 @@ from wares.models.search.infer import KIND as SEARCH
 from wares.models.search.tuned import KIND as SEARCH_TUNED
 from wares.models.sentiment.reader import KIND as READER
 from wares.models.sentiment.readings import KIND as READINGS
+from wares.models.sentiment.uses import KIND as MOOD_USES_KIND
 from wares.models.similar.infer import KIND as SIMILAR
 from wares.pipeline import graphing, likening, pricing, reading
 from wares.pipeline.adapted import live_encoder
 from wares.pipeline.elasticity import ELASTICITY_MODULES, ELASTICITY_STEP, build_elasticity
 from wares.pipeline.emerging import EMERGING_MODULES, EMERGING_STEP, build_emerging
 from wares.pipeline.graphing import event_log
+from wares.pipeline.mood_uses import MOOD_USES, MOOD_USES_MODULES, build_mood_uses
+from wares.pipeline.mood_uses import TABLES as MOOD_TABLES
 from wares.pipeline.plan import Context, Step, Tick
 from wares.pipeline.searching import SEARCH_TUNED_MODULES, build_tuned
 
@@ -352,4 +355,5 @@ STEPS = [
     Step(pricing.PRICE, PRICE_BOOK, pricing.build_prices, (c.PRICES, c.EVENTS), ("catalogue", "text_neighbours"), ("shop.currency",), pricing.PRICE_MODULES, pricing.rates_named),
     Step(EMERGING_STEP, EMERGING, build_emerging, (c.EVENTS,), ("catalogue",), ("recommend.kinds",), EMERGING_MODULES),
     Step(ELASTICITY_STEP, ELASTICITY, build_elasticity, (c.EVENTS, c.PRICES), ("catalogue",), ("shop.currency",), ELASTICITY_MODULES),
+    Step(MOOD_USES, MOOD_USES_KIND, build_mood_uses, MOOD_TABLES, ("catalogue", "encoder", "search", reading.READINGS), ("recommend.kinds",), MOOD_USES_MODULES),
 ]  # fmt: skip

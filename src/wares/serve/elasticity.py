@@ -14,7 +14,7 @@ from fastapi.responses import Response
 from wares.core.errors import NotFound
 from wares.features.catalogue import Catalogue
 from wares.models.price.elasticity import Elasticities, Elasticity, Simulated, draws_of, needed, simulate
-from wares.models.price.strategy import Advice, PriceMood, Rails, advise
+from wares.models.price.strategy import Advice, PriceMood, Rails, advise, price_mood
 
 if TYPE_CHECKING:
     from wares.serve.ranker import Ranker
@@ -209,7 +209,7 @@ def routes(
     ) -> Response:
         now = ranker()
         row = row_in(now, product_id)
-        mood = None if now.mood_uses is None else now.mood_uses.price_mood(row)
+        mood = None if now.mood_uses is None else price_mood(*now.mood_uses.price_mood(row))
         rails = Rails(step, margin, ending)
         return _json(advise_json(book_in(now), now.catalogue, row, rails, cost, mood, language))
 

@@ -34,6 +34,7 @@ from wares.models.price.infer import PriceBook
 from wares.models.recommend.infer import SIGNALS, History, Recommender
 from wares.models.search.analysis import stem, surface_words
 from wares.models.search.infer import Filters, Found
+from wares.models.sentiment.uses import MoodUses
 from wares.models.similar.infer import Similar
 from wares.models.similar.match_infer import Matcher
 from wares.serve.alike import Alike
@@ -97,6 +98,7 @@ class Ranker:
         self.matcher = Matcher(trained, threads=1) if trained.is_dir() else None
         self.emerging = Emerging(folder / "emerging") if (folder / "emerging").is_dir() else None
         self.elasticities = Elasticities(folder / "elasticity") if (folder / "elasticity").is_dir() else None
+        self.mood_uses = MoodUses(folder / "mood_uses") if (folder / "mood_uses").is_dir() else None
         self.prices = PriceBook(folder / "price") if (folder / "price").is_dir() else None
         self._template = template_parts(str(self.catalogue.manifest["template"]))
         facts = open_artifact(folder / "interactions", INTERACTIONS)

@@ -54,7 +54,11 @@ def stock_hints(
     # A product's own past, pulled to the shop's mean so that a first shopper is no sudden rise.
     expected = (past + 1.0 * past.mean() / max(past.mean(), 1.0)) * trend
     told = expected >= 3
-    phi = max(float(np.median((recent[told] - expected[told]) ** 2 / expected[told]) / 0.455), 1.0) if told.sum() >= 20 else 1.5
+    phi = (
+        max(float(np.median((recent[told] - expected[told]) ** 2 / expected[told]) / 0.455), 1.0)
+        if told.sum() >= 20
+        else 1.5
+    )
     shape, rate = (recent + PRIOR) / phi, (expected + PRIOR) / phi
     rng = np.random.default_rng(seed)
     kept = np.flatnonzero(np.maximum(recent, expected) >= LEAST)
@@ -62,7 +66,9 @@ def stock_hints(
     out: list[StockHint] = []
     for row in kept.tolist():
         # The past is a sample as well.
-        draws = rng.gamma(shape[row], 1 / rate[row], DRAWS) / (rng.gamma((past[row] + PRIOR) / phi, 1, DRAWS) * phi / (past[row] + PRIOR))
+        draws = rng.gamma(shape[row], 1 / rate[row], DRAWS) / (
+            rng.gamma((past[row] + PRIOR) / phi, 1, DRAWS) * phi / (past[row] + PRIOR)
+        )
         more, less = float((draws > MORE).mean()), float((draws < LESS).mean())
         if max(more, less) < SURE:
             continue
@@ -74,7 +80,9 @@ def stock_hints(
                 row, hint, middle, low, high, int(recent[row]), float(expected[row]), max(more, less), change, fell, hint == "more" and fell >= SURE
             )
         )  # fmt: skip
-    return sorted(out, key=lambda one: (-round(one.probability, 3), -abs(np.log(one.ratio)) * one.expected, one.row))
+    return sorted(
+        out, key=lambda one: (-round(one.probability, 3), -abs(np.log(one.ratio)) * one.expected, one.row)
+    )
 
 
 def _change(now: float, n_now: float, then: float, n_then: float, spread: float) -> tuple[float, float]:

@@ -31,7 +31,10 @@ DOUBT = 1.0
 
 def capped(mood: NDArray[Any], volume: NDArray[Any]) -> NDArray[np.float32]:
     """Moods in -1..1 as they count, by the volume behind each: at most `CAP` · volume / (volume + `HALF`) away from zero."""
-    mood, volume = np.nan_to_num(np.asarray(mood, np.float64)), np.maximum(np.nan_to_num(np.asarray(volume, np.float64)), 0)
+    mood, volume = (
+        np.nan_to_num(np.asarray(mood, np.float64)),
+        np.maximum(np.nan_to_num(np.asarray(volume, np.float64)), 0),
+    )
     return (np.clip(mood, -1, 1) * CAP * volume / (volume + HALF)).astype(np.float32)
 
 
@@ -48,7 +51,12 @@ class Concerns:
     @classmethod
     def none(cls, users: int) -> Concerns:
         """Of nobody anything."""
-        return cls(np.zeros(users + 1, np.int64), np.zeros(0, np.int16), np.zeros(0, np.float32), np.zeros(0, np.uint8))
+        return cls(
+            np.zeros(users + 1, np.int64),
+            np.zeros(0, np.int16),
+            np.zeros(0, np.float32),
+            np.zeros(0, np.uint8),
+        )
 
 
 def concerns(
@@ -84,7 +92,9 @@ def concerns(
     line, column = line[order], column[order]
     ptr = np.concatenate([[0], np.cumsum(np.bincount(line, minlength=users))]).astype(np.int64)
     returned = back.reshape(users, -1)[line, column] > 0
-    return Concerns(ptr, column.astype(np.int16), weight[line, column].astype(np.float32), returned.astype(np.uint8))
+    return Concerns(
+        ptr, column.astype(np.int16), weight[line, column].astype(np.float32), returned.astype(np.uint8)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +114,11 @@ class MoodSide:
 
     def __post_init__(self) -> None:
         n = len(self.mood)
-        if len(self.volume) != n or self.aspect_mood.shape != self.aspect_volume.shape or len(self.aspect_mood) != n:
+        if (
+            len(self.volume) != n
+            or self.aspect_mood.shape != self.aspect_volume.shape
+            or len(self.aspect_mood) != n
+        ):
             raise DataError(
                 f"moods have the shapes {self.mood.shape}, {self.volume.shape}, {self.aspect_mood.shape} and {self.aspect_volume.shape}",
                 mend="Give (n,), (n,), (n, aspects) and (n, aspects)",
@@ -180,7 +194,9 @@ class Mood:
         if abs(float(effect[place])) < least:
             return None
         returned = bool(self.returned[int(self.ptr[row]) + place])
-        return Said(int(aspect[place]), float(self.aspects[item, aspect[place]]), float(weight[place]), returned)
+        return Said(
+            int(aspect[place]), float(self.aspects[item, aspect[place]]), float(weight[place]), returned
+        )
 
 
 def stepped(scores: NDArray[np.float32], demotion: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -109,7 +109,13 @@ class Complaints:
         return Improvement(product, len(rows), mood, usual_mood, tuple(found[:most]), tuple(praise[:5]))
 
     def _complaint(
-        self, aspect: str, place: int, rows: NDArray[np.int64], bad: NDArray[np.bool_], usual: float, good: int
+        self,
+        aspect: str,
+        place: int,
+        rows: NDArray[np.int64],
+        bad: NDArray[np.bool_],
+        usual: float,
+        good: int,
     ) -> Complaint:
         n, k = len(rows), int(bad.sum())
         a, b = k + PULL * usual, n - k + PULL * (1 - usual)

@@ -49,7 +49,10 @@ def product_moods(readings: Readings, n: int, until: int | None = None) -> Produ
     mood = (np.bincount(product, value, n) + PULL * whole) / (volume + PULL)
     a = len(readings.aspects)
     mine = kept[readings.op_text]
-    of, aspect = readings.product[readings.op_text[mine]].astype(np.int64), readings.op_aspect[mine].astype(np.int64)
+    of, aspect = (
+        readings.product[readings.op_text[mine]].astype(np.int64),
+        readings.op_aspect[mine].astype(np.int64),
+    )
     polarity = np.asarray(readings.op_polarity[mine], np.float64)
     cell, size = of * max(a, 1) + aspect, n * a
     counts, sums = np.bincount(cell, minlength=size)[:size], np.bincount(cell, polarity, size)[:size]
@@ -153,7 +156,9 @@ def _one(
     score = float(np.mean([value for value, _ in parts]))
     half = Z * float(np.sqrt(sum(variance for _, variance in parts))) / len(parts)
     changes = _changes(asked, rows, moods, aspects, usual, clicks, linked)
-    return Satisfied(asked, score, max(score - half, 0.0), min(score + half, 1.0), mood, said, behaviour, tuple(changes))
+    return Satisfied(
+        asked, score, max(score - half, 0.0), min(score + half, 1.0), mood, said, behaviour, tuple(changes)
+    )
 
 
 def _changes(
@@ -163,7 +168,12 @@ def _changes(
     if not len(rows):
         out.append(Change("nothing", {"into": asked.into[0][0] if asked.into else ""}))
     if asked.bought >= 2 and asked.returned / asked.bought > 0.2:
-        out.append(Change("returned", {"returned": asked.returned, "bought": asked.bought, "products": list(asked.back[:3])}))
+        out.append(
+            Change(
+                "returned",
+                {"returned": asked.returned, "bought": asked.bought, "products": list(asked.back[:3])},
+            )
+        )
     if len(rows) and (found := _aspect(rows, np.array(asked.deeper, np.int64), moods, aspects)) is not None:
         out.append(found)
     elif len(rows) and moods.volume[rows].sum() >= 3:
@@ -173,7 +183,16 @@ def _changes(
         if mood < min(BAD, moods.whole) and best is not None:
             out.append(Change("push", {"mood": round(mood, 3), "push": best}))
     if linked and asked.reformulated >= 2 and asked.into and asked.reformulated > 0.3 * asked.searches:
-        out.append(Change("reformulated", {"into": asked.into[0][0], "times": asked.into[0][1], "share": asked.reformulated / asked.searches}))
+        out.append(
+            Change(
+                "reformulated",
+                {
+                    "into": asked.into[0][0],
+                    "times": asked.into[0][1],
+                    "share": asked.reformulated / asked.searches,
+                },
+            )
+        )
     idle = 1 - asked.clicked / max(asked.searches, 1)
     if clicks and len(rows) and asked.searches >= 5 and idle > 0.5 and idle > 1.3 * (1 - usual):
         out.append(Change("no_clicks", {"share": round(idle, 3)}))
@@ -194,8 +213,20 @@ def _aspect(
     if not gap[worst] < BAD or mood[worst] >= 0:
         return None
     best = _better(deeper, moods.aspect_mood[:, worst], moods.aspect_volume[:, worst], float(mood[worst]))
-    main = int(rows[np.argmin(np.where(moods.aspect_volume[rows, worst] > 0, moods.aspect_mood[rows, worst] * w, np.inf))])
-    facts = {"aspect": aspects[worst], "mood": round(float(mood[worst]), 3), "opinions": int(volume[worst]), "product": main, "push": best}
+    main = int(
+        rows[
+            np.argmin(
+                np.where(moods.aspect_volume[rows, worst] > 0, moods.aspect_mood[rows, worst] * w, np.inf)
+            )
+        ]
+    )
+    facts = {
+        "aspect": aspects[worst],
+        "mood": round(float(mood[worst]), 3),
+        "opinions": int(volume[worst]),
+        "product": main,
+        "push": best,
+    }
     return Change("aspect", facts)
 
 

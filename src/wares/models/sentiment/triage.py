@@ -60,7 +60,9 @@ SIGNS: dict[str, tuple[re.Pattern[str], float]] = {
 """Words of each sign with what it weighs."""
 QUESTION = re.compile(r"[?？]|\b(how|what|when|where|which|can i|could you|does it|is it|will it)\b|吗|怎么|什么时候|多久|能不能|可以.{0,6}吗|如何|哪", re.I)  # fmt: skip
 SHOUT = re.compile(r"!{2,}|！{2,}|\b[A-Z]{4,}\b[^a-z]*\b[A-Z]{4,}\b")
-THANKS = re.compile(r"\b(thanks|thank you|solved|resolved|all good|works now|sorted)\b|谢谢|解决了|没事了|收到了|搞定", re.I)
+THANKS = re.compile(
+    r"\b(thanks|thank you|solved|resolved|all good|works now|sorted)\b|谢谢|解决了|没事了|收到了|搞定", re.I
+)
 ANGER, SHOUTING, ASKED, WAITING = 0.6, 0.2, 0.15, 0.35
 
 
@@ -99,7 +101,9 @@ def triage(readings: Readings, k: int = 100, now: int | None = None, window: flo
     if not dated.any():
         return []
     newest = int(readings.at[dated].max()) if now is None else now
-    recent = np.flatnonzero(dated & (readings.at <= newest) & (readings.at > newest - window * DAY) & readings.counted)
+    recent = np.flatnonzero(
+        dated & (readings.at <= newest) & (readings.at > newest - window * DAY) & readings.counted
+    )
     settled = _settled(readings, recent)
     wanted = [name in ("question", "chat", "feedback", "other") for name in readings.kinds]
     review = [name == REVIEW for name in readings.kinds]
@@ -143,7 +147,11 @@ def _settled(readings: Readings, recent: NDArray[Any]) -> set[int]:
 def _worst_aspect(readings: Readings, row: int) -> str:
     mine = readings.opinions_of(row)
     worst = min(mine, key=lambda o: (float(readings.op_polarity[o]), o), default=-1)
-    return "" if worst < 0 or float(readings.op_polarity[worst]) >= 0 else readings.aspects[int(readings.op_aspect[worst])]
+    return (
+        ""
+        if worst < 0 or float(readings.op_polarity[worst]) >= 0
+        else readings.aspects[int(readings.op_aspect[worst])]
+    )
 
 
 TEMPLATES: dict[str, tuple[str, str]] = {

@@ -68,7 +68,9 @@ def write_uses(
 ) -> dict[str, Any]:  # fmt: skip
     """Write the artefact; `lists` by `LISTS`, ``report_of (n_items,)`` the place of each product's report or -1."""
     for name in LISTS:
-        StringTable.of(json.dumps(row, ensure_ascii=False, allow_nan=False) for row in lists[name]).save(folder, name)
+        StringTable.of(json.dumps(row, ensure_ascii=False, allow_nan=False) for row in lists[name]).save(
+            folder, name
+        )
     StringTable.of(query_texts).save(folder, "query_texts")
     save_arrays(
         folder, report_of=np.asarray(report_of, np.int32), price_sum=np.asarray(price_sum, np.float32),
