@@ -19,21 +19,20 @@ from wares.features.interactions_build import DAY, EventLog
 from wares.models.price import emerging_train as emerging
 from wares.models.price.strategy import PriceMood, levels_of, mood_by_level, price_mood
 from wares.models.price.strategy_stock import stock_hints
-from wares.models.recommend.mood import MoodSide, concerns
 from wares.models.sentiment import satisfaction as sat
 from wares.models.sentiment.improve import Complaints, Improvement
 from wares.models.sentiment.readings import Readings
-from wares.models.sentiment.triage import Case, about, suggested, triage
+from wares.models.sentiment.triage import Case, about, triage
 from wares.models.sentiment.uses import MoodUses, write_uses
 from wares.pipeline.graphing import event_log
 from wares.pipeline.mood_queries import query_log
+from wares.pipeline.mood_side import MICROS, READINGS
 from wares.pipeline.plan import Context, Tick
 
 if TYPE_CHECKING:
     from wares.pipeline.workspace import Workspace
 
 MOOD_USES = "mood_uses"
-READINGS = "readings"
 _SENTIMENT, _PRICE = "wares.models.sentiment.", "wares.models.price."
 MOOD_USES_MODULES = (
     f"{_SENTIMENT}satisfaction", f"{_SENTIMENT}triage", f"{_SENTIMENT}improve", f"{_SENTIMENT}uses", f"{_SENTIMENT}readings",
@@ -41,7 +40,6 @@ MOOD_USES_MODULES = (
 )  # fmt: skip
 TABLES = (c.EVENTS, c.QUERIES, c.clean_name(c.QUERIES))
 PRICE_ASPECTS = ("price", "value")
-MICROS = 1_000_000
 MOST_CASES, MOST_STOCK, MOST_RISKS = 500, 500, 500
 
 
@@ -231,50 +229,6 @@ def _stock(
     ]  # fmt: skip
 
 
-def mood_side(
-    context: Context, users: Sequence[str], until: int | None = None, log: EventLog | None = None
-) -> MoodSide | None:
-    """Moods and concerns for the ranker, of before `until` (Unix seconds) where that is given; `users` by their rows.
-
-    None where no text that counts is about a product.
-    """
-    readings = Readings.load(context.done[READINGS])
-    n = len(StringTable.load(context.done["catalogue"], c.PRODUCT_ID))
-    micros = None if until is None else until * MICROS
-    moods = sat.product_moods(readings, n, micros)
-    if not moods.volume.any():
-        return None
-    place = {name: row for row, name in enumerate(users)}
-    row_of = np.array([place.get(name, -1) for name in readings.users], np.int64)
-    kept = readings.counted[readings.op_text]
-    if micros is not None:
-        at = readings.at[readings.op_text]
-        kept = kept & (at >= 0) & (at < micros)
-    author = readings.author[readings.op_text[kept]]
-    user = (
-        np.where(author >= 0, row_of[np.maximum(author, 0)], -1) if len(row_of) else np.full(len(author), -1)
-    )
-    opinions = (user, readings.op_aspect[kept], readings.op_polarity[kept])
-    back = _returns(log if log is not None else event_log(context), place, until)
-    found = concerns(len(users), len(readings.aspects), opinions, back, moods.bad)
-    return MoodSide(moods.mood, moods.volume, moods.aspect_mood, moods.aspect_volume, found)
-
-
-def _returns(
-    log: EventLog | None, place: dict[str, int], until: int | None
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(user, product) of everything that was sent back."""
-    none = np.zeros(0, np.int64)
-    if log is None:
-        return none, none
-    with Engine(log.memory_gb, scratch=log.scratch) as engine:
-        lines = log.moments(engine, [c.RETURN], 0, (1 << 40) if until is None else until)
-        table = engine.arrow(lines.select("user", "item").distinct().order_by(["user", "item"]))
-    rows = pc.fill_null(pc.index_in(table["item"], value_set=log.item_ids), -1).to_numpy().astype(np.int64)
-    user = np.array([place.get(name, -1) for name in table["user"].to_pylist()], np.int64)
-    return user, rows
-
-
 def uses_of(shop: Workspace) -> tuple[MoodUses, Catalogue]:
     """The uses of moods and the catalogue of the last build.
 
@@ -295,14 +249,3 @@ def price_mood_of(shop: Workspace, row: int) -> PriceMood | None:
     if MOOD_USES not in done:
         return None
     return price_mood(*MoodUses(shop.root / done[MOOD_USES]).price_mood(row))
-
-
-__all__ = [
-    "MOOD_USES",
-    "MOOD_USES_MODULES",
-    "build_mood_uses",
-    "mood_side",
-    "price_mood_of",
-    "suggested",
-    "uses_of",
-]
