@@ -7,7 +7,27 @@ import pytest
 
 from wares.models.sentiment.drift import LEAST_TEXTS, Stream, doubtful, drift, holm, js_distance, psi
 
-WORDS = "the lamp is bright and I like it very much but price delivery box cable switch shade colour night".split()
+WORDS = [
+    "the",
+    "lamp",
+    "is",
+    "bright",
+    "and",
+    "I",
+    "like",
+    "it",
+    "very",
+    "much",
+    "but",
+    "price",
+    "delivery",
+    "box",
+    "cable",
+    "switch",
+    "shade",
+    "colour",
+    "night",
+]
 
 
 def _stream(rng, n: int = 900, days: int = 300, **changes: Any) -> Stream:

@@ -40,12 +40,14 @@ GROUPS = (
     "evaluate_services",
     "match",
     "price",
+    "elasticity",
     "audience",
     "similar",
     "sentiment",
     "bench_sentiment",
     "aspects",
     "mood",
+    "mood_uses",
 )
 """Modules of this package that put further commands onto the application; each has a ``register(app)``."""
 

@@ -29,6 +29,8 @@ PARTS = (
     "trending",
     "price",
     "emerging",
+    "elasticity",
+    "mood_uses",
 )
 
 

@@ -90,6 +90,13 @@ class IncompatibleArtifact(ModelError):
     """An artefact is damaged, or written by another version. Fields: ``path``."""
 
 
+class NotIdentified(ModelError):
+    """The data cannot tell what is asked, and no number stands in for it. Fields: ``id``, ``reason``."""
+
+    status = 422
+    title = "Not identified"
+
+
 class QueryError(WaresError, ValueError):
     """The question is malformed. Fields: ``parameter``."""
 

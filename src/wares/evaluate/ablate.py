@@ -13,6 +13,7 @@ from wares.models.recommend.alike import LEADS
 from wares.models.recommend.forest_train import Examples, grow
 from wares.models.recommend.learn import load_examples, names_of, ndcg, platt, side_by_side
 from wares.models.recommend.learned import HEADS
+from wares.models.recommend.mood import LEADS as MOODS
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "what goes together": ("cf_raw", "cf"),
@@ -20,6 +21,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "shoppers alike": ("near",),
     "graph": ("graph",),
     "lists of likeness": LEADS,
+    "moods": MOODS,
     "popularity": ("popular", "buyers", "recent_", "trend", "trial", "age"),
     "timing": (
         "since", "since_visits", "since_first", "gap", "gap_visits", "due", "due_", "log_gap", "rate", "repurchase",

@@ -20,6 +20,7 @@ from wares.models.recommend.alike import AlikeSide
 from wares.models.recommend.facts import Products
 from wares.models.recommend.history import History
 from wares.models.recommend.infer import Recommender
+from wares.models.recommend.mood import MoodSide
 from wares.models.recommend.train import GraphSide, Params, TextSide, fit, history_of
 
 COLD_SHARE = 0.05
@@ -43,13 +44,14 @@ class Split:
 @dataclass(frozen=True)
 class Catalog:
     """What the evaluation needs of products: text neighbours, ``category_of (n_items,)``, brands and prices, and
-    neighbours in the graph and lists of likeness by what was known before the test."""
+    neighbours in the graph, lists of likeness and moods by what was known before the test."""
 
     text: TextSide
     category_of: NDArray[np.int32]
     products: Products | None = None
     graph: GraphSide | None = None
     alike: AlikeSide | None = None
+    mood: MoodSide | None = None
 
 
 def rank_users(model: Recommender, histories: list[History], k: int, **options: Any) -> NDArray[np.int32]:
@@ -95,6 +97,7 @@ def evaluate_split(
         trees=trees,
         graph=catalog.graph,
         alike=catalog.alike,
+        mood=catalog.mood,
         reasons=False,
     )
     model = Recommender(scratch)

@@ -16,6 +16,7 @@ from wares.core.machine import peak_rss
 from wares.evaluate.page import page, plots
 from wares.evaluate.recommend import Split, evaluate_split
 from wares.evaluate.report import Report
+from wares.pipeline.mood_side import mood_side
 from wares.pipeline.plan import Context, code_digest
 from wares.pipeline.steps import STEPS, alike_of, catalog_of, event_log, graph_of, split_times, tuned_params
 
@@ -90,7 +91,10 @@ def evaluate_workspace(
     params = tuned_params(context)
     progress("graph")
     catalog = replace(
-        catalog_of(context), graph=graph_of(context, params, start), alike=alike_of(context, params, start)
+        catalog_of(context),
+        graph=graph_of(context, params, start),
+        alike=alike_of(context, params, start),
+        mood=mood_side(context, users, start, log),
     )
     report = Report("wares evaluate", facts, config.shop.seed)
     with tempfile.TemporaryDirectory(dir=context.scratch) as scratch:

@@ -64,6 +64,14 @@ ABOUT = {
         "How much likeness to the best hits counts in search, and its proof in clicks.",
     ),
     "price": ("model", "What each price is held against, and the prices that look wrong."),
+    "elasticity": (
+        "model",
+        "How demand of each product and category answers to its price, with intervals, or why that is not known.",
+    ),
+    "mood_uses": (
+        "model",
+        "Moods put to use: satisfaction of searches, cases of service, what to better about products, stock hints.",
+    ),
     "emerging": (
         "model",
         "Products that rise against their past and their neighbours, and categories that rise.",

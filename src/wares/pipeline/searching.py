@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wares.core import columns as c
-from wares.core.arrays import seal
+from wares.core.arrays import save_arrays, seal
 from wares.data.engine import Engine
 from wares.features.catalogue import Catalogue
 from wares.features.encoder import TextEncoder
@@ -19,12 +20,14 @@ from wares.models.search.infer import Searcher
 from wares.models.search.tuned import DEPTH, KIND, Tuned, choose
 from wares.models.similar.around import Surroundings
 from wares.models.similar.infer import Similar
+from wares.pipeline.mood_side import MOOD_SIDE_MODULES, product_mood
 from wares.pipeline.plan import Context, Tick
 
 MOST = 600
 """Clicked queries that are tried; the ones clicked most often."""
 SEARCH_TUNED_MODULES = (
-    "wares.models.search.tuned", "wares.models.search.infer", "wares.models.similar.around", "wares.pipeline.searching",
+    "wares.models.search.tuned", "wares.models.search.infer", "wares.models.similar.around", "wares.models.recommend.mood",
+    *MOOD_SIDE_MODULES, "wares.pipeline.searching",
 )  # fmt: skip
 
 
@@ -40,19 +43,35 @@ def build_tuned(context: Context, folder: Path, tick: Tick) -> Any:
     def encode(text: str) -> NDArray[np.float32]:
         return np.asarray(encoder.encode([text], "query")[0], np.float32)
 
+    moods = product_mood(context)
     searcher = Searcher(
-        context.done["search"], catalogue, encode, Surroundings(Similar(context.done["similar"]))
+        context.done["search"], catalogue, encode, Surroundings(Similar(context.done["similar"])), moods=moods
     )
     asked = 0
 
     def find(text: str, share: float) -> NDArray[Any]:
         nonlocal asked
         asked += 1
-        tick(min(asked, 5 * MOST), 5 * MOST)
+        tick(min(asked, 10 * MOST), 10 * MOST)
         searcher.alike = share
         return searcher.search(text, DEPTH).rows
 
-    return seal(folder, KIND, tuned=choose(find, clicked, context.config.shop.seed).facts())
+    tuned = choose(find, clicked, context.config.shop.seed)
+
+    def find_by_mood(text: str, share: float) -> NDArray[Any]:
+        searcher.mood = share
+        return find(text, tuned.alike)
+
+    if moods.any():
+        # Other halves than those that chose the likeness.
+        found = choose(find_by_mood, clicked, context.config.shop.seed + 1).facts()
+        mood = {"share": found.pop("alike")} | {
+            name: value for name, value in found.items() if name != "mood"
+        }
+    else:
+        mood = {"share": 0.0, "reason": "nothing is said of any product"}
+    save_arrays(folder, moods=moods)
+    return seal(folder, KIND, tuned=replace(tuned, mood=mood).facts())
 
 
 def clicked_queries(context: Context, catalogue: Catalogue) -> dict[str, dict[int, float]]:

@@ -24,6 +24,7 @@ from wares.features.interactions_build import DAY, EventLog
 from wares.models.recommend import train as recommend
 from wares.models.recommend.infer import Recommender
 from wares.models.recommend.segments_train import taken
+from wares.pipeline.mood_side import mood_side
 from wares.pipeline.plan import Context
 from wares.pipeline.steps import STEPS, alike_of, catalog_of, event_log, graph_of, split_times, tuned_params
 
@@ -126,7 +127,10 @@ def _newcomers(
     popular = np.bincount(recent[1], minlength=data.n_items).astype(np.float32)
     params = tuned_params(context)
     catalog = replace(
-        catalog_of(context), graph=graph_of(context, params, start), alike=alike_of(context, params, start)
+        catalog_of(context),
+        graph=graph_of(context, params, start),
+        alike=alike_of(context, params, start),
+        mood=mood_side(context, users, start, log),
     )
     kept = data.without(hidden)
     say("fit")
@@ -134,7 +138,7 @@ def _newcomers(
         recommend.fit(
             kept, popular, catalog.text, catalog.category_of, params, config.recommend, Path(scratch),
             memory_gb=config.build.memory_gb, seed=seed, products=catalog.products, trees=context.done["tune"], graph=catalog.graph,
-            alike=catalog.alike,
+            alike=catalog.alike, mood=catalog.mood,
         )  # fmt: skip
         model = Recommender(Path(scratch))
         vectors = np.asarray(load_array(context.done["vectors"], "vectors"))

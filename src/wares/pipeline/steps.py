@@ -30,6 +30,7 @@ from wares.features.vectors_build import KIND as VECTORS
 from wares.features.vectors_build import build_vectors
 from wares.graph.infer import KIND as GRAPH
 from wares.graph.neighbours import KIND as GRAPH_NEIGHBOURS
+from wares.models.price.elasticity import KIND as ELASTICITY
 from wares.models.price.emerging_infer import EMERGING
 from wares.models.price.infer import KIND as PRICE_BOOK
 from wares.models.recommend import together_train as together
@@ -51,11 +52,16 @@ from wares.models.search.tuned import KIND as SEARCH_TUNED
 from wares.models.sentiment.moods import KIND as MOODS
 from wares.models.sentiment.reader import KIND as READER
 from wares.models.sentiment.readings import KIND as READINGS
+from wares.models.sentiment.uses import KIND as MOOD_USES_KIND
 from wares.models.similar.infer import KIND as SIMILAR
 from wares.pipeline import graphing, likening, moods, pricing, reading
 from wares.pipeline.adapted import live_encoder
+from wares.pipeline.elasticity import ELASTICITY_MODULES, ELASTICITY_STEP, build_elasticity
 from wares.pipeline.emerging import EMERGING_MODULES, EMERGING_STEP, build_emerging
 from wares.pipeline.graphing import event_log
+from wares.pipeline.mood_side import MOOD_SIDE_MODULES, mood_side
+from wares.pipeline.mood_uses import MOOD_USES, MOOD_USES_MODULES, build_mood_uses
+from wares.pipeline.mood_uses import TABLES as MOOD_TABLES
 from wares.pipeline.plan import Context, Step, Tick
 from wares.pipeline.searching import SEARCH_TUNED_MODULES, build_tuned
 
@@ -179,20 +185,21 @@ def _tune(context: Context, folder: Path, tick: Tick) -> Any:
         catalog = catalog_of(context)
         popular = log.popularity(start, config.recommend.popular_days)
         stages = iter(range(1, 100))
-        windows = _earlier(log, start, end - start, config.recommend.popular_days)
+        windows = _earlier(context, log, start, end - start, config.recommend.popular_days)
         # Of nothing that comes in the windows with examples, the first of which begins here.
         known = start - EARLIER * (end - start)
         params = tune(
             data, truth[: data.n_users], popular, catalog.text, catalog.category_of, config.recommend,
             memory_gb=config.build.memory_gb, seed=config.shop.seed, products=catalog.products,
             graph=_graph_before(context, known), alike=_alike_before(context, known) if windows else None, earlier=windows, folder=folder,
+            mood=mood_side(context, users, start, log) if windows else None,
             threads=config.build.threads, progress=lambda _: tick(min(next(stages), 11), 12),
         )  # fmt: skip
     write_json(folder / "params.json", params.to_json())
     return seal(folder, TUNED, validation=params.validation)
 
 
-def _earlier(log: EventLog, start: int, length: int, popular_days: float) -> list[Window]:
+def _earlier(context: Context, log: EventLog, start: int, length: int, popular_days: float) -> list[Window]:
     """The windows before validation that the learned ranker gets its examples from, each with a past to learn from."""
     first, _ = log.span()
     windows: list[Window] = []
@@ -202,7 +209,14 @@ def _earlier(log: EventLog, start: int, length: int, popular_days: float) -> lis
             break
         data, users = log.interactions(cut)
         truth, _ = log.window(cut, cut + length, users)
-        windows.append(Window(data, truth[: data.n_users], log.popularity(cut, popular_days)))
+        windows.append(
+            Window(
+                data,
+                truth[: data.n_users],
+                log.popularity(cut, popular_days),
+                mood_side(context, users, cut, log),
+            )
+        )
     return windows
 
 
@@ -245,7 +259,7 @@ def alike_of(context: Context, params: recommend.Params, until: int | None = Non
 
 
 def _recommend(context: Context, folder: Path, tick: Tick) -> Any:
-    data, _ = Interactions.load(context.done["interactions"])
+    data, users = Interactions.load(context.done["interactions"])
     popular = np.asarray(load_array(context.done["interactions"], "popular"))
     catalog = catalog_of(context)
     config = context.config
@@ -253,7 +267,7 @@ def _recommend(context: Context, folder: Path, tick: Tick) -> Any:
     return recommend.fit(
         data, popular, catalog.text, catalog.category_of, params, config.recommend, folder,
         memory_gb=config.build.memory_gb, seed=config.shop.seed, products=catalog.products, trees=context.done["tune"],
-        graph=graph_of(context, params), alike=alike_of(context, params),
+        graph=graph_of(context, params), alike=alike_of(context, params), mood=mood_side(context, list(users)),
     )  # fmt: skip
 
 
@@ -322,7 +336,8 @@ def _trending(context: Context, folder: Path, tick: Tick) -> Any:
 
 _F, _R = "wares.features.", "wares.models.recommend."
 _RANKER = tuple(
-    f"{_R}{name}" for name in ("alike", "facts", "near_train", "moments", "learned", "history", "lists")
+    f"{_R}{name}"
+    for name in ("alike", "facts", "near_train", "moments", "mood", "learned", "history", "lists")
 )
 
 STEPS = [
@@ -341,14 +356,16 @@ STEPS = [
     Step(reading.READINGS, READINGS, reading.build_readings, reading.TABLES, ("catalogue", reading.SENTIMENT), (), reading.MODULES),
     Step(moods.MOODS, MOODS, moods.build_moods, (), moods.INPUTS, moods.SETTINGS, moods.MODULES),
     Step("similar", SIMILAR, likening.build_similar, (c.EVENTS,), ("catalogue", "vectors", "text_neighbours", "interactions", "graph_pairs", "graph", "graph_neighbours", "images", "review_vectors"), ("recommend.min_support", "recommend.kinds"), likening.MODULES),
-    Step("tune", TUNED, _tune, (c.EVENTS,), ("catalogue", "vectors", "text_neighbours", "graph", "graph_neighbours", "images", "review_vectors"), ("recommend", "evaluate.test_days", "build.memory_gb"), (*likening.MODULES, f"{_R}tune", f"{_R}table", f"{_R}newcomers_train", f"{_R}train", f"{_R}closed_form", f"{_R}infer", f"{_R}learn", f"{_R}forest_train", f"{_F}trees_build", f"{_F}trees", *_RANKER)),
-    Step("recommend", RECOMMENDER, _recommend, (), ("catalogue", "text_neighbours", "interactions", "graph_neighbours", "similar", "tune"), ("recommend", "build.memory_gb"), (f"{_R}train", f"{_R}closed_form", *_RANKER)),
+    Step("tune", TUNED, _tune, (c.EVENTS,), ("catalogue", "vectors", "text_neighbours", "graph", "graph_neighbours", "images", "review_vectors", reading.READINGS), ("recommend", "evaluate.test_days", "build.memory_gb"), (*likening.MODULES, f"{_R}tune", f"{_R}table", f"{_R}newcomers_train", f"{_R}train", f"{_R}closed_form", f"{_R}infer", f"{_R}learn", f"{_R}forest_train", f"{_F}trees_build", f"{_F}trees", *MOOD_SIDE_MODULES, *_RANKER)),
+    Step("recommend", RECOMMENDER, _recommend, (c.EVENTS,), ("catalogue", "text_neighbours", "interactions", "graph_neighbours", "similar", "tune", reading.READINGS), ("recommend", "build.memory_gb"), (f"{_R}train", f"{_R}closed_form", *MOOD_SIDE_MODULES, *_RANKER)),
     Step("search", SEARCH, _search, (), ("catalogue", "vectors", "interactions"), ("search",), ("wares.models.search.train", "wares.models.search.analysis", "wares.models.search.infer")),
-    Step("search_tuned", SEARCH_TUNED, build_tuned, (c.QUERIES, c.clean_name(c.QUERIES)), ("catalogue", "encoder", "similar", "search"), (), SEARCH_TUNED_MODULES),
+    Step("search_tuned", SEARCH_TUNED, build_tuned, (c.QUERIES, c.clean_name(c.QUERIES)), ("catalogue", "encoder", "similar", "search", reading.READINGS), (), SEARCH_TUNED_MODULES),
     Step("together", TOGETHER, _together, (c.EVENTS,), ("catalogue", "interactions", "graph_pairs"), ("recommend.kinds",), (f"{_R}together_train", f"{_R}together_infer", "wares.graph.behaviour")),
     Step("rebuy", REBUY, _rebuy, (c.EVENTS,), ("catalogue", "interactions"), ("recommend.kinds",), (f"{_R}rebuy_train", f"{_R}rebuy_infer")),
     Step("segments", SEGMENTS, _segments, (c.EVENTS,), ("catalogue", "interactions"), ("recommend.kinds", "recommend.popular_days"), (f"{_R}segments_train",)),
     Step("trending", TRENDING, _trending, (c.EVENTS,), ("catalogue",), ("recommend.kinds",), (f"{_R}trending_train",)),
     Step(pricing.PRICE, PRICE_BOOK, pricing.build_prices, (c.PRICES, c.EVENTS), ("catalogue", "text_neighbours"), ("shop.currency",), pricing.PRICE_MODULES, pricing.rates_named),
     Step(EMERGING_STEP, EMERGING, build_emerging, (c.EVENTS,), ("catalogue",), ("recommend.kinds",), EMERGING_MODULES),
+    Step(ELASTICITY_STEP, ELASTICITY, build_elasticity, (c.EVENTS, c.PRICES), ("catalogue",), ("shop.currency",), ELASTICITY_MODULES),
+    Step(MOOD_USES, MOOD_USES_KIND, build_mood_uses, MOOD_TABLES, ("catalogue", "encoder", "search", reading.READINGS), ("recommend.kinds",), MOOD_USES_MODULES),
 ]  # fmt: skip

@@ -24,7 +24,18 @@ from wares.core.errors import NotFitted, QueryError, WaresError
 from wares.core.nouns import Hit
 from wares.core.state import State
 from wares.models.search.infer import Filters
-from wares.serve import assets, graph, matching, moods, prices, problems, quality, services_api
+from wares.serve import (
+    assets,
+    elasticity,
+    graph,
+    matching,
+    mood_uses,
+    moods,
+    prices,
+    problems,
+    quality,
+    services_api,
+)
 from wares.serve.auth import Gate
 from wares.serve.limits import EVENTS, RELOADS, Admission, exposition
 from wares.serve.ranker import Ranker
@@ -170,6 +181,8 @@ def create_app(workspace: Path, *, require_keys: bool = False, settings: Serve |
     matching.routes(app, lambda: shelf.ranker, may("read"), _MISSING)
     prices.routes(app, lambda: shelf.ranker, may("read"), _ERRORS, _MISSING)
     moods.routes(app, lambda: shelf.ranker, state, gate, may, _ERRORS, _MISSING)
+    elasticity.routes(app, lambda: shelf.ranker, may("read"), _ERRORS, _MISSING)
+    mood_uses.routes(app, lambda: shelf.ranker, may("read"), _ERRORS, _MISSING)
     assets.routes(app, state, may("read"), _ERRORS)
     return app
 

@@ -28,6 +28,7 @@ from wares.features.encoder import TextEncoder
 from wares.features.interactions import KIND as INTERACTIONS
 from wares.features.interactions import Interactions
 from wares.graph.infer import Graph as KnowledgeGraph
+from wares.models.price.elasticity import Elasticities
 from wares.models.price.emerging_infer import Emerging
 from wares.models.price.infer import PriceBook
 from wares.models.recommend.infer import SIGNALS, History, Recommender
@@ -36,6 +37,7 @@ from wares.models.search.infer import Filters, Found
 from wares.models.sentiment.moods import Moods
 from wares.models.sentiment.opinions import AspectReader
 from wares.models.sentiment.reader import Reader
+from wares.models.sentiment.uses import MoodUses
 from wares.models.similar.infer import Similar
 from wares.models.similar.match_infer import Matcher
 from wares.serve.alike import Alike
@@ -102,6 +104,8 @@ class Ranker:
         self.reader = Reader(folder / "sentiment", threads=1) if (folder / "sentiment").is_dir() else None
         # Without one of the shop's own, by the built-in catalogue of aspects.
         self.aspects = AspectReader()
+        self.elasticities = Elasticities(folder / "elasticity") if (folder / "elasticity").is_dir() else None
+        self.mood_uses = MoodUses(folder / "mood_uses") if (folder / "mood_uses").is_dir() else None
         self.prices = PriceBook(folder / "price") if (folder / "price").is_dir() else None
         self._template = template_parts(str(self.catalogue.manifest["template"]))
         facts = open_artifact(folder / "interactions", INTERACTIONS)

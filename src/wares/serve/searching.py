@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from wares.core.arrays import open_artifact
+from wares.core.arrays import load_array, open_artifact
 from wares.features.catalogue import Catalogue
 from wares.models.search.infer import Searcher
 from wares.models.search.tuned import KIND
@@ -19,8 +19,18 @@ from wares.models.similar.infer import Similar
 def open_searcher(
     bundle: Path, catalogue: Catalogue, encode: Callable[[str], NDArray[Any]], similar: Similar
 ) -> Searcher:
-    """The search of a bundle; likeness to the best hits counts as much as the shop's clicks have shown to help."""
+    """The search of a bundle; likeness to the best hits and moods count as much as the shop's clicks have shown to help."""
     tuned = bundle / "search_tuned"
     # A bundle of an earlier version has none.
-    alike = float(open_artifact(tuned, KIND)["tuned"]["alike"]) if tuned.is_dir() else 0.0
-    return Searcher(bundle / "search", catalogue, encode, Surroundings(similar), alike)
+    found = open_artifact(tuned, KIND)["tuned"] if tuned.is_dir() else {}
+    mood = float(found.get("mood", {}).get("share", 0.0))
+    moods = load_array(tuned, "moods") if mood > 0 else None
+    return Searcher(
+        bundle / "search",
+        catalogue,
+        encode,
+        Surroundings(similar),
+        float(found.get("alike", 0.0)),
+        moods,
+        mood,
+    )

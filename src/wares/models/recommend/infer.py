@@ -23,14 +23,17 @@ from numpy.typing import NDArray
 
 from wares.core.arrays import load_array, open_artifact, put_largest
 from wares.core.errors import IncompatibleArtifact
+from wares.models.recommend import alike as lists_of_likeness
 from wares.models.recommend.alike import Alike
 from wares.models.recommend.history import History
 from wares.models.recommend.learned import Learned
 from wares.models.recommend.lists import CANDIDATES, best_new, best_of, diverse, place_in, sum_by_id, union_of
 from wares.models.recommend.moments import LEADS
+from wares.models.recommend.mood import LEADS as MOOD_LEADS
+from wares.models.recommend.mood import Mood, stepped
 
 KIND = "recommender"
-FORM = 3
+FORM = 4
 """Which arrays and facts an artefact has; another one is refused."""
 SIGNALS = ("cf", "text", "popular", "repeat")
 MAX_HISTORY = 64
@@ -38,6 +41,8 @@ DRAFTED = 100
 EVIDENCE = 60
 TEXTS = 60
 ALIKE = LEADS.index("alike")
+ALIKE_END = ALIKE + len(lists_of_likeness.LEADS)
+MOOD = LEADS.index(MOOD_LEADS[0])
 THIN = (1, 2, 3, 5)
 """Numbers of deeds of a newcomer for which the signals are weighed apart; the last holds up to `NEWCOMER` deeds."""
 NEWCOMER = 8
@@ -116,6 +121,7 @@ class Recommender:
             self.graph_ids: NDArray[Any] = load_array(folder, "graph_ids")
             self.graph_sims: NDArray[Any] = load_array(folder, "graph_sims")
         self.alike = Alike(folder) if self.manifest["alike"] else None
+        self.mood = Mood(folder) if self.manifest["mood"] else None
         if self.manifest["learned"]:
             self.learned = Learned(folder, self.manifest["learned"], self.category_of, self.text_of)
 
@@ -201,7 +207,9 @@ class Recommender:
             put_largest(leads[:, 5], ids, graph_ids, graph_values)
             leads[:, 5] /= max(float(leads[own < 0, 5].max(initial=0)), 1e-9)
         if self.alike is not None and alike is not None:
-            leads[:, ALIKE:] = self.alike.leads(alike, ids, own)
+            leads[:, ALIKE:ALIKE_END] = self.alike.leads(alike, ids, own)
+        if self.mood is not None:
+            leads[:, MOOD:] = self.mood.leads(history.row, ids)
         peak = signals.max(0, initial=0)
         signals /= np.where(peak > 0, peak, 1)
         return Candidates(ids, signals, leads, own)
@@ -303,6 +311,9 @@ class Recommender:
         stranger = thin is not None or not len(history.items)
         learned = self.learned is not None and not stranger and self.learned.covers(found.own)
         scores = self.scored(history, found, allowed) if learned and len(ids) else parts.sum(1)
+        if self.mood is not None:
+            # What others find bad in the very thing that disappointed this shopper before steps back, within the cap.
+            scores = stepped(scores, self.mood.demotion(history.row, ids))
         return Weighed(ids, scores, parts, signals[:, 1], stranger)
 
     def arranged(

@@ -31,6 +31,7 @@ from wares.models.recommend.moments import (
     names_repeat,
     repeat_features,
 )
+from wares.models.recommend.mood import LEADS as MOODS
 from wares.models.recommend.train import Params, history_of
 
 K = 10
@@ -238,6 +239,7 @@ def learn(
     if not all(judge.heads[head].bought.any() for head in heads):
         return {}
     about["validation"] = {"plain_ndcg@10": round(judges[False].plain, 5)}
+    about["mood"], first = _gate_mood(examples, judge, first, seed, threads)
     about["graph"], gated = _gate_graph(examples, judge, first, seed, threads)
     best: dict[str, NDArray[np.float32]] = {}
     for head in heads:
@@ -334,6 +336,52 @@ def _gate_alike(
         "gain_error": round(error, 5),
     }
     return about, kept, raw[kept]
+
+
+def _gate_mood(
+    examples: dict[str, Examples], judge: Table, whole: NDArray[np.float32] | None, seed: int, threads: int
+) -> tuple[dict[str, Any], NDArray[np.float32] | None]:
+    """Leave moods out of all examples unless they help: both heads side by side, the 95% interval of the mean gain, paired by
+    shopper, being above zero. With the scores that the first kind of trees gave to new products, where they are known."""
+    columns = {head: [names_of(head, judge.n_decays).index(name) for name in MOODS] for head in examples}
+    if not any(np.isfinite(one.features[:, columns[head]]).any() for head, one in examples.items()):
+        return {"kept": False, "why": "nothing is said of any product"}, whole
+    raw: dict[bool, dict[str, NDArray[np.float32]]] = {True: {}, False: {}}
+    for head, one in examples.items():
+        held = judge.heads[head]
+        # One kind of trees for each head is enough to tell; the kinds are compared once it is known what they look at.
+        known = whole if head == "explore" else None
+        raw[True][head] = (
+            known if known is not None else raw_scores(grow(one, KINDS[0], seed, threads), held.features)
+        )
+        bare = held.without(columns[head])
+        raw[False][head] = raw_scores(
+            grow(one.without(columns[head]), KINDS[0], seed, threads), bare.features
+        )
+    values: dict[bool, NDArray[np.float64]] = {}
+    for use, scores in raw.items():
+        calibrated = {}
+        for head, some in scores.items():
+            slope, offset = platt(some, judge.heads[head].bought)
+            calibrated[head] = np.float32(slope) * some + np.float32(offset)
+        values[use] = gains(*judge.side_by_side(calibrated)[:2], judge.wanted)
+    gain = values[True] - values[False]
+    error = float(gain.std(ddof=1) / np.sqrt(len(gain))) if len(gain) > 1 else float("inf")
+    kept = bool(gain.mean() > SURE * error)
+    if not kept:
+        for head in examples:
+            examples[head], judge.heads[head] = (
+                examples[head].without(columns[head]),
+                judge.heads[head].without(columns[head]),
+            )
+    about = {
+        "kept": kept,
+        "ndcg@10 with": round(float(values[True].mean()), 5),
+        "ndcg@10 without": round(float(values[False].mean()), 5),
+        "gain": round(float(gain.mean()), 5),
+        "gain_error": round(error, 5),
+    }
+    return about, raw[kept].get("explore", whole)
 
 
 def _gate_graph(

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wares.models.recommend import alike
+from wares.models.recommend import alike, mood
 from wares.models.recommend.history import History
 
 DAY = 86_400
@@ -26,9 +26,9 @@ FACTS = (
 SHOPPER = (
     "n_items", "n_visits", "visits_28", "since_visit", "repeat_share", "new_share", "basket", "mean_log_price",
 )  # fmt: skip
-LEADS = ("cf_raw", "cf", "text", "popular", "near", "graph", *alike.LEADS)
+LEADS = ("cf_raw", "cf", "text", "popular", "near", "graph", *alike.LEADS, *mood.LEADS)
 """Scores that come from elsewhere: item-item weights as they are, and as a share of the shopper's best new product;
-text neighbours; popularity lately; shoppers with a like history; neighbours in the graph; lists of likeness."""
+text neighbours; popularity lately; shoppers with a like history; neighbours in the graph; lists of likeness; moods."""
 TINY = np.float32(1e-6)
 
 

@@ -21,6 +21,7 @@ from wares.models.recommend.facts import Products
 from wares.models.recommend.history import History
 from wares.models.recommend.infer import FORM, KIND, SIGNALS
 from wares.models.recommend.learned import HEADS
+from wares.models.recommend.mood import MoodSide
 from wares.models.recommend.near_train import near_shoppers
 from wares.models.recommend.next_item import WINDOW, NextItem
 from wares.models.recommend.parts import sequences_of
@@ -212,6 +213,7 @@ def fit(
     near: bool | None = None,
     graph: GraphSide | None = None,
     alike: AlikeSide | None = None,
+    mood: MoodSide | None = None,
 ) -> dict[str, Any]:
     """Write a recommender into `folder`; deterministic for the same inputs and seed.
 
@@ -220,7 +222,8 @@ def fit(
     `lists` there are no neighbour lists: for tuning, where candidates are drafted otherwise; without `reasons`
     nobody counts how many shoppers have both of a pair, which only an explanation tells. `near` adds shoppers with a
     like history, which only the learned ranker needs; by default where there is one. `graph` are neighbours in the graph,
-    and `alike` lists of what is like, instead of and beside each product, for the learned ranker too.
+    and `alike` lists of what is like, instead of and beside each product, for the learned ranker too; `mood` what is said of
+    products and what shoppers, by their rows, care about.
     """
     save_arrays(folder, text_of=text.text_of, text_ids=text.ids, text_sims=text.sims, category_of=category_of)
     sold = data.item_counts()
@@ -271,6 +274,8 @@ def fit(
         save_arrays(folder, graph_ids=graph.ids, graph_sims=graph.sims)
     if alike is not None:
         alike.save(folder, data.n_items)
+    if mood is not None:
+        mood.save(folder)
     if learned:
         products = products or Products.plain(category_of)
         save_arrays(folder, facts=products.facts(data), brand_of=products.brand_of)
@@ -285,6 +290,7 @@ def fit(
         near=near,
         graph=graph is not None,
         alike=alike is not None,
+        mood=mood is not None,
         n_items=data.n_items,
         columns=len(items),
         params=params.to_json(),

@@ -21,6 +21,7 @@ from wares.models.recommend.history import History
 from wares.models.recommend.infer import Recommender
 from wares.models.recommend.learn import Cut, Drafted, learn
 from wares.models.recommend.lists import CANDIDATES
+from wares.models.recommend.mood import MoodSide
 from wares.models.recommend.newcomers_train import choose_thin
 from wares.models.recommend.table import TAIL_KEEPS, K, Table, dcg, named
 from wares.models.recommend.train import (
@@ -54,6 +55,7 @@ def tune(
     earlier: Sequence[Window] = (),
     graph: GraphSide | None = None,
     alike: AlikeSide | None = None,
+    mood: MoodSide | None = None,
     folder: Path | None = None,
     threads: int = 1,
     progress: Callable[[str], None] = lambda _: None,
@@ -62,7 +64,7 @@ def tune(
 
     With windows from `earlier` times, a ranker is learned from them (see ``learn.py``) and kept, if it is better, with
     its trees in `folder`. `graph` and `alike` are neighbours by what was known before the first of those windows; each
-    stays only where it helps.
+    stays only where it helps. `mood` is what was said before `data` ends, as each window has its own; it stays where it helps.
     """
     params = Params(tail=max(config.tail, 0.0), diversity=config.diversity, new_share=config.new_share)
     active = np.array([u for u in range(data.n_users) if u < len(truth) and len(truth[u])], np.int64)
@@ -102,10 +104,11 @@ def tune(
             reasons=False,
             graph=graph if earlier else None,
             alike=alike if earlier else None,
+            mood=mood if earlier else None,
         )
         del model
         fitted = Recommender(place)
-        # Lists of likeness are for the learned ranker; the blend is chosen without them.
+        # Lists of likeness and moods are for the learned ranker; the blend is chosen without them.
         lists, fitted.alike = fitted.alike, None
         table, weights = _choose_blend(fitted, data, users, truth, fresh, params)
         if config.tail < 0:
@@ -133,11 +136,13 @@ def tune(
 
 @dataclass(frozen=True)
 class Window:
-    """What was known at a moment, what each user (by row) took up in the window after it, and popularity before it."""
+    """What was known at a moment, what each user (by row) took up in the window after it, popularity before it, and what was
+    said before it."""
 
     data: Interactions
     truth: Sequence[NDArray[np.int32]]
     popular: NDArray[np.float32]
+    mood: MoodSide | None = None
 
 
 def _drafts(
@@ -157,6 +162,7 @@ def _drafts(
         fit(
             data, window.popular, text, products.category_of, params, config, place, memory_gb=memory_gb, seed=seed,
             part=part, model=model, lists=lists, near=True, graph=graph, alike=alike,
+            mood=window.mood,
         )  # fmt: skip
 
         def draft(some: NDArray[np.int64], model: Any = model, part: Collaborative = part) -> list[Any]:

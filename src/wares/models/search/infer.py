@@ -104,11 +104,15 @@ class Searcher:
         encode: Callable[[str], NDArray[np.float32]] | None,
         around: Surroundings | None = None,
         alike: float = 0.0,
+        moods: NDArray[np.float32] | None = None,
+        mood: float = 0.0,
     ) -> None:
-        """Open the artefact in `folder`; `alike` is the share of likeness to the best hits, told by `around`."""
+        """Open the artefact in `folder`; `alike` is the share of likeness to the best hits, told by `around`, and `mood` that of
+        the capped moods ``(n_items,)``."""
         self.manifest = open_artifact(folder, KIND)
         self.config: dict[str, Any] = self.manifest["config"]
         self.catalogue, self.encode, self.around, self.alike = catalogue, encode, around, alike
+        self.moods, self.mood = moods, mood
         self.schema = schema()
         index = tantivy.Index.open(str(folder / "words"))
         index.register_tokenizer(ANALYZER, analyzer())
@@ -286,7 +290,7 @@ class Searcher:
         """Products for `text`: places `offset` to `offset + k` of the fused list.
 
         score = (1 − v) · words/max + v · scaled cosine + a little popularity and, for a known shopper, `affinity` to
-        a category (by code, 0..1). Where the shop's clicks showed that it helps, likeness to the best hits adds to it, and
+        a category (by code, 0..1). Where the shop's clicks showed that moods help, so does the capped mood. Where the clicks showed that it helps, likeness to the best hits adds to it, and
         brings in products that neither words nor meaning found. An empty text gives what passes the filters, best-sellers first. Ties go to
         the lower row. `hidden` rows are left out (a newer form of the product is elsewhere).
         """
@@ -364,6 +368,8 @@ class Searcher:
     ) -> NDArray[np.float32]:
         v = float(self.config["vector_weight"])
         scores = (1 - v) * word_part + v * near_part + POPULARITY * self.log_sold[rows]
+        if self.mood > 0 and self.moods is not None:
+            scores = scores + self.mood * self.moods[rows]
         if affinity:
             like = np.zeros(len(self.category_names) + 1, np.float32)
             for category, value in affinity.items():

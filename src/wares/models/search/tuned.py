@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -37,7 +37,8 @@ Surroundings = Callable[[NDArray[np.int32], NDArray[np.float32]], Around]
 @dataclass(frozen=True, slots=True)
 class Tuned:
     """The share of likeness to the best hits, and how that was found: queries, NDCG@10 without and with it on the half
-    that did not choose it, and the 95% interval of the difference. `reason` says why it is 0, where it is."""
+    that did not choose it, and the 95% interval of the difference. `reason` says why it is 0, where it is. `mood` holds the
+    same of moods, with the likeness that was chosen before: ``share``, ``reason``, ``queries``, ``without``, ``with_it``, ``interval``."""
 
     alike: float
     reason: str = ""
@@ -45,6 +46,7 @@ class Tuned:
     without: float = 0.0
     with_it: float = 0.0
     interval: tuple[float, float] = (0.0, 0.0)
+    mood: dict[str, Any] = field(default_factory=lambda: {"share": 0.0, "reason": "moods were not tried"})
 
     def facts(self) -> dict[str, Any]:
         """Everything as a dictionary."""

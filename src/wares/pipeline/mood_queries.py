@@ -1,0 +1,167 @@
+"""What became of the shop's searches: clicks, other texts at once, purchases, returns, and what each text returns now."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wares.core import columns as c
+from wares.data.engine import Engine
+from wares.features.catalogue import Catalogue
+from wares.features.encoder import TextEncoder
+from wares.features.interactions_build import EventLog
+from wares.models.search.infer import Searcher
+from wares.models.sentiment.satisfaction import DEEPER, SHOWN, Asked
+from wares.models.sentiment.uses import normal
+from wares.pipeline.plan import Context
+
+MOST = 1000
+"""Search texts that are looked at: those asked most often."""
+PAUSE = 600
+"""Seconds within which another text means that the first one did not do."""
+SAME = 1800
+"""Seconds within which the same text of the same visitor is one search."""
+BUYS = 7 * 86_400
+RETURNS = 60 * 86_400
+
+
+@dataclass
+class _Search:
+    """One search: who, what, when (Unix seconds, -1 unknown), which products were clicked, what came next."""
+
+    who: str
+    text: str
+    at: int
+    clicks: list[int] = field(default_factory=list[int])
+    next: str = ""
+
+
+def query_log(context: Context, catalogue: Catalogue, log: EventLog | None) -> tuple[list[Asked], bool, bool]:
+    """(what became of each of the texts asked most often, whether the shop records clicks, whether its searches name visitors).
+
+    Rows of one visitor with one text within half an hour are one search. Purchases within a week of a click, and their returns
+    within sixty days, count for it. What a text returns is what the search of this build returns.
+    """
+    rows = _rows(context)
+    if not rows:
+        return [], False, False
+    searches = _searches(rows, catalogue)
+    clicks = any(one.clicks for one in searches)
+    linked = any(one.who for one in searches)
+    fate = (
+        _fate(log, {one.who for one in searches if one.who and one.clicks}, catalogue)
+        if clicks and log is not None
+        else {}
+    )
+    by: dict[str, list[_Search]] = defaultdict(list)
+    for one in searches:
+        by[one.text].append(one)
+    texts = sorted(by, key=lambda text: (-len(by[text]), text))[:MOST]
+    shown = _shown(context, catalogue, texts)
+    return [_asked(text, by[text], fate, shown[text]) for text in texts], clicks, linked
+
+
+def _rows(context: Context) -> list[dict[str, Any]]:
+    clean = c.clean_name(c.QUERIES)
+    source = clean if clean in context.versions else c.QUERIES
+    if source not in context.versions:
+        return []
+    with Engine(context.config.build.memory_gb / 2, scratch=context.scratch) as engine:
+        rows = engine.parquet(context.store.files(source, context.versions[source]))
+        chosen = rows.select(
+            text=rows[c.TEXT], user=rows[c.USER_ID], session=rows[c.SESSION_ID], product=rows[c.PRODUCT_ID],
+            at=rows[c.AT].truncate("s").epoch_seconds(),
+        )  # fmt: skip
+        return engine.arrow(chosen.order_by(["at", "user", "session", "text", "product"])).to_pylist()
+
+
+def _searches(rows: list[dict[str, Any]], catalogue: Catalogue) -> list[_Search]:
+    """Searches in the order of time, with the text that the same visitor tried next."""
+    out: list[_Search] = []
+    last: dict[str, _Search] = {}
+    for row in rows:
+        text = normal(str(row["text"] or ""))
+        if not text:
+            continue
+        who = str(row["user"] or "") or (f"~{row['session']}" if row["session"] else "")
+        at = -1 if row["at"] is None else int(row["at"])
+        before = last.get(who) if who else None
+        if before is not None and before.text == text and 0 <= at - before.at <= SAME:
+            one = before
+        else:
+            one = _Search(who, text, at)
+            out.append(one)
+            if before is not None and at >= 0 and 0 <= at - before.at <= PAUSE:
+                before.next = text
+            if who:
+                last[who] = one
+        product = catalogue.row(str(row["product"])) if row["product"] else -1
+        if product >= 0:
+            one.clicks.append(product)
+    return out
+
+
+Fate = dict[tuple[str, int], list[tuple[int, str]]]
+"""Purchases and returns of (shopper, product), by time."""
+
+
+def _fate(log: EventLog, who: set[str], catalogue: Catalogue) -> Fate:
+    if not who:
+        return {}
+    out: Fate = defaultdict(list)
+    with Engine(log.memory_gb, scratch=log.scratch) as engine:
+        for kind in (c.PURCHASE, c.RETURN):
+            lines = log.moments(engine, [kind], 0, 1 << 40)
+            table = engine.arrow(lines.filter(lines["user"].isin(sorted(who))).select("user", "item", "at"))
+            for row in table.to_pylist():
+                if (product := catalogue.row(row["item"])) >= 0:
+                    out[row["user"], product].append((int(row["at"]), kind))
+    return {pair: sorted(deeds) for pair, deeds in out.items()}
+
+
+def _asked(text: str, searches: list[_Search], fate: Fate, shown: tuple[list[int], list[int]]) -> Asked:
+    clicked = reformulated = good = bought = returned = 0
+    into, back = Counter[str](), Counter[int]()
+    for one in searches:
+        sent = 0
+        for product in dict.fromkeys(one.clicks):
+            deeds = fate.get((one.who, product), [])
+            at = next((t for t, kind in deeds if kind == c.PURCHASE and one.at <= t <= one.at + BUYS), None) if one.at >= 0 else None  # fmt: skip
+            if at is None:
+                continue
+            bought += 1
+            if any(kind == c.RETURN and at <= t <= at + RETURNS for t, kind in deeds):
+                sent += 1
+                back[product] += 1
+        returned += sent
+        clicked += bool(one.clicks)
+        if one.next:
+            reformulated += 1
+            into[one.next] += 1
+        good += bool(one.clicks) and not one.next and not sent
+    ranked = tuple(sorted(into.items(), key=lambda pair: (-pair[1], pair[0]))[:5])
+    rows = tuple(product for product, _ in sorted(back.items(), key=lambda pair: (-pair[1], pair[0])))
+    return Asked(text, len(searches), clicked, reformulated, good, bought, returned, ranked, rows, tuple(shown[0]), tuple(shown[1]))  # fmt: skip
+
+
+def _shown(
+    context: Context, catalogue: Catalogue, texts: list[str]
+) -> dict[str, tuple[list[int], list[int]]]:
+    """What each text returns: the first page, and what lies behind it."""
+    encoder = TextEncoder(context.done["encoder"], context.config.build.threads or 1)
+
+    @lru_cache(maxsize=MOST)
+    def encode(text: str) -> NDArray[np.float32]:
+        return np.asarray(encoder.encode([text], "query")[0], np.float32)
+
+    searcher = Searcher(context.done["search"], catalogue, encode)
+    out: dict[str, tuple[list[int], list[int]]] = {}
+    for text in texts:
+        rows = searcher.search(text, SHOWN + DEEPER).rows.tolist()
+        out[text] = rows[:SHOWN], rows[SHOWN:]
+    return out

@@ -1,0 +1,120 @@
+"""Moods put to use, in words of both languages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from wares.models.sentiment.triage import TEMPLATES
+
+ASPECTS: dict[str, str] = {
+    "quality": "质量", "size": "尺码", "fit": "版型", "battery": "电池", "delivery": "物流", "price": "价格", "value": "性价比", "service": "服务",
+    "look": "外观", "appearance": "外观", "design": "设计", "material": "材质", "fabric": "面料", "colour": "颜色", "color": "颜色",
+    "comfort": "舒适度", "packaging": "包装", "screen": "屏幕", "display": "屏幕", "performance": "性能", "speed": "速度", "sound": "音质",
+    "taste": "味道", "smell": "气味", "durability": "耐用性", "ease": "易用性", "usability": "易用性", "function": "功能", "camera": "相机",
+    "storage": "存储", "software": "软件", "keyboard": "键盘", "weight": "重量", "content": "内容", "hygiene": "卫生", "safety": "安全",
+    "general": "整体", "overall": "整体", "freshness": "新鲜度", "noise": "噪音", "other": "其他", "warranty": "保修", "accuracy": "描述相符",
+}  # fmt: skip
+CHANGES: dict[str, tuple[str, str]] = {
+    "nothing": ("It finds nothing: add what is meant, or words that lead to it", "没有结果：请补充商品或同义词"),
+    "nothing_into": ("It finds nothing: shoppers then try “{into}”; let both lead to the same", "没有结果：顾客随后搜索“{into}”，请让两者指向相同商品"),
+    "returned": ("{returned} of {bought} things bought so were sent back, most of all {product}: put others first", "经此购买的 {bought} 件中有 {returned} 件退货，最多的是 {product}：请调整排序"),
+    "aspect": ("What is shown is bad at {aspect}, most of all {product} ({opinions} opinions)", "展示商品的{aspect}口碑差，最差的是 {product}（{opinions} 条意见）"),
+    "aspect_push": ("What is shown is bad at {aspect}, most of all {product} ({opinions} opinions): push {push}, which is praised for it", "展示商品的{aspect}口碑差，最差的是 {product}（{opinions} 条意见）：建议提升 {push}"),
+    "push": ("Shoppers do not like what is shown: push {push}, which is better spoken of", "顾客对展示商品评价不高：建议提升口碑更好的 {push}"),
+    "reformulated": ("{share} go on to another search at once, mostly “{into}”: let this one lead there", "{share} 的顾客随即改搜，多为“{into}”：请让本词指向相同结果"),
+    "no_clicks": ("{share} click nothing: look at titles, pictures and prices of what is shown", "{share} 的搜索没有点击：请检查标题、图片与价格"),
+}  # fmt: skip
+SIGNS: dict[str, tuple[str, str]] = {
+    "safety": ("safety", "安全"), "urgent": ("urgent", "紧急"), "money": ("money", "涉及款项"), "broken": ("broken or wrong", "损坏或错发"),
+    "shouting": ("shouting", "情绪激烈"), "question": ("asks", "提问"), "anger": ("angry", "愤怒"), "waiting": ("waiting", "等待中"),
+}  # fmt: skip
+KINDS: dict[str, tuple[str, str]] = {
+    "review": ("review", "评论"), "question": ("question", "提问"), "chat": ("chat", "客服会话"), "feedback": ("feedback", "搜索反馈"),
+    "news": ("news", "新闻"), "other": ("other", "其他"),
+}  # fmt: skip
+TRENDS: dict[str, tuple[str, str]] = {
+    "rising": ("rising", "上升"), "falling": ("falling", "下降"), "steady": ("steady", "平稳"), "unknown": ("too few dated texts to tell", "带日期的文本太少"),
+}  # fmt: skip
+HINTS: dict[str, tuple[str, str]] = {
+    "more": (
+        "{shoppers} shoppers in {recent} weeks where {expected} were expected: {ratio} times ({low}–{high}); {sure} sure that demand rises",
+        "近 {recent} 周 {shoppers} 人次，预期 {expected}：{ratio} 倍（{low}–{high}）；需求上升的把握 {sure}",
+    ),
+    "less": (
+        "{shoppers} shoppers in {recent} weeks where {expected} were expected: {ratio} times ({low}–{high}); {sure} sure that demand falls",
+        "近 {recent} 周 {shoppers} 人次，预期 {expected}：{ratio} 倍（{low}–{high}）；需求下降的把握 {sure}",
+    ),
+    "careful": ("; the mood falls as well, so returns may follow: order with care", "；同时口碑下滑，可能引发退货，请谨慎备货"),
+    "mood_up": ("; the mood rises", "；口碑上升"),
+    "mood_down": ("; the mood falls", "；口碑下滑"),
+}  # fmt: skip
+NOTHING: dict[str, tuple[str, str]] = {
+    "queries": ("The shop has no table of searches, so nothing can be told of them. Load one with `wares ingest PATH --as queries`.", "店铺没有搜索记录，无法判断。请用 `wares ingest PATH --as queries` 载入。"),
+    "clicks": ("The searches record no clicks: satisfaction is the mood of what is shown alone.", "搜索记录没有点击：满意度仅来自展示商品的口碑。"),
+    "linked": ("The searches name no visitors: a next search and returns cannot be told.", "搜索记录没有访客标识：无法判断改搜与退货。"),
+    "texts": ("The shop has no reviews or other texts, so nothing is known of moods.", "店铺没有评论或其他文本，无法判断口碑。"),
+    "cases": ("Nobody waits for an answer.", "没有待回复的内容。"),
+    "stock": ("No product's interest moves beyond chance, or there are too few weeks of events to tell.", "没有商品的关注度出现超出偶然的变化，或事件周数太少。"),
+    "reports": ("No product has complaints beyond its category's.", "没有商品的投诉明显多于同类。"),
+    "untrained": ("Moods come of a word list: nothing was learned from this shop yet.", "口碑来自词典：尚未从本店数据学习。"),
+}  # fmt: skip
+
+
+def said(texts: tuple[str, str], language: str, **facts: Any) -> str:
+    """One of a pair of texts, with its facts filled in."""
+    text = texts[language == "zh"]
+    return text.format(**facts) if facts else text
+
+
+def aspect_word(aspect: str, language: str) -> str:
+    """An aspect in a language; as it is where there is no word."""
+    if language != "zh":
+        return aspect.replace("_", " ")
+    return ASPECTS.get(aspect.lower(), aspect)
+
+
+def change_words(change: Mapping[str, Any], titles: Mapping[int, str], language: str) -> str:
+    """What to change about a query, in words; `titles` by row of the products that are named."""
+    code, facts = str(change["code"]), dict(change)
+    if code == "nothing" and facts.get("into"):
+        code = "nothing_into"
+    if code == "aspect" and facts.get("push") is not None:
+        code = "aspect_push"
+    if code == "returned":
+        rows = facts.get("products") or []
+        facts["product"] = titles.get(rows[0], "") if rows else "–"
+    elif "product" in facts:
+        facts["product"] = titles.get(facts["product"], "")
+    if facts.get("push") is not None:
+        facts["push"] = titles.get(facts["push"], "")
+    if "aspect" in facts:
+        facts["aspect"] = aspect_word(str(facts["aspect"]), language)
+    if "share" in facts:
+        facts["share"] = f"{float(facts['share']):.0%}"
+    return CHANGES[code][language == "zh"].format(**facts)
+
+
+def hint_words(hint: Mapping[str, Any], language: str) -> str:
+    """A stock hint in words."""
+    side = language == "zh"
+    text = HINTS[str(hint["hint"])][side].format(
+        shoppers=f"{hint['shoppers']:,}", recent=f"{hint['weeks'][0]:.0f}", expected=f"{hint['expected']:,.0f}", ratio=f"{hint['ratio']:.1f}",
+        low=f"{hint['interval'][0]:.1f}", high=f"{hint['interval'][1]:.1f}", sure=f"{hint['probability']:.0%}",
+    )  # fmt: skip
+    if hint["careful"]:
+        return text + HINTS["careful"][side]
+    if hint["mood_fell"] >= 0.8:
+        return text + HINTS["mood_down"][side]
+    return text + (HINTS["mood_up"][side] if hint["mood_fell"] <= 0.2 else "")
+
+
+def answer_words(case: Mapping[str, Any], language: str = "") -> str:
+    """The suggested answer to a case, in the customer's language where none is named."""
+    chinese = (language or str(case["language"])) == "zh"
+    order = ""
+    if case["bought"]:
+        order = f"（{case['bought']} 购买）" if chinese else f" (bought on {case['bought']})"
+    product = str(case["title"]) or ("您的订单" if chinese else "your order")
+    aspect = aspect_word(str(case["aspect"]), "zh" if chinese else "en")
+    return TEMPLATES[str(case["about"])][chinese].format(product=product, order=order, aspect=aspect)
