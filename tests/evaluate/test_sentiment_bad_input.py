@@ -76,7 +76,7 @@ def test_a_thousand_copies_do_not_spoil_training(tmp_path):
         (["a", "b"], ["inf", "1"], {"numbers": True}, "no number of stars"),
         (["a", "b"], ["3", "3"], {"classes": 2}, "no texts to train on"),
         (["a", "b"] * 30, ["4", "4"] * 30, {"numbers": True}, "the labels go from 4 to 4"),
-        (["a"], ["1"], {}, "too few texts"),
+        (["a", "b"], ["1", "0"], {}, "too few texts"),
     ],
 )  # fmt: skip
 def test_labels_that_cannot_be_learned_are_named(tmp_path, texts, labels, more, said):
