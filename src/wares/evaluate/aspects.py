@@ -278,6 +278,7 @@ def _split_quads(
 def _train_quads(
     task: AspectsTask, train: QuadTexts, valid: QuadTexts, folder: Path, seed: int, say: Say
 ) -> dict[str, Any]:
+    # One encoder gives the states for both steps: of several that are named, the first.
     options = _encoders(replace(task, encoders=task.encoders[:1]), seed)
     if not options:
         raise QueryError("extraction needs an encoder", mend="Name one with --encoder", parameter="encoder")
