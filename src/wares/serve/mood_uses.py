@@ -61,7 +61,7 @@ def query_json(row: Mapping[str, Any], catalogue: Catalogue, language: str = "en
     for change in row["changes"]:
         rows = [
             r
-            for r in (change.get("product"), change.get("push"), *change.get("products", []))
+            for r in (change.get("product"), change.get("push"), *(change.get("products") or ()))
             if r is not None
         ]
         named = {r: _named(catalogue, r) for r in rows}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from wares.core.nouns import Reason
+from wares.models.recommend.mood import Said
 from wares.models.sentiment.triage import TEMPLATES
 
 ASPECTS: dict[str, str] = {
@@ -59,6 +61,40 @@ NOTHING: dict[str, tuple[str, str]] = {
     "reports": ("No product has complaints beyond its category's.", "没有商品的投诉明显多于同类。"),
     "untrained": ("Moods come of a word list: nothing was learned from this shop yet.", "口碑来自词典：尚未从本店数据学习。"),
 }  # fmt: skip
+
+
+AGAINST: dict[str, tuple[str, str]] = {
+    "returned": (
+        "stands lower: shoppers find its {aspect} bad, and you sent something back that is",
+        "排序靠后：顾客反映其{aspect}不佳，而您曾因类似问题退货",
+    ),
+    "said": (
+        "stands lower: shoppers find its {aspect} bad, which matters to you",
+        "排序靠后：顾客反映其{aspect}不佳，而您在意这一点",
+    ),
+    "suits": ("well spoken of for its {aspect}, which matters to you", "{aspect}口碑好，符合您在意的方面"),
+}
+"""Why a product stands lower, or suits, by what its shopper cares about."""
+
+
+def with_mood(why: Reason, found: Said | None, aspects: Sequence[str], language: str) -> Reason:
+    """A reason with what the mood of an aspect adds to it; the reason as it is where nothing does."""
+    if found is None or not 0 <= found.aspect < len(aspects):
+        return why
+    name = "suits" if found.mood > 0 else "returned" if found.returned else "said"
+    aspect = aspects[found.aspect]
+    words = said(AGAINST[name], language, aspect=aspect_word(aspect, language))
+    joint = "；" if language == "zh" else "; "
+    facts = {
+        **why.facts,
+        "mood": {
+            "aspect": aspect,
+            "mood": round(found.mood, 3),
+            "cares": round(found.weight, 3),
+            "why": name,
+        },
+    }
+    return Reason(why.code, f"{why.text}{joint}{words}" if why.text else words, facts)
 
 
 def said(texts: tuple[str, str], language: str, **facts: Any) -> str:

@@ -143,6 +143,20 @@ class Complaints:
         return tuple(out.values())
 
 
+_ENDS = ".!?。！？；;\n"
+
+
+def sentence_around(text: str, start: int, end: int, most: int = MOST_QUOTE) -> str:
+    """The sentence around an opinion, so that a quote of two words can be understood; cut at the sides where it is long."""
+    low = max((text.rfind(mark, 0, start) for mark in _ENDS), default=-1) + 1
+    stops = [place for mark in _ENDS if (place := text.find(mark, max(end - 1, start))) >= 0]
+    high = min(stops, default=len(text) - 1) + 1
+    if high - low > most:
+        low = max(low, start - max(most - (end - start), 0) // 2)
+        high = min(high, max(low + most, min(end, low + most)))
+    return " ".join(text[low:high].split())
+
+
 def _trend(at: NDArray[Any], bad: NDArray[np.bool_]) -> tuple[float, float, str]:
     """(share in the later half, in the earlier half, word) of a product's dated texts: a word only beyond chance (95 %)."""
     dated = at >= 0

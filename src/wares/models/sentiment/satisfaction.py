@@ -14,6 +14,8 @@ from wares.models.sentiment.readings import Readings
 PULL = 5.0
 """Texts of the shop's mean that stand beside a product's own."""
 SHOWN = 10
+TOP = 3
+"""Places of a list that are seen without looking further: what is better belongs there."""
 DEEPER = 40
 STRENGTH = 10.0
 """Searches of the shop's mean that stand beside a query's own."""
@@ -165,6 +167,7 @@ def _changes(
     asked: Asked, rows: NDArray[np.int64], moods: ProductMoods, aspects: Sequence[str], usual: float, clicks: bool, linked: bool
 ) -> list[Change]:  # fmt: skip
     out: list[Change] = []
+    lower = np.array([*asked.shown[TOP:SHOWN], *asked.deeper], np.int64)
     if not len(rows):
         out.append(Change("nothing", {"into": asked.into[0][0] if asked.into else ""}))
     if asked.bought >= 2 and asked.returned / asked.bought > 0.2:
@@ -174,12 +177,12 @@ def _changes(
                 {"returned": asked.returned, "bought": asked.bought, "products": list(asked.back[:3])},
             )
         )
-    if len(rows) and (found := _aspect(rows, np.array(asked.deeper, np.int64), moods, aspects)) is not None:
+    if len(rows) and (found := _aspect(rows, lower, moods, aspects)) is not None:
         out.append(found)
     elif len(rows) and moods.volume[rows].sum() >= 3:
         w = weights_of(len(rows))
         mood = float((w * moods.mood[rows]).sum())
-        best = _better(np.array(asked.deeper, np.int64), moods.mood, moods.volume, mood)
+        best = _better(lower, moods.mood, moods.volume, mood)
         if mood < min(BAD, moods.whole) and best is not None:
             out.append(Change("push", {"mood": round(mood, 3), "push": best}))
     if linked and asked.reformulated >= 2 and asked.into and asked.reformulated > 0.3 * asked.searches:
@@ -202,15 +205,14 @@ def _changes(
 def _aspect(
     rows: NDArray[np.int64], deeper: NDArray[np.int64], moods: ProductMoods, aspects: Sequence[str]
 ) -> Change | None:
-    """The aspect that is worst in what is shown, against the shop's, and the product to push for it."""
+    """The aspect that is worst in what is shown, if it is bad, and the product to push for it."""
     if not len(aspects):
         return None
     w = weights_of(len(rows))
     mood = w @ moods.aspect_mood[rows]
     volume = moods.aspect_volume[rows].sum(0)
-    gap = np.where(volume >= 3, mood - moods.aspect_whole, np.inf)
-    worst = int(gap.argmin())
-    if not gap[worst] < BAD or mood[worst] >= 0:
+    worst = int(np.where(volume >= 3, mood, np.inf).argmin())
+    if volume[worst] < 3 or not mood[worst] < BAD:
         return None
     best = _better(deeper, moods.aspect_mood[:, worst], moods.aspect_volume[:, worst], float(mood[worst]))
     main = int(
