@@ -21,6 +21,8 @@ from wares.console import (
     prices,
     quality,
     quarantine,
+    satisfaction,
+    service,
     storefront,
     workshop,
 )
@@ -57,5 +59,7 @@ def mount(app: FastAPI, workspace: Path) -> None:
     fusion.register(workspace)
     prices.register()
     emerging.register()
+    satisfaction.register()
+    service.register()
     arrange()
     ui.run_with(app, title="wares", storage_secret=secret.read_text(), show_welcome_message=False)

@@ -27,6 +27,9 @@ ORDER = (
     "labels",
     "prices",
     "emerging",
+    "satisfaction",
+    "service",
+    "improve",
     "access",
     "audit",
 )
