@@ -10,10 +10,11 @@ import pytest
 from wares.core.config import GraphLlm
 from wares.core.errors import ConfigError, DataError, SourceError
 from wares.graph import likeness
+from wares.graph.asking import Refused
 from wares.graph.files import add_file
 from wares.graph.infer import Graph
 from wares.graph.likeness import channels, neighbours
-from wares.graph.llm import Reader, _Refused, add_facts, parse
+from wares.graph.llm import Reader, add_facts, parse
 from wares.graph.propagate import propagate
 from wares.graph.text import add_texts
 from wares.graph.triples import Triples
@@ -129,7 +130,7 @@ class TestLanguageModel:
         "content", ["", "Here you are: {}", "[]", '{"triples": {}}', None, "[" * 100_000]
     )
     def test_an_answer_in_another_form_is_refused_as_a_whole(self, content):
-        with pytest.raises(_Refused):
+        with pytest.raises(Refused):
             parse(content, 1)
 
     def test_facts_are_triples_with_source_and_confidence(self, tmp_path):

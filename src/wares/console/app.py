@@ -18,6 +18,10 @@ from wares.console import (
     fusion,
     labels,
     lineage,
+    mood_alerts,
+    mood_heat,
+    mood_try,
+    moods,
     prices,
     quality,
     quarantine,
@@ -57,6 +61,10 @@ def mount(app: FastAPI, workspace: Path) -> None:
     cleaning.register(workspace)
     access.register()
     fusion.register(workspace)
+    moods.register()
+    mood_heat.register()
+    mood_alerts.register()
+    mood_try.register()
     prices.register()
     emerging.register()
     satisfaction.register()

@@ -25,6 +25,7 @@ ORDER = (
     "cleaning",
     "fusion",
     "labels",
+    "moods",
     "prices",
     "emerging",
     "satisfaction",

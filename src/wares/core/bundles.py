@@ -19,6 +19,7 @@ PARTS = (
     "images",
     "similar",
     "sentiment",
+    "moods",
     "search",
     "search_tuned",
     "graph",

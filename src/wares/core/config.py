@@ -475,6 +475,18 @@ class SentimentConfig(Section):
         default="",
         description="Folder of a classifier from `wares tune sentiment`, relative to the workspace. Empty: one is learned from the stars of the shop's reviews.",
     )
+    false_alarms: float = Field(
+        default=0.1,
+        ge=0.001,
+        le=2,
+        description="Alerts a year, of one series and direction, that are chance.",
+    )
+    false_told: float = Field(
+        default=0.2, gt=0, le=1, description="Share of chance among the alerts of one week, over all series."
+    )
+    alert_days: int = Field(
+        default=60, ge=1, description="So many days an alert stays, counted back from the newest text."
+    )
 
 
 class Privacy(Section):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,84 +15,38 @@ from numpy.typing import NDArray
 from wares.core.arrays import keep_artifact
 from wares.core.errors import QueryError
 from wares.evaluate.metrics import bootstrap
-from wares.features.pair_files import columns_of
-from wares.models.sentiment.calibration import Floats, expected_error, softmax
-from wares.models.sentiment.infer import KIND, Sentiment, sum_of
+from wares.evaluate.sentiment_files import (
+    SentimentTask,
+    Texts,
+    labelled,
+    memory_of_bags,
+    parts_of,
+    read_texts,
+    share_of,
+)
+from wares.models.sentiment.calibration import Floats, expected_error
+from wares.models.sentiment.calibration_train import macro_f1
+from wares.models.sentiment.frozen_train import FrozenVectors
+from wares.models.sentiment.infer import KIND, Sentiment
 from wares.models.sentiment.labelled import LabelledTexts, ordered
-from wares.models.sentiment.prepare import is_chinese, prepared
-from wares.models.sentiment.text_train import TextOptions
-from wares.models.sentiment.train import train_sentiment
+from wares.models.sentiment.languages import language_of
+from wares.models.sentiment.neutral import neutral
+from wares.models.sentiment.prepare import bags as plain_bags
+from wares.models.sentiment.train import Bags, train_sentiment
 
-VALID, TEST = 0.1, 0.1
+TEST = 0.1
 RESAMPLES = 1000
 SHORT, LONG = 40, 400
 FEWEST_IN_SLICE = 20
 TIMED = 200
 Say = Callable[[str], None]
+Look = Callable[[Sentiment, LabelledTexts], dict[str, Any]]
 
 
-@dataclass(frozen=True)
-class SentimentTask:
-    """Files, columns and how to split. Without `test` a tenth of the texts by hash, or with `folds` each fold once."""
-
-    train: tuple[Path, ...]
-    valid: Path | None = None
-    test: Path | None = None
-    text: str = "text"
-    label: str = "label"
-    by: str = ""
-    folds: int = 0
-    seed: int = 7
-    precision: float = 0.99
-    save: Path | None = None
-    encoder: TextOptions = field(default_factory=TextOptions)
-
-
-@dataclass(frozen=True)
-class Texts:
-    """Rows of files: texts, label names, and the value of the column to slice by."""
-
-    texts: list[str]
-    labels: list[str]
-    by: list[str]
-
-
-def read_texts(paths: Sequence[Path], task: SentimentTask) -> Texts:
-    """Rows with a label; a row without a text is kept, one without a label is refused.
-
-    Raises:
-        QueryError: when a column is missing or a label is blank (with its row).
-        SourceError: when a file cannot be read.
-    """
-    out = Texts([], [], [])
-    for path in paths:
-        table = columns_of(path, (task.text, task.label, *((task.by,) if task.by else ())))
-        for row, name in enumerate(table[task.label]):
-            if not name.strip():
-                raise QueryError(
-                    f"row {row + 1} of {path.name} has no label",
-                    mend="Take rows without a label out", parameter=task.label, row=row + 1,
-                )  # fmt: skip
-        out.texts.extend(table[task.text])
-        out.labels.extend(_name(name) for name in table[task.label])
-        out.by.extend(table[task.by] if task.by else [""] * len(table[task.text]))
-    return out
-
-
-def _name(label: str) -> str:
-    """The label as a name: 1.0 is 1, as a file with a gap in the column writes it."""
-    label = label.strip()
-    return label.removesuffix(".0") if label.endswith(".0") and label[:-2].lstrip("-").isdigit() else label
-
-
-def share_of(text: str, seed: int) -> float:
-    """A number in 0..1 from what a text says, so that equal texts fall on one side of every split."""
-    mark = hashlib.blake2b(f"{seed}\x1f{prepared(text)}".encode("utf-8", "surrogatepass"), digest_size=8)
-    return int.from_bytes(mark.digest(), "big") / 2**64
-
-
-def evaluate_sentiment(task: SentimentTask, progress: Say = lambda _: None) -> dict[str, Any]:
-    """Train, choose on validation, and score the test once.
+def evaluate_sentiment(
+    task: SentimentTask, progress: Say = lambda _: None, look: Look | None = None
+) -> dict[str, Any]:
+    """Train, choose on validation, and score the test once; `look` sees the first classifier and its test too.
 
     Raises:
         QueryError: for files or labels that cannot be used.
@@ -101,89 +54,105 @@ def evaluate_sentiment(task: SentimentTask, progress: Say = lambda _: None) -> d
     rows = read_texts(task.train, task)
     if task.test is not None:
         test = read_texts([task.test], task)
-        unknown = [i for i, name in enumerate(test.labels) if name not in set(rows.labels)]
-        if unknown:
-            at = unknown[0]
-            raise QueryError(
-                f"row {at + 1} of {task.test.name} has the label {test.labels[at]!r}, which no training text has ({len(unknown)} such rows)",
-                mend=f"Labels to learn: {', '.join(ordered(rows.labels)[:20])}", parameter=task.label, row=at + 1,
-            )  # fmt: skip
-        return _report(task, [_run(task, rows, test, progress)])
+        if not task.numbers:
+            labelled(test, ordered(rows.labels), task, task.test.name)
+        return report_of(task, [run_once(task, rows, test, progress, look=look)])
     shares = np.array([share_of(text, task.seed) for text in rows.texts])
     if not task.folds:
-        return _report(task, [_run(task, _some(rows, shares < 1 - TEST), _some(rows, shares >= 1 - TEST), progress)])  # fmt: skip
-    runs = []
+        return report_of(task, [run_once(task, rows.some(shares < 1 - TEST), rows.some(shares >= 1 - TEST), progress, look=look)])  # fmt: skip
+    runs, bags, frozen = [], memory_of_bags(), frozen_of(task)
     for fold in range(task.folds):
         inside = (shares * task.folds).astype(int) == fold
         progress(f"fold {fold + 1} of {task.folds}")
         keep = task if fold == 0 else replace(task, save=None)
-        runs.append(_run(keep, _some(rows, ~inside), _some(rows, inside), progress))
-    return _report(task, runs)
+        runs.append(
+            run_once(
+                keep,
+                rows.some(~inside),
+                rows.some(inside),
+                progress,
+                bags,
+                frozen,
+                look if fold == 0 else None,
+            )
+        )
+    return report_of(task, runs)
 
 
-def _some(rows: Texts, mask: NDArray[np.bool_]) -> Texts:
-    at = np.flatnonzero(mask).tolist()
-    return Texts([rows.texts[i] for i in at], [rows.labels[i] for i in at], [rows.by[i] for i in at])
+def frozen_of(task: SentimentTask) -> FrozenVectors | None:
+    """The vectors of an encoder that is not fine-tuned, for several trainings; None where there is none."""
+    e = task.encoder
+    return (
+        FrozenVectors(e.model, e.max_tokens, e.prefix, e.threads)
+        if e.model and e.method == "frozen"
+        else None
+    )
 
 
 @dataclass(frozen=True)
 class Run:
-    """One training with its test: probabilities ``(n, c)``, labels ``(n,)``, and what was learned."""
+    """One training with its test: probabilities ``(n, c)``, labels said and true ``(n,)``, which are sure, and what was
+    learned; of a regression also the numbers said and true; `looked` is what else was asked of the classifier."""
 
     test: Texts
     labels: NDArray[np.int64]
     probability: NDArray[np.float64]
+    said: NDArray[np.int64]
+    sure: NDArray[np.bool_]
     names: tuple[str, ...]
-    threshold: float
     trained: dict[str, Any]
     single_ms: list[float]
     seen: int
     parts: dict[str, Floats]
+    numbers: tuple[Floats, Floats] | None = None
+    looked: dict[str, Any] | None = None
 
 
-def parts_of(task: SentimentTask, rows: Texts, test: Texts) -> tuple[LabelledTexts, LabelledTexts, int]:
-    """Texts to train on and to choose on, without those that the test holds, and how many these were.
+def run_once(
+    task: SentimentTask, rows: Texts, test: Texts, progress: Say, bags: Bags | None = None, frozen: FrozenVectors | None = None,
+    look: Look | None = None,
+) -> Run:  # fmt: skip
+    """Train on rows, without what the test holds, and score the test; `look` sees the classifier and the test too.
 
     Raises:
-        QueryError: when nothing is left, or the validation file has labels of its own.
+        QueryError: when there is nothing to train or to test on.
     """
-    names = ordered(rows.labels)
-    place = {name: i for i, name in enumerate(names)}
-    known = {prepared(text) for text in test.texts}
-    own = np.array([prepared(text) not in known for text in rows.texts], bool)
-    labelled = LabelledTexts(rows.texts, np.array([place[n] for n in rows.labels], np.int64), names)
-    if task.valid is not None:
-        held = read_texts([task.valid], task)
-        train = labelled.some(own)
-        valid = LabelledTexts(held.texts, np.array([place.get(n, -1) for n in held.labels], np.int64), names)
-        if (valid.labels < 0).any():
-            raise QueryError("the validation file has labels that training lacks", mend="Use one set of labels", parameter="valid")  # fmt: skip
-    else:
-        shares = np.array([share_of(text, task.seed + 1) for text in rows.texts])
-        train, valid = labelled.some(own & (shares >= VALID)), labelled.some(own & (shares < VALID))
-    if not len(valid) or not len(train):
-        raise QueryError("there are too few texts to train on and to hold any back", mend="Give more rows, or --valid", parameter="file")  # fmt: skip
-    return train, valid, int((~own).sum())
-
-
-def _run(task: SentimentTask, rows: Texts, test: Texts, progress: Say) -> Run:
     if not test.texts:
         raise QueryError("there are no texts to test on", mend="Give more rows", parameter="file")
     train, valid, seen = parts_of(task, rows, test)
-    names, place = train.names, {name: i for i, name in enumerate(train.names)}
+    truth = labelled(test, train.names, task)
     with tempfile.TemporaryDirectory(prefix="wares-sentiment-") as scratch:
         folder = Path(scratch) / "model"
         folder.mkdir()
-        trained = train_sentiment(train, valid, folder, task.precision, task.encoder, progress)
+        trained = train_sentiment(
+            train, valid, folder, progress=progress, options=task.options(train.names), frozen=frozen, bags=bags or plain_bags,
+        )  # fmt: skip
         model = Sentiment(folder)
         progress("test")
-        parts = model.parts(test.texts)
-        probability = softmax(sum_of(parts, model.factors))
-        single = [_milliseconds(model, text) for text in test.texts[:TIMED]]
-        if task.save is not None:
-            keep_artifact(folder, task.save, KIND)
-    labels = np.array([place[name] for name in test.labels], np.int64)
-    return Run(test, labels, probability, names, model.threshold, trained, single, seen, parts)
+        run = _score(task, model, test, truth.labels, truth.targets, trained, seen, folder, frozen)
+        return run if look is None else replace(run, looked=look(model, truth))
+
+
+def _score(
+    task: SentimentTask, model: Sentiment, test: Texts, labels: NDArray[np.int64], targets: Floats | None, trained: dict[str, Any],
+    seen: int, folder: Path, frozen: FrozenVectors | None,
+) -> Run:  # fmt: skip
+    known = frozen is not None and model.text is not None
+    ready = [neutral(text) for text in test.texts] if model.manifest.get("neutral") else test.texts
+    parts = model.parts(test.texts, frozen.of(ready) if known and frozen is not None else None)
+    p = model.calibrated(parts)
+    said, confidence = model.decision.said(p)
+    least = model.decision.thresholds(
+        [language_of(text) for text in test.texts], test.by if task.by else None
+    )
+    single = [_milliseconds(model, text) for text in test.texts[:TIMED]]
+    if task.save is not None:
+        keep_artifact(folder, task.save, KIND)
+    stars = model.stars(parts)
+    numbers = None if stars is None or targets is None else (stars, targets[:, 0])
+    return Run(
+        test, labels, p, said, confidence >= least, model.labels, trained, single, seen, parts, numbers
+    )
 
 
 def _milliseconds(model: Sentiment, text: str) -> float:
@@ -192,33 +161,66 @@ def _milliseconds(model: Sentiment, text: str) -> float:
     return 1000 * (time.perf_counter() - begun)
 
 
-def _report(task: SentimentTask, runs: list[Run]) -> dict[str, Any]:
+def report_of(task: SentimentTask, runs: list[Run]) -> dict[str, Any]:
+    """The figures of all runs together.
+
+    Raises:
+        QueryError: when they did not learn the same labels.
+    """
     names = runs[0].names
     if any(run.names != names for run in runs):
         raise QueryError("a label is so rare that a fold lacks it", mend="Use fewer folds, or join rare labels", parameter="folds")  # fmt: skip
     labels = np.concatenate([run.labels for run in runs])
     p = np.concatenate([run.probability for run in runs])
-    sure = np.concatenate([run.probability.max(1) >= run.threshold for run in runs])
+    said = np.concatenate([run.said for run in runs])
+    sure = np.concatenate([run.sure for run in runs])
     texts = [text for run in runs for text in run.test.texts]
     by = [value for run in runs for value in run.test.by]
     single = sorted(ms for run in runs for ms in run.single_ms)
-    right = p.argmax(1) == labels
+    right = said == labels
     slices = {
-        "language": ["zh" if is_chinese(text) else "other" for text in texts],
+        "language": [language_of(text) or "none" for text in texts],
         "length": [_length(t) for t in texts],
     }
     if task.by:
         slices[task.by] = by
-    return {
-        **scores(p, labels, names), "interval": list(bootstrap(right.astype(float), RESAMPLES, task.seed)), "labels": list(names),
-        "parts": {name: _accuracy(runs, name) for name in runs[0].parts}, "baseline": float(np.bincount(labels).max() / len(labels)),
+    out: dict[str, Any] = {
+        **scores(p, labels, names, said), "interval": list(bootstrap(right.astype(float), RESAMPLES, task.seed)), "labels": list(names),
+        "parts": {} if task.numbers else {name: _accuracy(runs, name) for name in runs[0].parts},
+        "baseline": float(np.bincount(labels).max() / len(labels)),
         "sure": {
             "asked": task.precision, "coverage": float(sure.mean()), "precision": float(right[sure].mean()) if sure.any() else None,
         },
-        "slices": {name: _sliced(values, p, labels, names) for name, values in slices.items()},
+        "slices": {name: _sliced(values, p, labels, names, said) for name, values in slices.items()},
         "train_texts": [run.trained["texts"] for run in runs], "also_in_test": [run.seen for run in runs],
         "trained": [run.trained for run in runs], "minutes": sum(run.trained["minutes"] for run in runs),
         "single_ms": {"p50": single[len(single) // 2], "p95": single[int(0.95 * (len(single) - 1))]},
+    }  # fmt: skip
+    if runs[0].looked is not None:
+        out |= runs[0].looked
+    costs = task.options(names).costs
+    if costs is not None and task.cost_abstain is not None:
+        each = costs[labels, said]
+        out["cost"] = {
+            "a_text": float(np.where(sure, each, task.cost_abstain).mean()), "always_answering": float(each.mean()),
+            "never_answering": task.cost_abstain,
+        }  # fmt: skip
+    numbers = [run.numbers for run in runs if run.numbers is not None]
+    if numbers:
+        out["numbers"] = number_scores(*(np.concatenate(both) for both in zip(*numbers, strict=True)))
+    return out
+
+
+def number_scores(said: Floats, true: Floats) -> dict[str, float]:
+    """Mean absolute error, root of the mean squared one, Spearman's rank correlation, and how often the rounded number is right."""
+    from scipy.stats import spearmanr
+
+    error = said - true
+    found: Any = spearmanr(said, true) if len(set(true)) > 1 and len(set(said)) > 1 else None
+    near = np.clip(np.round(said), true.min(), true.max())
+    return {
+        "mae": float(np.abs(error).mean()), "rmse": float(np.sqrt((error**2).mean())), "spearman": 0.0 if found is None else float(found.statistic),
+        "rounding_accuracy": float((near == np.round(true)).mean()),
     }  # fmt: skip
 
 
@@ -228,16 +230,21 @@ def _accuracy(runs: list[Run], part: str) -> float:
     return float(np.concatenate([run.parts[part].argmax(1) == run.labels for run in there]).mean())
 
 
-def scores(p: NDArray[np.float64], labels: NDArray[np.int64], names: Sequence[str]) -> dict[str, Any]:
-    """Accuracy, F1 by label and their mean, calibration error, and the confusion matrix (rows: truth)."""
-    said = p.argmax(1)
+def scores(
+    p: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    names: Sequence[str],
+    said: NDArray[np.int64] | None = None,
+) -> dict[str, Any]:
+    """Accuracy, F1 by label and their mean, calibration error, and the confusion matrix (rows: truth). `said (n,)` are the
+    labels given, where they are not simply the most probable."""
+    given = p.argmax(1) if said is None else said
     confusion = np.zeros((len(names), len(names)), int)
-    np.add.at(confusion, (labels, said), 1)
+    np.add.at(confusion, (labels, given), 1)
     hit = np.diag(confusion)
     f1 = 2 * hit / np.maximum(confusion.sum(0) + confusion.sum(1), 1)
-    there = confusion.sum(1) > 0
     return {
-        "texts": len(labels), "accuracy": float(hit.sum() / max(len(labels), 1)), "macro_f1": float(f1[there].mean()) if there.any() else 0.0,
+        "texts": len(labels), "accuracy": float(hit.sum() / max(len(labels), 1)), "macro_f1": macro_f1(given, labels, len(names)),
         "f1": {name: float(value) for name, value in zip(names, f1, strict=True)}, "ece": expected_error(p, labels),
         "confusion": confusion.tolist(),
     }  # fmt: skip
@@ -249,7 +256,7 @@ def _length(text: str) -> str:
 
 
 def _sliced(
-    values: list[str], p: NDArray[np.float64], labels: NDArray[np.int64], names: Sequence[str]
+    values: list[str], p: Floats, labels: NDArray[np.int64], names: Sequence[str], said: NDArray[np.int64]
 ) -> dict[str, Any]:
     found = np.array(values)
     out: dict[str, Any] = {}
@@ -257,6 +264,8 @@ def _sliced(
         rows = found == value
         if rows.sum() >= FEWEST_IN_SLICE:
             out[value] = {
-                k: v for k, v in scores(p[rows], labels[rows], names).items() if k not in ("confusion", "f1")
+                k: v
+                for k, v in scores(p[rows], labels[rows], names, said[rows]).items()
+                if k not in ("confusion", "f1")
             }
     return out

@@ -35,7 +35,7 @@ PAIRS_MODULES = (f"{_GRAPH}behaviour",)
 GRAPH_MODULES = tuple(
     f"{_GRAPH}{name}" for name in ("build", "behaviour", "columns", "text", "files", "triples")
 )
-READ_MODULES = (f"{_GRAPH}llm",)
+READ_MODULES = (f"{_GRAPH}llm", f"{_GRAPH}asking")
 NEIGHBOURS_MODULES = (f"{_GRAPH}neighbours", f"{_GRAPH}likeness", f"{_GRAPH}build", f"{_GRAPH}behaviour")
 
 

@@ -20,6 +20,7 @@ from wares.data.privacy.masking import masked
 from wares.features.catalogue import Catalogue
 from wares.models.sentiment import infer, readings
 from wares.models.sentiment.labelled import LabelledTexts
+from wares.models.sentiment.opinions import AspectReader
 from wares.models.sentiment.prepare import is_chinese, prepared
 from wares.models.sentiment.reader import GIVEN, MODEL, NONE, STARS, Reader
 from wares.models.sentiment.reader import KIND as READER
@@ -170,18 +171,26 @@ def build_readings(context: Context, folder: Path, tick: Tick) -> Any:
     sellers, seller = readings.numbered([one.seller for one in said])
     queries, query = readings.numbered([one.query for one in said])
     kinds = tuple(sorted({one.kind for one in said}))
-    none = np.zeros(0, np.int32)
+    aspects = AspectReader()
+    said_of = [one for low in range(0, len(texts), CHUNK) for one in aspects.read(texts[low : low + CHUNK])]
+    place = {name: i for i, name in enumerate(aspects.aspects)}
+    flat = [(i, one) for i, ones in enumerate(said_of) for one in ones]
+
+    def spans(name: str) -> NDArray[np.int32]:
+        return np.array([getattr(one, name) for _, one in flat], np.int32)
+
     found = readings.Readings(
         ids=StringTable.of(f"{one.kind}:{one.key}" for one in said), texts=StringTable.of(texts), users=users, brands=brands,
-        sellers=sellers, queries=queries, kinds=kinds, languages=readings.LANGUAGES, aspects=(),
+        sellers=sellers, queries=queries, kinds=kinds, languages=readings.LANGUAGES, aspects=aspects.aspects,
         kind=np.array([kinds.index(one.kind) for one in said], np.int8),
         product=np.array([catalogue.row(one.product) if one.product else -1 for one in said], np.int32),
         author=author, brand=brand, seller=seller, query=query, at=np.array([one.micros for one in said], np.int64),
         language=np.array([_language(text) for text in texts], np.int8),
         stars=readings.stars_of(np.array([one.rating for one in said], float)),
         mood=mood, confidence=confidence, sure=sure, flags=_flags(said, texts),
-        op_text=none, op_aspect=none.astype(np.int16), op_polarity=none.astype(np.float32), op_start=none, op_end=none,
-        op_term_start=none, op_term_end=none, trained=reader.trained, source=reader.source,
+        op_text=np.array([i for i, _ in flat], np.int32), op_aspect=np.array([place[one.aspect] for _, one in flat], np.int16),
+        op_polarity=np.array([one.polarity for _, one in flat], np.float32), op_start=spans("start"), op_end=spans("end"),
+        op_term_start=spans("term_start"), op_term_end=spans("term_end"), trained=reader.trained, source=reader.source,
     )  # fmt: skip
     return found.save(folder)
 

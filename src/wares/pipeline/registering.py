@@ -46,6 +46,7 @@ ABOUT = {
         "The classifier of moods: the one that is named, or learned from the shop's own stars.",
     ),
     "readings": ("feature", "What every review, question and chat says: its mood and the opinions in it."),
+    "moods": ("model", "Moods of products, categories, aspects and more over time, and when they changed."),
     "similar": ("model", "Products like a product in every dimension that the shop has, fused by kind."),
     "graph_pairs": (
         "feature",

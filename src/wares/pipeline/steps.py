@@ -49,11 +49,12 @@ from wares.models.recommend.tune import Window, tune
 from wares.models.search import train as search
 from wares.models.search.infer import KIND as SEARCH
 from wares.models.search.tuned import KIND as SEARCH_TUNED
+from wares.models.sentiment.moods import KIND as MOODS
 from wares.models.sentiment.reader import KIND as READER
 from wares.models.sentiment.readings import KIND as READINGS
 from wares.models.sentiment.uses import KIND as MOOD_USES_KIND
 from wares.models.similar.infer import KIND as SIMILAR
-from wares.pipeline import graphing, likening, pricing, reading
+from wares.pipeline import graphing, likening, moods, pricing, reading
 from wares.pipeline.adapted import live_encoder
 from wares.pipeline.elasticity import ELASTICITY_MODULES, ELASTICITY_STEP, build_elasticity
 from wares.pipeline.emerging import EMERGING_MODULES, EMERGING_STEP, build_emerging
@@ -353,6 +354,7 @@ STEPS = [
     Step("review_vectors", REVIEWS, _reviews, (c.REVIEWS, c.clean_name(c.REVIEWS)), ("catalogue", "encoder"), (), (f"{_F}reviews_build", f"{_F}vectors_build")),
     Step(reading.SENTIMENT, READER, reading.build_sentiment, reading.TABLES, (), ("sentiment",), reading.MODULES, reading.model_named),
     Step(reading.READINGS, READINGS, reading.build_readings, reading.TABLES, ("catalogue", reading.SENTIMENT), (), reading.MODULES),
+    Step(moods.MOODS, MOODS, moods.build_moods, (), moods.INPUTS, moods.SETTINGS, moods.MODULES),
     Step("similar", SIMILAR, likening.build_similar, (c.EVENTS,), ("catalogue", "vectors", "text_neighbours", "interactions", "graph_pairs", "graph", "graph_neighbours", "images", "review_vectors"), ("recommend.min_support", "recommend.kinds"), likening.MODULES),
     Step("tune", TUNED, _tune, (c.EVENTS,), ("catalogue", "vectors", "text_neighbours", "graph", "graph_neighbours", "images", "review_vectors", reading.READINGS), ("recommend", "evaluate.test_days", "build.memory_gb"), (*likening.MODULES, f"{_R}tune", f"{_R}table", f"{_R}newcomers_train", f"{_R}train", f"{_R}closed_form", f"{_R}infer", f"{_R}learn", f"{_R}forest_train", f"{_F}trees_build", f"{_F}trees", *MOOD_SIDE_MODULES, *_RANKER)),
     Step("recommend", RECOMMENDER, _recommend, (c.EVENTS,), ("catalogue", "text_neighbours", "interactions", "graph_neighbours", "similar", "tune", reading.READINGS), ("recommend", "build.memory_gb"), (f"{_R}train", f"{_R}closed_form", *MOOD_SIDE_MODULES, *_RANKER)),

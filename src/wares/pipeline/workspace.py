@@ -364,6 +364,7 @@ class Workspace:
                 self.state.end_run(run, "failed", {"error": f"{type(error).__name__}: {error}"})
                 raise
             self.watch_prices()
+            self.watch_moods()
             self.set_images_aside()
             report.seconds = round(time.perf_counter() - begun, 2)
             report.peak_rss_mb = round(peak_rss() / 2**20, 1)
@@ -376,6 +377,12 @@ class Workspace:
     def watch_prices(self) -> dict[str, Any]:
         """Compare the prices that look wrong in the last build with those known; new ones are alerted, once."""
         from wares.pipeline.price_watch import watch
+
+        return watch(self)
+
+    def watch_moods(self) -> dict[str, Any]:
+        """Compare what the last build noticed about moods with what was known; what is new is told, once."""
+        from wares.pipeline.mood_watch import watch
 
         return watch(self)
 

@@ -34,6 +34,9 @@ from wares.models.price.infer import PriceBook
 from wares.models.recommend.infer import SIGNALS, History, Recommender
 from wares.models.search.analysis import stem, surface_words
 from wares.models.search.infer import Filters, Found
+from wares.models.sentiment.moods import Moods
+from wares.models.sentiment.opinions import AspectReader
+from wares.models.sentiment.reader import Reader
 from wares.models.sentiment.uses import MoodUses
 from wares.models.similar.infer import Similar
 from wares.models.similar.match_infer import Matcher
@@ -98,6 +101,10 @@ class Ranker:
         trained = folder / bundles.MATCHER
         self.matcher = Matcher(trained, threads=1) if trained.is_dir() else None
         self.emerging = Emerging(folder / "emerging") if (folder / "emerging").is_dir() else None
+        self.moods = Moods(folder / "moods") if (folder / "moods").is_dir() else None
+        self.reader = Reader(folder / "sentiment", threads=1) if (folder / "sentiment").is_dir() else None
+        # Without one of the shop's own, by the built-in catalogue of aspects.
+        self.aspects = AspectReader()
         self.elasticities = Elasticities(folder / "elasticity") if (folder / "elasticity").is_dir() else None
         self.mood_uses = MoodUses(folder / "mood_uses") if (folder / "mood_uses").is_dir() else None
         self.prices = PriceBook(folder / "price") if (folder / "price").is_dir() else None

@@ -141,6 +141,27 @@ class ProductIn(BaseModel):
     )
 
 
+class SentimentQuestion(BaseModel):
+    """Texts to read. One that cannot be read is answered by an error; the others are read."""
+
+    model_config = ConfigDict(extra="forbid")
+    texts: list[Any] = Field(
+        min_length=1,
+        max_length=256,
+        description="Strings of at most 100,000 characters.",
+        examples=[["很好用，就是有点贵", "arrived broken"]],
+    )
+    why: bool = Field(default=False, description="What each word adds to the verdict; of the first 16 texts.")
+
+
+class AlertDecision(BaseModel):
+    """What a person says to an alert."""
+
+    model_config = ConfigDict(extra="forbid")
+    state: Literal["open", "acknowledged", "muted"]
+    note: Annotated[Text, Field(max_length=1000, description="Why; kept in its history.")] = ""
+
+
 class ProductOut(BaseModel):
     """A product as it is stored now."""
 

@@ -23,6 +23,26 @@ def log_loss(logits: Floats, labels: NDArray[np.int64]) -> float:
     return float(np.mean(np.log(np.exp(shifted).sum(1)) - shifted[np.arange(len(labels)), labels]))
 
 
+def bent(p: Floats, knots: Sequence[tuple[Sequence[float], Sequence[float]]]) -> Floats:
+    """Probabilities ``(n, c)`` through a rising curve for each label (or for the second of two) and to one again
+    (Zadrozny and Elkan, *Transforming Classifier Scores*, KDD 2002). `knots` are the curves' ascending places and heights."""
+    if not knots:
+        return p
+    if len(knots) == 1:
+        last = _through(p[:, 1], knots[0])
+        return np.column_stack([1 - last, last])
+    out = np.column_stack([_through(p[:, c], curve) for c, curve in enumerate(knots)])
+    return np.asarray(out / out.sum(1, keepdims=True))
+
+
+TILT = 1e-4
+"""Of the straight line in each curve, so that its steps keep the order of what they hold."""
+
+
+def _through(p: NDArray[np.float64], curve: tuple[Sequence[float], Sequence[float]]) -> NDArray[np.float64]:
+    return np.clip((1 - TILT) * np.interp(p, *curve) + TILT * p, 1e-6, 1 - 1e-6)
+
+
 def _lowest(loss: Callable[[float], float], low: float, high: float, steps: int = 40) -> float:
     """Where a function with one lowest point is lowest: golden section."""
     ratio = (np.sqrt(5.0) - 1) / 2

@@ -24,9 +24,11 @@ class TextPart:
         self.weights: NDArray[np.float32] = load_array(folder, "text_weights")
         self.bias: NDArray[np.float32] = load_array(folder, "text_bias")
 
-    def logits(self, texts: Sequence[str]) -> Floats:
-        """Logits ``(len(texts), c)``; of a text that the encoder cannot read nothing is said but what is usual."""
-        vectors = self.encoder.encode([prepared(text) for text in texts], "passage")
+    def logits(self, texts: Sequence[str], vectors: NDArray[np.float32] | None = None) -> Floats:
+        """Logits ``(len(texts), c)``; of a text that the encoder cannot read nothing is said but what is usual. `vectors
+        (len(texts), dim)` are given where they are known already."""
+        if vectors is None:
+            vectors = self.encoder.encode([prepared(text) for text in texts], "passage")
         return vectors.astype(np.float64) @ self.weights + self.bias
 
     @staticmethod

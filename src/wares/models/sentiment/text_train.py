@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
+import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -16,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wares.core.config import Encoder
-from wares.core.errors import MissingExtra
+from wares.core.errors import ConfigError, MissingExtra
 from wares.core.machine import bf16_pays
 from wares.features.batches import of_like_length
 from wares.models.sentiment.calibration import Floats, log_loss
@@ -43,7 +45,9 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class TextOptions:
-    """Which encoder and how it learns: `method` is full, lora or adalora; about `minutes` of training."""
+    """Which encoder and how it learns: `method` is full, lora, adalora, or frozen, which fits the layer over it alone; about
+    `minutes` of training. Of several `layers` only the first are kept, where it is not zero; the trained body is also written
+    to `keep` as a Hugging Face folder."""
 
     model: str = ""
     method: str = "full"
@@ -53,6 +57,8 @@ class TextOptions:
     prefix: str = ""
     seed: int = 7
     threads: int = 0
+    layers: int = 0
+    keep: Path | None = None
 
 
 @dataclass
@@ -70,9 +76,11 @@ class TextReport:
 
 
 def train_text(
-    train: LabelledTexts, valid: LabelledTexts, folder: Path, options: TextOptions, progress: Say = lambda _: None
+    train: LabelledTexts, valid: LabelledTexts, folder: Path, options: TextOptions, progress: Say = lambda _: None,
+    weights: NDArray[np.float64] | None = None,
 ) -> TextReport:  # fmt: skip
-    """Write the encoder's part into `folder`, or say why not.
+    """Write the encoder's part into `folder`, or say why not. `weights (n,)` are of the texts of `train`; where these have
+    targets, it learns those: numbers by squared error, probabilities by cross-entropy.
 
     Raises:
         ConfigError: when the model cannot be loaded.
@@ -92,7 +100,7 @@ def train_text(
     begun, before = time.monotonic(), torch.get_num_threads()
     torch.set_num_threads(options.threads or before)
     try:
-        tuner = _Tuner(train, valid, options, report)
+        tuner = _Tuner(train, valid, options, report, weights)
         if not report.why:
             tuner.run(options.minutes * 60 - (time.monotonic() - begun), progress)
         if not report.why:
@@ -106,8 +114,9 @@ def train_text(
 
 class _Tuner:
     def __init__(
-        self, train: LabelledTexts, valid: LabelledTexts, options: TextOptions, report: TextReport
-    ) -> None:
+        self, train: LabelledTexts, valid: LabelledTexts, options: TextOptions, report: TextReport,
+        weights: NDArray[np.float64] | None,
+    ) -> None:  # fmt: skip
         import torch
 
         from wares.features.adapt_body_train import Body, Build
@@ -125,15 +134,49 @@ class _Tuner:
         unread = self.body.unread(self.tokens)
         if unread.mean() > UNREAD:
             report.why = f"the encoder cannot read {unread.mean():.0%} of the texts"
-        self.labels = torch.from_numpy(train.labels)
+        if options.layers:
+            self._cut(options.layers)
+        goals = train.labels if train.targets is None else train.targets.astype(np.float32)
+        self.goals, self.numbers = torch.from_numpy(goals), train.targets is not None and goals.shape[1] == 1
+        self.middle, self.scale = 0.0, 1.0
+        if self.numbers:
+            # Numbers around zero and of about one are learned at the same rates as logits.
+            self.middle, self.scale = float(goals.mean()), float(max(goals.std(), 1e-6))
+            self.goals = (self.goals - self.middle) / self.scale
+        self.weights = None if weights is None else torch.from_numpy((weights / weights.mean()).astype(np.float32))  # fmt: skip
         self.length = np.array([len(t) for t in self.tokens])
         some = self.rng.permutation(len(valid))[:MOST_VALID]
         self.valid = valid.some(some)
         self.valid_tokens = self._tokens(self.valid.texts)
-        self.head = torch.nn.Linear(self.body.dim, len(train.names))
+        self.head = torch.nn.Linear(self.body.dim, 1 if self.numbers else len(train.names))
         torch.nn.init.zeros_(self.head.weight)
         torch.nn.init.zeros_(self.head.bias)
         report.share = round(self.body.share, 4)
+
+    def _cut(self, layers: int) -> None:
+        """Keep the first layers alone: what the rest adds is learned anew.
+
+        Raises:
+            ConfigError: when the encoder has no list of layers, or fewer.
+        """
+        inner = getattr(self.body.model, "encoder", None)
+        every = getattr(inner, "layer", None)
+        if inner is None or every is None or len(every) < layers:
+            raise ConfigError(
+                f"{layers} layers cannot be cut out of the encoder {self.options.model!r}",
+                mend="Ask for fewer, or distil into n-grams", key="layers", source="command line",
+            )  # fmt: skip
+        inner.layer = every[:layers]
+        self.body.model.config.num_hidden_layers = layers
+
+    def _cost(self, logits: Any, rows: Any) -> Any:
+        f, goals = self.torch.nn.functional, self.goals[rows]
+        each = (
+            ((logits - goals) ** 2).mean(1)
+            if self.numbers
+            else f.cross_entropy(logits, goals, reduction="none")
+        )
+        return each.mean() if self.weights is None else (each * self.weights[rows]).mean()
 
     def _tokens(self, texts: list[str]) -> list[list[int]]:
         return self.body.tokens([prepared(t) for t in texts], np.zeros(len(texts), bool))
@@ -164,9 +207,7 @@ class _Tuner:
                 for group, rate in zip(optimiser.param_groups, rates, strict=True):
                     group["lr"] = rate * share
                 vectors = body.forward([self.tokens[i] for i in rows.tolist()])
-                loss = torch.nn.functional.cross_entropy(
-                    self.logits(vectors), self.labels[torch.from_numpy(rows)]
-                )
+                loss = self._cost(self.logits(vectors), torch.from_numpy(rows))
                 loss.backward()
                 torch.nn.utils.clip_grad_norm_(body.learning(), 1.0)
                 optimiser.step()
@@ -185,7 +226,12 @@ class _Tuner:
                     )
                 if done % every == 0 or done >= planned:
                     found = self._loss()
-                    report.checks.append({"epoch": round(done / each, 2), "valid_log_loss": round(found, 5)})
+                    report.checks.append(
+                        {
+                            "epoch": round(done / each, 2),
+                            ("valid_squared_error" if self.numbers else "valid_log_loss"): round(found, 5),
+                        }
+                    )
                     if found < best_loss:
                         best, best_loss, worse = self._state(), found, 0
                     else:
@@ -204,16 +250,22 @@ class _Tuner:
         vectors = self.body.encode(self.valid_tokens)
         with self.torch.no_grad():
             logits: Floats = self.logits(self.torch.from_numpy(vectors)).double().numpy()
+        if self.numbers:
+            assert self.valid.targets is not None
+            return float(np.mean((logits * self.scale + self.middle - self.valid.targets) ** 2))
         return log_loss(logits, self.valid.labels)
 
     def export(self, folder: Path) -> None:
         """The encoder as ONNX with its own gates, and the layer over it as arrays."""
         from wares.features.encoder_train import export_encoder
 
-        weights = self.head.weight.detach().numpy().T * math.sqrt(self.body.dim)
-        TextPart.save(folder, weights.astype(np.float32), self.head.bias.detach().numpy().astype(np.float32))
+        weights = self.head.weight.detach().numpy().T * math.sqrt(self.body.dim) * self.scale
+        bias = self.head.bias.detach().numpy() * self.scale + self.middle
+        TextPart.save(folder, weights.astype(np.float32), bias.astype(np.float32))
         with tempfile.TemporaryDirectory(prefix="wares-sentiment-") as scratch:
             self.body.save(Path(scratch) / "body", {"wares": "sentiment"})
+            if self.options.keep is not None:
+                shutil.copytree(Path(scratch) / "body", self.options.keep)
             config = Encoder(
                 model=str(Path(scratch) / "body"), max_tokens=self.options.max_tokens, prefix_passage=self.options.prefix,
                 min_cosine=MIN_COSINE,
