@@ -178,7 +178,7 @@ def test_words_inside_other_words_are_no_signs():
 def test_a_report_counts_texts_quotes_them_and_sees_a_rise():
     rows = [("well made", 0, 0.8, d) for d in range(20)]
     rows += [
-        (f"It came. It broke after a week, and again it broke after a week {d}. Sad.", 0, -0.9, 20 + d)
+        (f"It came {d}. It broke after a week, and again it broke after a week. Sad.", 0, -0.9, 20 + d)
         for d in range(16)
     ]
     rows += [("well made", 1, 0.8, d) for d in range(60)]

@@ -60,7 +60,7 @@ STYLE = """
 .sq .score{font-size:26px;font-weight:700;line-height:1.1}.sq .score.low{color:#a12622}.sq .score.mid{color:#8a5a00}.sq .score.high{color:var(--good)}
 .sq .bar{position:relative;height:8px;border-radius:4px;background:#eceff1;margin:6px 0 4px}.sq .bar i{position:absolute;height:8px;border-radius:4px;background:#b9cfc4}.sq .bar b{position:absolute;width:3px;height:12px;top:-2px;background:var(--ink)}
 .sq .q{font-size:17px;font-weight:600;color:var(--ink);text-decoration:none;overflow-wrap:anywhere}.sq .sub{font-size:13px;color:var(--soft);line-height:1.45}
-.sq ul{margin:6px 0 0;padding-left:18px}.sq li{line-height:1.45;overflow-wrap:anywhere}.sq .first a{color:var(--soft);font-size:13px;margin-right:12px}
+.sq ul{margin:6px 0 0;padding-left:18px;list-style:disc}.sq li{line-height:1.45;overflow-wrap:anywhere}.sq .first a{color:var(--soft);font-size:13px;margin-right:12px}
 @media(max-width:760px){.sq{grid-template-columns:1fr;padding:12px}.sq .bar{max-width:220px}}
 """
 

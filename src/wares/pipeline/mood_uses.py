@@ -73,7 +73,7 @@ def build_mood_uses(context: Context, folder: Path, tick: Tick) -> Any:
         "cases": [_case_json(case, readings, catalogue, day) for case, day in zip(cases, bought, strict=True)],
         "reports": [_report_json(report, readings) for report in reports],
         "stock": _stock(context, log, readings, n, moods.spread),
-        "risks": [{"product": reports[i].product, "pressing": round(_pressing(reports[i]), 3)} for i in order[:MOST_RISKS] if reports[i].complaints],
+        "risks": [{"product": reports[i].product, "pressing": round(_pressing(reports[i]), 3)} for i in order[:MOST_RISKS] if _pressing(reports[i]) > 0],
     }  # fmt: skip
     return write_uses(
         folder, lists, report_of, price_sum, price_count, [one.asked.text for one in found], facts

@@ -128,7 +128,7 @@ class Complaints:
         )  # fmt: skip
 
     def _quotes(self, texts: NDArray[np.int64], place: int) -> tuple[int, ...]:
-        """Opinions to quote: the worst of each text, newest texts first among equals, each wording once."""
+        """Opinions to quote: the worst of each text, newest texts first among equals, each sentence once."""
         readings = self.readings
         best: list[tuple[float, int, int]] = []
         for text in texts.tolist():
@@ -137,7 +137,9 @@ class Complaints:
             best.append((round(float(readings.op_polarity[worst]), 1), -int(readings.at[text]), worst))
         out: dict[str, int] = {}
         for _, _, opinion in sorted(best):
-            out.setdefault(" ".join(readings.quote(opinion).casefold().split()), opinion)
+            said = str(readings.texts[int(readings.op_text[opinion])])
+            start, end = int(readings.op_start[opinion]), int(readings.op_end[opinion])
+            out.setdefault(sentence_around(said, start, end).casefold(), opinion)
             if len(out) == QUOTES:
                 break
         return tuple(out.values())

@@ -20,14 +20,16 @@ DEEPER = 40
 STRENGTH = 10.0
 """Searches of the shop's mean that stand beside a query's own."""
 BAD = -0.1
+LEAST_BAD = 0.25
+"""Share of bad opinions on an aspect, position weighted, from which a search is said to be bad at it."""
 Z = 1.959964
 
 
 @dataclass(frozen=True, slots=True)
 class ProductMoods:
     """Moods shrunk to the shop's mean: ``mood, volume (n,) float32``, ``aspect_mood, aspect_volume (n, a) float32``; `spread` of
-    the mood of single texts, ``bad (n, a) float32`` how many opinions on each aspect are bad, `whole` the shop's mean and
-    ``aspect_whole (a,)`` those of the aspects. Volumes count texts and opinions, not people."""
+    the mood of single texts, ``bad (n, a) float32`` how many opinions on each aspect are bad, `whole` the shop's mean,
+    ``aspect_whole (a,)`` those of the aspects and ``bad_whole (a,)`` the shares of bad opinions. Volumes count texts and opinions, not people."""
 
     mood: NDArray[np.float32]
     volume: NDArray[np.float32]
@@ -37,6 +39,7 @@ class ProductMoods:
     whole: float
     spread: float
     aspect_whole: NDArray[np.float64]
+    bad_whole: NDArray[np.float64]
 
 
 def product_moods(readings: Readings, n: int, until: int | None = None) -> ProductMoods:
@@ -66,6 +69,7 @@ def product_moods(readings: Readings, n: int, until: int | None = None) -> Produ
     return ProductMoods(
         mood.astype(np.float32), volume.astype(np.float32), aspect_mood.astype(np.float32), counts.reshape(shape).astype(np.float32),
         bad.reshape(shape).astype(np.float32), whole, float(value.std()) if len(value) > 1 else 1.0, usual,
+        bad.reshape(shape).sum(0) / np.maximum(often, 1),
     )  # fmt: skip
 
 
@@ -209,11 +213,14 @@ def _aspect(
     if not len(aspects):
         return None
     w = weights_of(len(rows))
-    mood = w @ moods.aspect_mood[rows]
     volume = moods.aspect_volume[rows].sum(0)
-    worst = int(np.where(volume >= 3, mood, np.inf).argmin())
-    if volume[worst] < 3 or not mood[worst] < BAD:
+    share = w @ ((moods.bad[rows] + PULL * moods.bad_whole) / (moods.aspect_volume[rows] + PULL))
+    # As bad as in the whole shop is the shop's trouble, not this search's.
+    pressing = np.where((volume >= 3) & (share > LEAST_BAD), share / np.maximum(moods.bad_whole, 0.05), 0.0)
+    worst = int(pressing.argmax())
+    if not pressing[worst] > 1:
         return None
+    mood = w @ moods.aspect_mood[rows]
     best = _better(deeper, moods.aspect_mood[:, worst], moods.aspect_volume[:, worst], float(mood[worst]))
     main = int(
         rows[
