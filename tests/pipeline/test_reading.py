@@ -8,7 +8,8 @@ from tests.models.test_sentiment import BAD, FILL, GOOD
 
 from wares.core.errors import ConfigError
 from wares.models.sentiment.reader import Reader
-from wares.models.sentiment.readings import BLANK, DUPLICATE, Readings, stars_of
+from wares.models.sentiment.readings import Readings, stars_of
+from wares.models.sentiment.spam import BLANK, DUPLICATE
 from wares.pipeline.workspace import init_workspace, open_workspace
 
 CONFIG = """

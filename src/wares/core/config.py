@@ -475,6 +475,14 @@ class SentimentConfig(Section):
         default="",
         description="Folder of a classifier from `wares tune sentiment`, relative to the workspace. Empty: one is learned from the stars of the shop's reviews.",
     )
+    aspects: str = Field(
+        default="",
+        description="Folder of a model from `wares tune aspects`, relative to the workspace. Empty: the built-in catalogue of aspects.",
+    )
+    aspect_terms: str = Field(
+        default="",
+        description="File of confirmed aspects from `wares label confirm-aspects`, relative to the workspace.",
+    )
     false_alarms: float = Field(
         default=0.1,
         ge=0.001,

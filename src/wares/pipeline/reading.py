@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,31 +13,36 @@ from numpy.typing import NDArray
 
 from wares.core import columns as c
 from wares.core.arrays import keep_artifact, open_artifact, seal
-from wares.core.errors import ConfigError, WaresError
+from wares.core.errors import ConfigError, QueryError, WaresError
+from wares.core.files import file_digest
 from wares.core.strings import StringTable
 from wares.data.engine import Engine
 from wares.data.privacy.masking import masked
 from wares.features.catalogue import Catalogue
 from wares.models.sentiment import infer, readings
-from wares.models.sentiment.labelled import LabelledTexts
-from wares.models.sentiment.opinions import AspectReader
-from wares.models.sentiment.prepare import is_chinese, prepared
-from wares.models.sentiment.reader import GIVEN, MODEL, NONE, STARS, Reader
+from wares.models.sentiment.aspect_catalogue import EVERYWHERE, AspectCatalogue
+from wares.models.sentiment.languages import LANGUAGES, language_of
+from wares.models.sentiment.opinions import KIND as ASPECT_MODEL
+from wares.models.sentiment.opinions import AspectReader, Opinion
+from wares.models.sentiment.reader import ASPECTS, GIVEN, LEXICON, MODEL, STARS, TERMS, Reader
 from wares.models.sentiment.reader import KIND as READER
-from wares.models.sentiment.train import train_sentiment
+from wares.models.sentiment.spam import screen
+from wares.models.sentiment.weak_train import train_from_stars
 from wares.pipeline.plan import Context, Tick
 
 SENTIMENT, READINGS = "sentiment", "readings"
 TABLES = (c.REVIEWS, c.clean_name(c.REVIEWS), c.TEXTS, c.clean_name(c.TEXTS))
 MODULES = tuple(
     f"wares.models.sentiment.{name}"
-    for name in ("readings", "reader", "infer", "prepare", "labelled", "train", "linear_train", "linear_infer", "calibration")
+    for name in (
+        "readings", "reader", "infer", "prepare", "neutral", "languages", "stars", "decision", "calibration", "linear_infer",
+        "linear_train", "weak_train", "lexicon", "lexicon_words", "spam", "opinions", "opinion_seed", "opinion_text", "opinion_words",
+        "aspect_catalogue",
+    )
 )  # fmt: skip
-FEWEST = 20
-"""Texts of each mood without which nothing is learned from stars."""
+SETTINGS = ("sentiment.model", "sentiment.aspects", "sentiment.aspect_terms")
 MOST_LETTERS = 2000
 CHUNK = 2000
-VALID = 0.1
 EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
@@ -100,94 +105,119 @@ def _rows(context: Context, table: str) -> list[dict[str, Any]]:
 
 
 def build_sentiment(context: Context, folder: Path, tick: Tick) -> Any:
-    """The shop's classifier: the one that is named, or learned from the stars of its reviews, or none.
+    """The shop's classifier: the one that is named, or learned from the stars of its reviews, or a list of words; and the
+    model and the terms of aspects that are named.
 
     Raises:
-        ConfigError: when the named one cannot be read.
+        ConfigError: when what is named cannot be read.
     """
-    named = named_model(context)
-    if named is not None:
-        keep_artifact(named, folder / MODEL, infer.KIND)
+    model, aspects, terms = named(context)
+    if aspects is not None:
+        keep_artifact(aspects, folder / ASPECTS, ASPECT_MODEL)
+    if terms is not None:
+        AspectCatalogue.load(terms).save(folder / TERMS)
+    if model is not None:
+        keep_artifact(model, folder / MODEL, infer.KIND)
         return seal(folder, READER, source=GIVEN)
-    facts = _from_stars(texts_of(context), folder, context.config.shop.seed, tick)
-    return seal(folder, READER, source=NONE if facts is None else STARS, **(facts or {}))
+    said = texts_of(context)
+    stars = readings.stars_of(np.array([one.rating for one in said], float))
+    there = np.flatnonzero(~np.isnan(stars))
+    texts = [masked(said[i].text) for i in there.tolist()]
+    try:
+        counted = screen(texts, [said[i].user for i in there.tolist()]).flags == 0
+        (folder / MODEL).mkdir(parents=True)
+        report = train_from_stars(
+            texts, stars[there], folder / MODEL, counted=counted, seed=context.config.shop.seed
+        )
+    except QueryError as error:
+        # Too few stars to learn from is the usual state of a young shop, and the manifest says it.
+        (folder / MODEL).rmdir()
+        return seal(folder, READER, source=LEXICON, why=str(error))
+    return seal(
+        folder,
+        READER,
+        source=STARS,
+        learned={k: v for k, v in report.items() if k not in ("minutes", "seconds")},
+    )
 
 
-def named_model(context: Context) -> Path | None:
-    """The folder of the classifier that the configuration names.
+def named(context: Context) -> tuple[Path | None, Path | None, Path | None]:
+    """What the configuration names: the classifier, the model of aspects, the confirmed terms of aspects.
 
     Raises:
-        ConfigError: when there is none in it.
+        ConfigError: when one of them cannot be read.
     """
-    named = context.config.sentiment.model
-    if not named:
+    settings, root = context.config.sentiment, context.root
+    return (
+        _named(root, settings.model, "model", infer.Sentiment, "wares tune sentiment --out DIR"),
+        _named(root, settings.aspects, "aspects", AspectReader, "wares tune aspects --out DIR"),
+        _named(
+            root, settings.aspect_terms, "aspect_terms", AspectCatalogue.load, "wares label confirm-aspects"
+        ),
+    )
+
+
+def _named(root: Path, name: str, key: str, read: Callable[[Path], object], command: str) -> Path | None:
+    if not name:
         return None
     try:
-        infer.Sentiment(context.root / named)
+        read(root / name)
     except WaresError as error:
         raise ConfigError(
-            f"the classifier {named!r} cannot be read: {error}",
-            mend="Make one with `wares tune sentiment --out DIR`", key="sentiment.model", source="wares.toml",
+            f"{name!r} cannot be read: {error}", mend=f"Make it with `{command}`", key=f"sentiment.{key}", source="wares.toml",
         ) from error  # fmt: skip
-    return context.root / named
+    return root / name
 
 
-def model_named(context: Context) -> str:
-    """What the named classifier is, so that another in the same folder is seen."""
-    named = named_model(context)
-    return "" if named is None else str(open_artifact(named, infer.KIND)["hash"])
-
-
-def _from_stars(texts: list[Said], folder: Path, seed: int, tick: Tick) -> dict[str, Any] | None:
-    stars = readings.stars_of(np.array([said.rating for said in texts], float))
-    there = [i for i, said in enumerate(texts) if not np.isnan(stars[i]) and prepared(said.text)]
-    labels = np.array([0 if stars[i] < 2.5 else 1 if stars[i] < 3.5 else 2 for i in there], np.int64)
-    if len(there) == 0 or np.bincount(labels, minlength=3).min() < FEWEST:
-        return None
-    rows = LabelledTexts([masked(texts[i].text) for i in there], labels, ("negative", "neutral", "positive"))
-    held = np.random.default_rng(seed).random(len(rows)) < VALID
-    held |= np.arange(len(rows)) == int(np.flatnonzero(~held)[-1])
-    (folder / MODEL).mkdir(parents=True)
-    report = train_sentiment(rows.some(~held), rows.some(held), folder / MODEL)
-    return {"texts": len(rows), "valid": report["valid"]}
+def content_named(context: Context) -> list[str]:
+    """What the named ones are, so that others in the same place are seen."""
+    model, aspects, terms = named(context)
+    return [
+        "" if model is None else str(open_artifact(model, infer.KIND)["hash"]),
+        "" if aspects is None else str(open_artifact(aspects, ASPECT_MODEL)["hash"]),
+        "" if terms is None else file_digest(terms),
+    ]
 
 
 def build_readings(context: Context, folder: Path, tick: Tick) -> Any:
-    """Read every text of the shop."""
+    """Read every text of the shop: mood, language, copies and advertising, opinions."""
     said = texts_of(context)
     reader = Reader(context.done[SENTIMENT], context.config.build.threads)
     catalogue = Catalogue(context.done["catalogue"])
+    product = np.array([catalogue.row(one.product) if one.product else -1 for one in said], np.int32)
+    categories = catalogue.columns[c.CATEGORY]
+    category = [str(categories[row]) if row >= 0 else EVERYWHERE for row in product.tolist()]
     texts: list[str] = []
+    opinions: list[list[Opinion]] = []
     mood, confidence, sure = (np.zeros(len(said), kind) for kind in (np.float32, np.float32, bool))
     for low in range(0, len(said), CHUNK):
         some = [masked(one.text)[:MOST_LETTERS] for one in said[low : low + CHUNK]]
         texts += some
-        for i, verdict in enumerate(reader.read(some)):
+        for i, verdict in enumerate(reader.read(some, category[low : low + CHUNK])):
             mood[low + i] = 0.0 if verdict.mood is None else verdict.mood
             confidence[low + i], sure[low + i] = verdict.probability, verdict.sure
+        opinions += _opinions(reader, some, category[low : low + CHUNK])
         tick(low + len(some), len(said))
     users, author = readings.numbered([one.user for one in said])
     brands, brand = readings.numbered([one.brand for one in said])
     sellers, seller = readings.numbered([one.seller for one in said])
     queries, query = readings.numbered([one.query for one in said])
     kinds = tuple(sorted({one.kind for one in said}))
-    aspects = AspectReader()
-    said_of = [one for low in range(0, len(texts), CHUNK) for one in aspects.read(texts[low : low + CHUNK])]
-    place = {name: i for i, name in enumerate(aspects.aspects)}
-    flat = [(i, one) for i, ones in enumerate(said_of) for one in ones]
+    flat = [(i, one) for i, ones in enumerate(opinions) for one in ones]
+    aspects = tuple(dict.fromkeys([*reader.aspects().aspects, *(one.aspect for _, one in flat)]))
+    place = {name: i for i, name in enumerate(aspects)}
 
     def spans(name: str) -> NDArray[np.int32]:
         return np.array([getattr(one, name) for _, one in flat], np.int32)
 
     found = readings.Readings(
         ids=StringTable.of(f"{one.kind}:{one.key}" for one in said), texts=StringTable.of(texts), users=users, brands=brands,
-        sellers=sellers, queries=queries, kinds=kinds, languages=readings.LANGUAGES, aspects=aspects.aspects,
-        kind=np.array([kinds.index(one.kind) for one in said], np.int8),
-        product=np.array([catalogue.row(one.product) if one.product else -1 for one in said], np.int32),
+        sellers=sellers, queries=queries, kinds=kinds, languages=LANGUAGES, aspects=aspects,
+        kind=np.array([kinds.index(one.kind) for one in said], np.int8), product=product,
         author=author, brand=brand, seller=seller, query=query, at=np.array([one.micros for one in said], np.int64),
-        language=np.array([_language(text) for text in texts], np.int8),
+        language=np.array([LANGUAGES.index(language_of(text)) for text in texts], np.int8),
         stars=readings.stars_of(np.array([one.rating for one in said], float)),
-        mood=mood, confidence=confidence, sure=sure, flags=_flags(said, texts),
+        mood=mood, confidence=confidence, sure=sure, flags=screen(texts, [one.user for one in said]).flags,
         op_text=np.array([i for i, _ in flat], np.int32), op_aspect=np.array([place[one.aspect] for _, one in flat], np.int16),
         op_polarity=np.array([one.polarity for _, one in flat], np.float32), op_start=spans("start"), op_end=spans("end"),
         op_term_start=spans("term_start"), op_term_end=spans("term_end"), trained=reader.trained, source=reader.source,
@@ -195,21 +225,14 @@ def build_readings(context: Context, folder: Path, tick: Tick) -> Any:
     return found.save(folder)
 
 
-def _language(text: str) -> int:
-    if is_chinese(text):
-        return readings.LANGUAGES.index("zh")
-    return readings.LANGUAGES.index(
-        "en" if any(letter.isascii() and letter.isalpha() for letter in text) else "other"
-    )
-
-
-def _flags(said: Sequence[Said], texts: Sequence[str]) -> NDArray[np.uint8]:
-    out, seen = np.zeros(len(said), np.uint8), set[tuple[str | None, str]]()
-    for i, (one, text) in enumerate(zip(said, texts, strict=True)):
-        plain = prepared(text)
-        if not plain:
-            out[i] |= readings.BLANK
-        elif (one.product, plain) in seen:
-            out[i] |= readings.DUPLICATE
-        seen.add((one.product, plain))
+def _opinions(reader: Reader, texts: Sequence[str], categories: Sequence[str]) -> list[list[Opinion]]:
+    """Opinions of each text by what reads its category, each kind of reader asked once."""
+    out: list[list[Opinion]] = [[] for _ in texts]
+    rows: dict[int, tuple[AspectReader, list[int]]] = {}
+    for i, category in enumerate(categories):
+        asked = reader.aspects(category)
+        rows.setdefault(id(asked), (asked, []))[1].append(i)
+    for asked, some in rows.values():
+        for i, found in zip(some, asked.read([texts[i] for i in some]), strict=True):
+            out[i] = found
     return out

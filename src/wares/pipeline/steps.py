@@ -352,7 +352,7 @@ STEPS = [
     Step("graph_neighbours", GRAPH_NEIGHBOURS, graphing.build_neighbours, (c.EVENTS,), ("catalogue", "graph_pairs", "graph"), ("graph", "evaluate.test_days", "recommend.kinds", "recommend.half_lives_days"), graphing.NEIGHBOURS_MODULES),
     Step("images", IMAGES, _images, (), ("catalogue", "vectors"), ("image",), (f"{_F}image", f"{_F}image_build", f"{_F}image_train"), _image_files),
     Step("review_vectors", REVIEWS, _reviews, (c.REVIEWS, c.clean_name(c.REVIEWS)), ("catalogue", "encoder"), (), (f"{_F}reviews_build", f"{_F}vectors_build")),
-    Step(reading.SENTIMENT, READER, reading.build_sentiment, reading.TABLES, (), ("sentiment",), reading.MODULES, reading.model_named),
+    Step(reading.SENTIMENT, READER, reading.build_sentiment, reading.TABLES, (), reading.SETTINGS, reading.MODULES, reading.content_named),
     Step(reading.READINGS, READINGS, reading.build_readings, reading.TABLES, ("catalogue", reading.SENTIMENT), (), reading.MODULES),
     Step(moods.MOODS, MOODS, moods.build_moods, (), moods.INPUTS, moods.SETTINGS, moods.MODULES),
     Step("similar", SIMILAR, likening.build_similar, (c.EVENTS,), ("catalogue", "vectors", "text_neighbours", "interactions", "graph_pairs", "graph", "graph_neighbours", "images", "review_vectors"), ("recommend.min_support", "recommend.kinds"), likening.MODULES),

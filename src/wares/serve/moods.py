@@ -63,11 +63,7 @@ def sentiment_json(
         }  # fmt: skip
         if why and explained < EXPLAINED:
             explained += 1
-            out[i]["why"] = (
-                []
-                if reader.model is None
-                else [{"word": word, "adds": round(adds, 5)} for word, adds in reader.model.why(text)]
-            )
+            out[i]["why"] = [{"word": word, "adds": round(adds, 5)} for word, adds in reader.why(text)]
     return out
 
 

@@ -104,7 +104,7 @@ class Ranker:
         self.moods = Moods(folder / "moods") if (folder / "moods").is_dir() else None
         self.reader = Reader(folder / "sentiment", threads=1) if (folder / "sentiment").is_dir() else None
         # Without one of the shop's own, by the built-in catalogue of aspects.
-        self.aspects = AspectReader()
+        self.aspects = AspectReader() if self.reader is None else self.reader.aspects()
         self.elasticities = Elasticities(folder / "elasticity") if (folder / "elasticity").is_dir() else None
         self.mood_uses = MoodUses(folder / "mood_uses") if (folder / "mood_uses").is_dir() else None
         self.prices = PriceBook(folder / "price") if (folder / "price").is_dir() else None

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from wares.core.strings import StringTable
+from wares.models.sentiment.languages import LANGUAGES
 from wares.models.sentiment.moods_build import Catalog
-from wares.models.sentiment.readings import LANGUAGES, Readings
+from wares.models.sentiment.readings import Readings
 from wares.models.sentiment.series import DAY
 
 ASPECTS = ("quality", "battery")

@@ -14,9 +14,9 @@ from wares.models.sentiment import change, change_counts
 from wares.models.sentiment.moods import COMPLAINTS, FELL, ROSE, SPAM_WAVE
 from wares.models.sentiment.moods_fold import folded
 from wares.models.sentiment.moods_noticed import Noticed
-from wares.models.sentiment.readings import DUPLICATE, SPAM
 from wares.models.sentiment.series import NO_ASPECT, Counted, Group, daily, mood_of
 from wares.models.sentiment.shrink import Prior
+from wares.models.sentiment.spam import DUPLICATE, SPAM
 
 WATCHED = 5
 """Dated texts without which a series is not watched."""

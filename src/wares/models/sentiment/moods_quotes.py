@@ -12,8 +12,9 @@ from wares.core.arrays import save_arrays
 from wares.core.strings import StringTable
 from wares.models.sentiment.moods import ROSE, SPAM_WAVE
 from wares.models.sentiment.moods_noticed import Noticed
-from wares.models.sentiment.readings import DUPLICATE, SPAM, Readings
+from wares.models.sentiment.readings import Readings
 from wares.models.sentiment.series import Group, mood_of
+from wares.models.sentiment.spam import DUPLICATE, SPAM
 
 BAD, GOOD = 3, 2
 """Quotes of a series."""

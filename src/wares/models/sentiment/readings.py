@@ -14,10 +14,7 @@ from wares.core.arrays import load_array, open_artifact, save_arrays, seal
 from wares.core.strings import StringTable
 
 KIND = "readings"
-BLANK, DUPLICATE, SPAM = 1, 2, 4
-"""Flags of a text: nothing is said, near copy of an earlier one, advertising."""
 REVIEW = "review"
-LANGUAGES = ("en", "zh", "other")
 UNDATED = -1
 NOBODY = -1
 
