@@ -25,6 +25,8 @@ from wares.console import (
     prices,
     quality,
     quarantine,
+    satisfaction,
+    service,
     storefront,
     workshop,
 )
@@ -65,5 +67,7 @@ def mount(app: FastAPI, workspace: Path) -> None:
     mood_try.register()
     prices.register()
     emerging.register()
+    satisfaction.register()
+    service.register()
     arrange()
     ui.run_with(app, title="wares", storage_secret=secret.read_text(), show_welcome_message=False)

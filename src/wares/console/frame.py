@@ -28,6 +28,9 @@ ORDER = (
     "moods",
     "prices",
     "emerging",
+    "satisfaction",
+    "service",
+    "improve",
     "access",
     "audit",
 )

@@ -33,7 +33,7 @@ def mood_side(
     readings = Readings.load(context.done[READINGS])
     n = len(StringTable.load(context.done["catalogue"], c.PRODUCT_ID))
     micros = None if until is None else until * MICROS
-    moods = sat.product_moods(readings, n, micros)
+    moods = product_moods(readings, n, micros)
     if not moods.volume.any():
         return None
     place = {name: row for row, name in enumerate(users)}

@@ -20,7 +20,7 @@ from wares.models.price import emerging_train as emerging
 from wares.models.price.strategy import PriceMood, levels_of, mood_by_level, price_mood
 from wares.models.price.strategy_stock import stock_hints
 from wares.models.sentiment import satisfaction as sat
-from wares.models.sentiment.improve import Complaints, Improvement
+from wares.models.sentiment.improve import Complaints, Improvement, sentence_around
 from wares.models.sentiment.readings import Readings
 from wares.models.sentiment.triage import Case, about, triage
 from wares.models.sentiment.uses import MoodUses, write_uses
@@ -73,7 +73,7 @@ def build_mood_uses(context: Context, folder: Path, tick: Tick) -> Any:
         "cases": [_case_json(case, readings, catalogue, day) for case, day in zip(cases, bought, strict=True)],
         "reports": [_report_json(report, readings) for report in reports],
         "stock": _stock(context, log, readings, n, moods.spread),
-        "risks": [{"product": reports[i].product, "pressing": round(_pressing(reports[i]), 3)} for i in order[:MOST_RISKS] if reports[i].complaints],
+        "risks": [{"product": reports[i].product, "pressing": round(_pressing(reports[i]), 3)} for i in order[:MOST_RISKS] if _pressing(reports[i]) > 0],
     }  # fmt: skip
     return write_uses(
         folder, lists, report_of, price_sum, price_count, [one.asked.text for one in found], facts
@@ -117,14 +117,19 @@ def _report_json(report: Improvement, readings: Readings) -> dict[str, Any]:
                 "aspect": one.aspect, "texts": one.texts, "share": _number(one.share), "interval": [_number(one.low), _number(one.high)],
                 "category_share": _number(one.usual), "ratio": _number(one.ratio, 2), "worse": one.worse, "recent": _number(one.recent),
                 "before": _number(one.before), "trend": one.trend, "praised": one.good,
-                "quotes": [
-                    {"text": readings.quote(o)[:240], "of": str(readings.ids[int(readings.op_text[o])]), "at": max(int(readings.at[int(readings.op_text[o])]) // MICROS, -1)}
-                    for o in one.quotes
-                ],
+"quotes": [_quote(readings, o) for o in one.quotes],
             }
             for one in report.complaints
         ],
     }  # fmt: skip
+
+
+def _quote(readings: Readings, opinion: int) -> dict[str, Any]:
+    row = int(readings.op_text[opinion])
+    said = sentence_around(
+        str(readings.texts[row]), int(readings.op_start[opinion]), int(readings.op_end[opinion])
+    )
+    return {"text": said, "of": str(readings.ids[row]), "at": max(int(readings.at[row]) // MICROS, -1)}
 
 
 def _pressing(report: Improvement) -> float:

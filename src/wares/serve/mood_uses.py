@@ -13,6 +13,7 @@ from fastapi.responses import Response
 
 from wares.core.errors import NotFound
 from wares.features.catalogue import Catalogue
+from wares.models.sentiment.mood_words import aspect_name
 from wares.models.sentiment.uses import MoodUses
 from wares.serve.mood_words import (
     KINDS,
@@ -20,7 +21,6 @@ from wares.serve.mood_words import (
     SIGNS,
     TRENDS,
     answer_words,
-    aspect_word,
     change_words,
     hint_words,
     said,
@@ -61,7 +61,7 @@ def query_json(row: Mapping[str, Any], catalogue: Catalogue, language: str = "en
     for change in row["changes"]:
         rows = [
             r
-            for r in (change.get("product"), change.get("push"), *change.get("products", []))
+            for r in (change.get("product"), change.get("push"), *(change.get("products") or ()))
             if r is not None
         ]
         named = {r: _named(catalogue, r) for r in rows}
@@ -98,7 +98,7 @@ def case_json(case: Mapping[str, Any], catalogue: Catalogue, language: str = "en
         "at": _day(int(case["at"])), "product": _named(catalogue, row),
         "signs": [{"sign": name, "adds": value, "words": said(SIGNS[name], language)} for name, value in signs],
         "kind_words": said(KINDS.get(str(case["kind"]), KINDS["other"]), language),
-        "aspect_words": aspect_word(str(case["aspect"]), language) if case["aspect"] else "", "answer": answer_words(case),
+        "aspect_words": aspect_name(str(case["aspect"]), language) if case["aspect"] else "", "answer": answer_words(case),
     }  # fmt: skip
 
 
@@ -124,13 +124,13 @@ def report_json(uses: MoodUses, catalogue: Catalogue, row: int, language: str = 
     product = catalogue.product(row)
     complaints = [
         {
-            **one, "aspect_words": aspect_word(one["aspect"], language), "trend_words": said(TRENDS[one["trend"]], language),
+            **one, "aspect_words": aspect_name(one["aspect"], language), "trend_words": said(TRENDS[one["trend"]], language),
             "quotes": [{**quote, "at": _day(int(quote["at"]))} for quote in one["quotes"]],
         }
         for one in found["complaints"]
     ]  # fmt: skip
     praise = [
-        {"aspect": name, "texts": count, "words": aspect_word(name, language)}
+        {"aspect": name, "texts": count, "words": aspect_name(name, language)}
         for name, count in found["praise"]
     ]
     return {

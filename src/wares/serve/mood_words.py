@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from wares.core.nouns import Reason
+from wares.models.recommend.mood import Said
+from wares.models.sentiment.mood_words import aspect_name
 from wares.models.sentiment.triage import TEMPLATES
 
-ASPECTS: dict[str, str] = {
-    "quality": "质量", "size": "尺码", "fit": "版型", "battery": "电池", "delivery": "物流", "price": "价格", "value": "性价比", "service": "服务",
-    "look": "外观", "appearance": "外观", "design": "设计", "material": "材质", "fabric": "面料", "colour": "颜色", "color": "颜色",
-    "comfort": "舒适度", "packaging": "包装", "screen": "屏幕", "display": "屏幕", "performance": "性能", "speed": "速度", "sound": "音质",
-    "taste": "味道", "smell": "气味", "durability": "耐用性", "ease": "易用性", "usability": "易用性", "function": "功能", "camera": "相机",
-    "storage": "存储", "software": "软件", "keyboard": "键盘", "weight": "重量", "content": "内容", "hygiene": "卫生", "safety": "安全",
-    "general": "整体", "overall": "整体", "freshness": "新鲜度", "noise": "噪音", "other": "其他", "warranty": "保修", "accuracy": "描述相符",
-}  # fmt: skip
 CHANGES: dict[str, tuple[str, str]] = {
     "nothing": ("It finds nothing: add what is meant, or words that lead to it", "没有结果：请补充商品或同义词"),
     "nothing_into": ("It finds nothing: shoppers then try “{into}”; let both lead to the same", "没有结果：顾客随后搜索“{into}”，请让两者指向相同商品"),
@@ -61,17 +56,44 @@ NOTHING: dict[str, tuple[str, str]] = {
 }  # fmt: skip
 
 
+AGAINST: dict[str, tuple[str, str]] = {
+    "returned": (
+        "stands lower: shoppers find its {aspect} bad, and you sent something back for that",
+        "排序靠后：顾客反映其{aspect}不佳，而您曾因类似问题退货",
+    ),
+    "said": (
+        "stands lower: shoppers find its {aspect} bad, which matters to you",
+        "排序靠后：顾客反映其{aspect}不佳，而您在意这一点",
+    ),
+    "suits": ("well spoken of for its {aspect}, which matters to you", "{aspect}口碑好，符合您在意的方面"),
+}
+"""Why a product stands lower, or suits, by what its shopper cares about."""
+
+
+def with_mood(why: Reason, found: Said | None, aspects: Sequence[str], language: str) -> Reason:
+    """A reason with what the mood of an aspect adds to it; the reason as it is where nothing does."""
+    if found is None or not 0 <= found.aspect < len(aspects):
+        return why
+    name = "suits" if found.mood > 0 else "returned" if found.returned else "said"
+    aspect = aspects[found.aspect]
+    words = said(AGAINST[name], language, aspect=aspect_name(aspect, language))
+    joint = "；" if language == "zh" else "; "
+    facts = {
+        **why.facts,
+        "mood": {
+            "aspect": aspect,
+            "mood": round(found.mood, 3),
+            "cares": round(found.weight, 3),
+            "why": name,
+        },
+    }
+    return Reason(why.code, f"{why.text}{joint}{words}" if why.text else words, facts)
+
+
 def said(texts: tuple[str, str], language: str, **facts: Any) -> str:
     """One of a pair of texts, with its facts filled in."""
     text = texts[language == "zh"]
     return text.format(**facts) if facts else text
-
-
-def aspect_word(aspect: str, language: str) -> str:
-    """An aspect in a language; as it is where there is no word."""
-    if language != "zh":
-        return aspect.replace("_", " ")
-    return ASPECTS.get(aspect.lower(), aspect)
 
 
 def change_words(change: Mapping[str, Any], titles: Mapping[int, str], language: str) -> str:
@@ -89,7 +111,7 @@ def change_words(change: Mapping[str, Any], titles: Mapping[int, str], language:
     if facts.get("push") is not None:
         facts["push"] = titles.get(facts["push"], "")
     if "aspect" in facts:
-        facts["aspect"] = aspect_word(str(facts["aspect"]), language)
+        facts["aspect"] = aspect_name(str(facts["aspect"]), language)
     if "share" in facts:
         facts["share"] = f"{float(facts['share']):.0%}"
     return CHANGES[code][language == "zh"].format(**facts)
@@ -116,5 +138,5 @@ def answer_words(case: Mapping[str, Any], language: str = "") -> str:
     if case["bought"]:
         order = f"（{case['bought']} 购买）" if chinese else f" (bought on {case['bought']})"
     product = str(case["title"]) or ("您的订单" if chinese else "your order")
-    aspect = aspect_word(str(case["aspect"]), "zh" if chinese else "en")
+    aspect = aspect_name(str(case["aspect"]), "zh" if chinese else "en")
     return TEMPLATES[str(case["about"])][chinese].format(product=product, order=order, aspect=aspect)

@@ -43,6 +43,7 @@ from wares.models.similar.match_infer import Matcher
 from wares.serve.alike import Alike
 from wares.serve.fresh import Rules, below, likest, places_for, put_in
 from wares.serve.graph_reasons import graph_reason, telling
+from wares.serve.mood_words import with_mood
 from wares.serve.online import Deed, NewProduct, Online, matching
 from wares.serve.people import People
 from wares.serve.reasons import reason, same
@@ -380,7 +381,12 @@ class Ranker:
             Hit(
                 self.catalogue.product(row),
                 score,
-                self._why(row, SIGNALS[lead], history, known, evidence, alike, language)
+                self._felt(
+                    self._why(row, SIGNALS[lead], history, known, evidence, alike, language),
+                    row,
+                    history,
+                    language,
+                )
                 if reasons
                 else UNSAID,
                 dict(zip(SIGNALS, parts, strict=True)),
@@ -495,6 +501,13 @@ class Ranker:
                 title=self.catalogue.product(int(history.items[int(np.argmax(history.query))])).title,
             )
         return reason("popular", language)
+
+    def _felt(self, why: Reason, row: int, history: History, language: str) -> Reason:
+        """A reason with what is said of the product in what this shopper cares about."""
+        moods, uses = self.recommender.mood, self.mood_uses
+        if moods is None or uses is None:
+            return why
+        return with_mood(why, moods.said(history.row, row), uses.facts["aspects"], language)
 
     def _by_graph(self, row: int, history: History, language: str) -> Reason | None:
         """The most telling way in the graph from what the shopper has most of to a product."""

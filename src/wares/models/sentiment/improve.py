@@ -128,7 +128,7 @@ class Complaints:
         )  # fmt: skip
 
     def _quotes(self, texts: NDArray[np.int64], place: int) -> tuple[int, ...]:
-        """Opinions to quote: the worst of each text, newest texts first among equals, each wording once."""
+        """Opinions to quote: the worst of each text, newest texts first among equals, each sentence once."""
         readings = self.readings
         best: list[tuple[float, int, int]] = []
         for text in texts.tolist():
@@ -137,10 +137,26 @@ class Complaints:
             best.append((round(float(readings.op_polarity[worst]), 1), -int(readings.at[text]), worst))
         out: dict[str, int] = {}
         for _, _, opinion in sorted(best):
-            out.setdefault(" ".join(readings.quote(opinion).casefold().split()), opinion)
+            said = str(readings.texts[int(readings.op_text[opinion])])
+            start, end = int(readings.op_start[opinion]), int(readings.op_end[opinion])
+            out.setdefault(sentence_around(said, start, end).casefold(), opinion)
             if len(out) == QUOTES:
                 break
         return tuple(out.values())
+
+
+_ENDS = ".!?。！？；;\n"
+
+
+def sentence_around(text: str, start: int, end: int, most: int = MOST_QUOTE) -> str:
+    """The sentence around an opinion, so that a quote of two words can be understood; cut at the sides where it is long."""
+    low = max((text.rfind(mark, 0, start) for mark in _ENDS), default=-1) + 1
+    stops = [place for mark in _ENDS if (place := text.find(mark, max(end - 1, start))) >= 0]
+    high = min(stops, default=len(text) - 1) + 1
+    if high - low > most:
+        low = max(low, start - max(most - (end - start), 0) // 2)
+        high = min(high, max(low + most, min(end, low + most)))
+    return " ".join(text[low:high].split())
 
 
 def _trend(at: NDArray[Any], bad: NDArray[np.bool_]) -> tuple[float, float, str]:

@@ -14,18 +14,22 @@ from wares.models.sentiment.readings import Readings
 PULL = 5.0
 """Texts of the shop's mean that stand beside a product's own."""
 SHOWN = 10
+TOP = 3
+"""Places of a list that are seen without looking further: what is better belongs there."""
 DEEPER = 40
 STRENGTH = 10.0
 """Searches of the shop's mean that stand beside a query's own."""
 BAD = -0.1
+LEAST_BAD = 0.25
+"""Share of bad opinions on an aspect, position weighted, from which a search is said to be bad at it."""
 Z = 1.959964
 
 
 @dataclass(frozen=True, slots=True)
 class ProductMoods:
     """Moods shrunk to the shop's mean: ``mood, volume (n,) float32``, ``aspect_mood, aspect_volume (n, a) float32``; `spread` of
-    the mood of single texts, ``bad (n, a) float32`` how many opinions on each aspect are bad, `whole` the shop's mean and
-    ``aspect_whole (a,)`` those of the aspects. Volumes count texts and opinions, not people."""
+    the mood of single texts, ``bad (n, a) float32`` how many opinions on each aspect are bad, `whole` the shop's mean,
+    ``aspect_whole (a,)`` those of the aspects and ``bad_whole (a,)`` the shares of bad opinions. Volumes count texts and opinions, not people."""
 
     mood: NDArray[np.float32]
     volume: NDArray[np.float32]
@@ -35,6 +39,7 @@ class ProductMoods:
     whole: float
     spread: float
     aspect_whole: NDArray[np.float64]
+    bad_whole: NDArray[np.float64]
 
 
 def product_moods(readings: Readings, n: int, until: int | None = None) -> ProductMoods:
@@ -64,6 +69,7 @@ def product_moods(readings: Readings, n: int, until: int | None = None) -> Produ
     return ProductMoods(
         mood.astype(np.float32), volume.astype(np.float32), aspect_mood.astype(np.float32), counts.reshape(shape).astype(np.float32),
         bad.reshape(shape).astype(np.float32), whole, float(value.std()) if len(value) > 1 else 1.0, usual,
+        bad.reshape(shape).sum(0) / np.maximum(often, 1),
     )  # fmt: skip
 
 
@@ -165,6 +171,7 @@ def _changes(
     asked: Asked, rows: NDArray[np.int64], moods: ProductMoods, aspects: Sequence[str], usual: float, clicks: bool, linked: bool
 ) -> list[Change]:  # fmt: skip
     out: list[Change] = []
+    lower = np.array([*asked.shown[TOP:SHOWN], *asked.deeper], np.int64)
     if not len(rows):
         out.append(Change("nothing", {"into": asked.into[0][0] if asked.into else ""}))
     if asked.bought >= 2 and asked.returned / asked.bought > 0.2:
@@ -174,12 +181,12 @@ def _changes(
                 {"returned": asked.returned, "bought": asked.bought, "products": list(asked.back[:3])},
             )
         )
-    if len(rows) and (found := _aspect(rows, np.array(asked.deeper, np.int64), moods, aspects)) is not None:
+    if len(rows) and (found := _aspect(rows, lower, moods, aspects)) is not None:
         out.append(found)
     elif len(rows) and moods.volume[rows].sum() >= 3:
         w = weights_of(len(rows))
         mood = float((w * moods.mood[rows]).sum())
-        best = _better(np.array(asked.deeper, np.int64), moods.mood, moods.volume, mood)
+        best = _better(lower, moods.mood, moods.volume, mood)
         if mood < min(BAD, moods.whole) and best is not None:
             out.append(Change("push", {"mood": round(mood, 3), "push": best}))
     if linked and asked.reformulated >= 2 and asked.into and asked.reformulated > 0.3 * asked.searches:
@@ -202,16 +209,18 @@ def _changes(
 def _aspect(
     rows: NDArray[np.int64], deeper: NDArray[np.int64], moods: ProductMoods, aspects: Sequence[str]
 ) -> Change | None:
-    """The aspect that is worst in what is shown, against the shop's, and the product to push for it."""
+    """The aspect that is worst in what is shown, if it is bad, and the product to push for it."""
     if not len(aspects):
         return None
     w = weights_of(len(rows))
-    mood = w @ moods.aspect_mood[rows]
     volume = moods.aspect_volume[rows].sum(0)
-    gap = np.where(volume >= 3, mood - moods.aspect_whole, np.inf)
-    worst = int(gap.argmin())
-    if not gap[worst] < BAD or mood[worst] >= 0:
+    share = w @ ((moods.bad[rows] + PULL * moods.bad_whole) / (moods.aspect_volume[rows] + PULL))
+    # As bad as in the whole shop is the shop's trouble, not this search's.
+    pressing = np.where((volume >= 3) & (share > LEAST_BAD), share / np.maximum(moods.bad_whole, 0.05), 0.0)
+    worst = int(pressing.argmax())
+    if not pressing[worst] > 1:
         return None
+    mood = w @ moods.aspect_mood[rows]
     best = _better(deeper, moods.aspect_mood[:, worst], moods.aspect_volume[:, worst], float(mood[worst]))
     main = int(
         rows[
