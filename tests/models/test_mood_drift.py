@@ -7,7 +7,27 @@ import pytest
 
 from wares.models.sentiment.drift import LEAST_TEXTS, Stream, doubtful, drift, holm, js_distance, psi
 
-WORDS = "the lamp is bright and I like it very much but price delivery box cable switch shade colour night".split()
+WORDS = [
+    "the",
+    "lamp",
+    "is",
+    "bright",
+    "and",
+    "I",
+    "like",
+    "it",
+    "very",
+    "much",
+    "but",
+    "price",
+    "delivery",
+    "box",
+    "cable",
+    "switch",
+    "shade",
+    "colour",
+    "night",
+]
 
 
 def _stream(rng, n: int = 900, days: int = 300, **changes: Any) -> Stream:
@@ -65,8 +85,10 @@ def test_the_least_sure_recent_texts_are_asked_for_once_each():
     stream.texts[-1] = stream.texts[-2] = "odd"
     stream.confidence[-2:] = 0.1
     rows = doubtful(stream, 5)
-    assert rows[0] == len(stream.day) - 2 and len({stream.texts[int(i)] for i in rows}) == 5
-    assert (np.diff(stream.confidence[rows]) >= 0).all() and (stream.day[rows] > 200).all()
+    assert rows[0] == len(stream.day) - 2
+    assert len({stream.texts[int(i)] for i in rows}) == 5
+    assert (np.diff(stream.confidence[rows]) >= 0).all()
+    assert (stream.day[rows] > 200).all()
 
 
 def test_distances_and_corrections():
