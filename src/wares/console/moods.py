@@ -13,9 +13,9 @@ from wares.console.mood_drawing import colour, draw, scale
 from wares.console.roles import as_seen, readable
 from wares.console.words import add_words
 from wares.core import columns as c
+from wares.models.sentiment.mood_json import alarm_json, mood_json
 from wares.models.sentiment.mood_words import aspect_name, mood_word
 from wares.models.sentiment.moods import Alarm, Moods
-from wares.serve.moods import alarm_json, mood_json
 
 PATH = "/workshop/moods"
 TABS = (

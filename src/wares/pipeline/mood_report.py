@@ -12,6 +12,7 @@ from typing import Any
 from wares.core import columns as c
 from wares.features.catalogue import Catalogue
 from wares.features.pair_files import columns_of
+from wares.models.sentiment.mood_json import level_json, mood_json, quote_json
 from wares.models.sentiment.mood_words import alert_title, alert_words, date_of
 from wares.models.sentiment.moods import Moods
 from wares.models.sentiment.readings import Readings
@@ -19,7 +20,6 @@ from wares.pipeline.mood_watch import current
 from wares.pipeline.moods import MOODS
 from wares.pipeline.plan import execute
 from wares.pipeline.reading import READINGS, SENTIMENT
-from wares.serve.moods import level_json, mood_json, quote_json
 
 ASPECTS = 5
 """Aspects of a product that the report names."""
