@@ -25,8 +25,9 @@ from wares.models.recommend.mood import (
     stepped,
 )
 from wares.models.sentiment.improve import Complaints, sentence_around
-from wares.models.sentiment.readings import DUPLICATE, SPAM, Readings, numbered
+from wares.models.sentiment.readings import Readings, numbered
 from wares.models.sentiment.satisfaction import Asked, product_moods, satisfied, weights_of
+from wares.models.sentiment.spam import DUPLICATE, SPAM
 from wares.models.sentiment.triage import DAY, about, prompt_of, signs_of, suggested, triage
 from wares.models.sentiment.uses import MoodUses, write_uses
 from wares.testing.mood_shop import ASPECTS, planted_opinions

@@ -12,6 +12,45 @@ import numpy as np
 from wares.models.sentiment.readings import Readings
 
 ASPECTS = ("quality", "size", "price", "delivery")
+FILLER = [
+    "walked",
+    "monday",
+    "garden",
+    "sister",
+    "kitchen",
+    "morning",
+    "window",
+    "parcel",
+    "shelf",
+    "winter",
+    "friend",
+    "office",
+    "hallway",
+    "summer",
+    "cousin",
+    "table",
+    "evening",
+    "corner",
+    "station",
+    "uncle",
+    "bedroom",
+    "market",
+    "coffee",
+    "village",
+    "bridge",
+    "holiday",
+    "neighbour",
+    "lunch",
+    "ticket",
+    "river",
+    "library",
+    "museum",
+    "piano",
+    "balcony",
+    "street",
+    "dinner",
+]
+"""Words that say nothing, so that no review is a near copy of another."""
 OPINIONS: tuple[tuple[str, str, float], ...] = (
     (r"fits? (?:far too )?small|too tight|偏小", "size", -0.9),
     (r"true to size|fits perfectly|尺码标准", "size", 0.9),
@@ -106,17 +145,13 @@ def make_mood_shop(seed: int = 7, users: int = 60) -> MoodShop:
 
     def review(product: str, text: str, stars: int, day: float, user: str = "") -> None:
         n = len(shop.reviews)
+        words = " ".join(rng.choice(FILLER, 14))
         shop.reviews.append(
             {
-                "review_id": f"r{n}",
-                "product_id": product,
-                "user_id": user or f"x{n}",
-                "rating": str(stars),
-                "text": f"{text} {n}",
-                "title": "",
+                "review_id": f"r{n}", "product_id": product, "user_id": user or f"x{n}", "rating": str(stars), "text": f"{text}. {words}", "title": "",
                 "at": at(day),
             }
-        )
+        )  # fmt: skip
 
     for user in range(users):
         for _ in range(6):
