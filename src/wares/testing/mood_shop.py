@@ -165,7 +165,7 @@ def make_mood_shop(seed: int = 7, users: int = 60) -> MoodShop:
     deed(shop.returner, 30, "return", shop.sent)
     good = ("well made and good value", "solid, true to size", "fits perfectly, well made", "质量很好，划算")
     for product in ids:
-        for _ in range(12):
+        for _ in range(30 if product == "lamp-7" else 12):
             day = float(rng.uniform(0, 178))
             if product in shop.small and rng.random() < 0.8:
                 review(product, "these fit small, terrible, awful, bad", 1, day)
