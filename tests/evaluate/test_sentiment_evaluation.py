@@ -45,7 +45,7 @@ def test_a_test_file_is_scored_and_its_texts_leave_training(train, tmp_path):
     assert report["train_texts"][0] == 300 - report["also_in_test"][0]
     assert np.sum(report["confusion"]) == 40
     assert report["slices"]["cat"]["a"]["texts"] == 40
-    assert {"zh", "other"} >= set(report["slices"]["language"])
+    assert {"zh", "en", "mixed"} >= set(report["slices"]["language"])
 
 
 def test_folds_test_every_text_once(train):
@@ -105,12 +105,18 @@ def test_the_commands(train, tmp_path):
     assert not answers[1]["sure"]
     many = run(main.app, ["sentiment", "--file", str(train), "--text", "review", "--model", str(out)])
     assert many.exit_code == 0, many.output
+    untrained = run(main.app, ["sentiment", "works great", "--json"])
+    assert (
+        json.loads(untrained.stdout)[0] | {"trained": False, "sure": False, "label": "positive"}
+        == json.loads(untrained.stdout)[0]
+    )
+    assert "Untrained" in run(main.app, ["sentiment", "works great"]).stdout
     shown = run(main.app, ["evaluate", "sentiment", "--train", str(train), *columns])
     assert "accuracy" in shown.stdout
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "file").write_text("mine")
     for wrong in (
-        ["sentiment", "x"],
+        ["sentiment", "x", "--by", "cat"],
         ["sentiment", "--model", str(out)],
         ["evaluate", "sentiment", "--train", str(tmp_path / "none.csv")],
         ["evaluate", "sentiment", "--train", str(train), "--folds", "1", *columns],

@@ -59,7 +59,8 @@ def test_a_planted_change_is_found_where_it_is():
     assert np.median([c.day - 200 for c in there]) <= 12
     assert np.median([abs(c.since - 200) for c in there]) <= 6
     one = there[0]
-    assert one.before[1] < one.before[0] < one.before[2] < one.after[0] and one.texts_after >= 3
+    assert one.before[1] < one.before[0] < one.before[2] < one.after[0]
+    assert one.texts_after >= 3
     assert 0 < one.rate <= 0.1
 
 
@@ -72,7 +73,8 @@ def test_recovery_is_a_change_for_the_better():
     found = change.changes(
         unique, np.bincount(place, _scores(rng, bad)), np.bincount(place).astype(float), prior, worse, better
     )
-    assert [c.up for c in found][:2] == [True, False] and 258 <= found[1].since <= 266
+    assert [c.up for c in found][:2] == [True, False]
+    assert 258 <= found[1].since <= 266
 
 
 def test_what_is_bad_from_the_start_did_not_change():
@@ -111,11 +113,11 @@ def test_series_of_hardly_a_text_are_silent(n):
 
 def test_thresholds_grow_with_volume_and_come_back_from_a_manifest():
     _, (worse, _) = _tables()
-    assert (np.diff(worse.level) >= 0).all() and worse.at(4000) > worse.at(20)
+    assert (np.diff(worse.level) >= 0).all()
+    assert worse.at(4000) > worse.at(20)
     again = change.Thresholds.of(worse.to_json())
-    assert again.rate(9.0, 300) == pytest.approx(worse.rate(9.0, 300)) and worse.rate(9.0, 300) < worse.rate(
-        7.0, 300
-    )
+    assert again.rate(9.0, 300) == pytest.approx(worse.rate(9.0, 300))
+    assert worse.rate(9.0, 300) < worse.rate(7.0, 300)
     assert worse.rate(float(worse.at(300)), 300) == pytest.approx(0.1)
 
 
@@ -128,7 +130,8 @@ def test_thresholds_are_raised_where_histories_exceed_them():
         day = np.repeat(np.arange(365), rng.poisson(1.0, 365))
         series.append((day, _scores(rng, rng.random(len(day)) < 0.15), prior))
     mended, _, facts = change.calibrated(series, low, better, years=300)
-    assert facts["rate_worse"] > 0.3 and facts["raised_worse"] > 1.5
+    assert facts["rate_worse"] > 0.3
+    assert facts["raised_worse"] > 1.5
     assert (mended.level > low.level).all()
 
 
@@ -153,11 +156,11 @@ def _burst_shop():
 def test_exposure_keeps_the_whole_and_follows_the_season():
     shop = np.array([0, 0, 10, 10, 10, 0, 0, 0, 0, 0])
     found = change_counts.exposure(shop)
-    assert found.sum() == pytest.approx(30) and found[4] == found.max() and found[0] > 0
-    assert (
-        change_counts.exposure(np.zeros(5)).tolist() == [1] * 5
-        and len(change_counts.exposure(np.zeros(0))) == 0
-    )
+    assert found.sum() == pytest.approx(30)
+    assert found[4] == found.max()
+    assert found[0] > 0
+    assert change_counts.exposure(np.zeros(5)).tolist() == [1] * 5
+    assert len(change_counts.exposure(np.zeros(0))) == 0
 
 
 def test_bursts_are_found_and_seasons_are_none():
@@ -167,7 +170,8 @@ def test_bursts_are_found_and_seasons_are_none():
     rate = float(np.mean([len(d) for d in quiet])) / used[-1]
     limits, facts = change_counts.calibrated(quiet, traffic, 0, used, rate, 1.0, limits, years=600)
     false = sum(len(change_counts.bursts(d, 0, used, rate, 1.0, limits)) for d in quiet) / 300
-    assert false <= 0.25 and facts["years"] >= 600
+    assert false <= 0.25
+    assert facts["years"] >= 600
     found = []
     for _ in range(40):
         mean = 10 / 365 * busy
@@ -177,7 +181,8 @@ def test_bursts_are_found_and_seasons_are_none():
             [b for b in change_counts.bursts(days, 0, used, rate, 1.0, limits) if 500 <= b.day < 530]
         )
     hits = [some[0] for some in found if some]
-    assert len(hits) >= 36 and np.median([b.day - 500 for b in hits]) <= 14
+    assert len(hits) >= 36
+    assert np.median([b.day - 500 for b in hits]) <= 14
     assert all(b.low < b.expected < b.high < b.count for b in hits)
 
 

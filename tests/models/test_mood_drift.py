@@ -85,8 +85,10 @@ def test_the_least_sure_recent_texts_are_asked_for_once_each():
     stream.texts[-1] = stream.texts[-2] = "odd"
     stream.confidence[-2:] = 0.1
     rows = doubtful(stream, 5)
-    assert rows[0] == len(stream.day) - 2 and len({stream.texts[int(i)] for i in rows}) == 5
-    assert (np.diff(stream.confidence[rows]) >= 0).all() and (stream.day[rows] > 200).all()
+    assert rows[0] == len(stream.day) - 2
+    assert len({stream.texts[int(i)] for i in rows}) == 5
+    assert (np.diff(stream.confidence[rows]) >= 0).all()
+    assert (stream.day[rows] > 200).all()
 
 
 def test_distances_and_corrections():

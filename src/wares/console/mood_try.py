@@ -80,18 +80,23 @@ def register() -> None:
             async def read() -> None:
                 answer.clear()
                 ranker = shelf().ranker
+                if ranker.reader is None:
+                    ui.notify(t("try_old"), type="negative")
+                    return
                 try:
-                    found = await run.io_bound(
+                    found: list[dict[str, Any]] | None = await run.io_bound(
                         sentiment_json, ranker.reader, ranker.aspects, [str(box.value or "")], True
                     )
                 except WaresError as error:
                     ui.notify(str(error), type="negative")
                     return
                 with answer:
-                    _answer(str(box.value or ""), found[0])
+                    _answer((found or [{}])[0])
 
 
-def _answer(text: str, found: dict[str, Any]) -> None:
+def _answer(found: dict[str, Any]) -> None:
+    if not found:
+        return
     if "error" in found:
         ui.label(f"{found['error']['detail']}. {found['error']['mend']}").classes("note")
         return

@@ -27,7 +27,9 @@ TABS = (
 LISTED = 8
 LEAST_TEXTS = 5
 """Texts without which a product stands in no list: its mood is mostly that of its category."""
-LETTERS = 320
+LETTERS, SHORT = 320, 180
+ASPECTS = 14
+"""Aspects of a product's page."""
 
 add_words(
     {
@@ -48,6 +50,8 @@ add_words(
         "moods_lowest": ("Lowest mood", "情绪最低"),
         "moods_spoken": ("Most spoken of", "讨论最多"),
         "moods_texts": ("{n} texts", "{n} 条文本"),
+        "moods_count": ("texts", "文本数"),
+        "moods_worst": ("Most complaints", "差评最多的方面"),
         "moods_window": ("texts in 28 days", "28 天内文本数"),
         "moods_chart": ("Mood of {what} over time, with its 90% interval and the number of texts", "{what}的情绪走势，含 90% 区间与文本数"),
         "moods_undated": ("No text of it has a date, so there is no course over time.", "文本没有日期，无法显示走势。"),
@@ -82,9 +86,11 @@ STYLE = """
 .mchip{display:inline-block;min-width:52px;text-align:center;border-radius:6px;padding:2px 6px;font-weight:600}
 .mquote{border-left:3px solid var(--line);padding:2px 0 2px 10px;margin:6px 0;font-size:14px;line-height:1.45;overflow-wrap:anywhere}.mquote.bad{border-color:#d98078}.mquote.good{border-color:#6fbf95}
 .mquote small{color:var(--soft)}.mquote mark{background:#fff1a8;color:inherit;padding:0 1px}
+.mchart{width:100%;height:auto;display:block}.mt{font-size:11px;fill:#5b6675}.mside{display:grid;grid-template-columns:minmax(0,3fr) minmax(0,2fr);gap:8px 26px;width:100%;align-items:start}
 .mtwo{display:grid;grid-template-columns:1fr 1fr;gap:14px;width:100%;align-items:start}
 .mnote{background:#fff;border:1px solid var(--line);border-left:4px solid #b3261e;border-radius:8px;padding:10px 14px;margin-bottom:8px;font-size:14px;line-height:1.45}.mnote.rose{border-left-color:#0b6b49}.mnote b{font-size:15px}
-@media(max-width:760px){.mtwo{grid-template-columns:1fr}.mlist .wide{display:none}.mscale{width:64px}.mlist td,.mlist th{padding:6px 4px}}
+@media(max-width:760px){.mchart{width:100%;height:auto;display:block}.mt{font-size:11px;fill:#5b6675}.mside{display:grid;grid-template-columns:minmax(0,3fr) minmax(0,2fr);gap:8px 26px;width:100%;align-items:start}
+.mtwo{grid-template-columns:1fr}.mlist .wide{display:none}.mscale{width:64px}.mlist td,.mlist th{padding:6px 4px}}
 """
 
 
@@ -118,19 +124,19 @@ def chip(mood: float) -> str:
     return f'<span class="mchip" style="background:{colour(mood)}">{mood:+.2f}</span>'
 
 
-def quote_html(one: dict[str, Any]) -> str:
+def quote_html(one: dict[str, Any], letters: int = LETTERS) -> str:
     """A quote with the span that says it marked; empty where the visitor's role may not read it."""
     seen = as_seen(c.REVIEWS if str(one["id"]).startswith("review:") else c.TEXTS, {"text": one["text"]})
     if seen is None:
         return ""
     text, says = unescape(str(seen["text"])), unescape(str(one["says"]))
-    if len(text) > LETTERS:
+    if len(text) > letters:
         at = max(text.find(says), 0)
-        start = max(0, min(at - 60, len(text) - LETTERS))
+        start = max(0, min(at - 60, len(text) - letters))
         text = (
             ("…" if start else "")
-            + text[start : start + LETTERS]
-            + ("…" if start + LETTERS < len(text) else "")
+            + text[start : start + letters]
+            + ("…" if start + letters < len(text) else "")
         )
     shown = escape(text)
     if says.strip() and len(says) < len(text):
@@ -155,7 +161,14 @@ def register() -> None:
             shop = moods.find("shop", 0)
             with ui.element("div").classes("panel").style("margin:10px 0 14px"):
                 _level(moods, shop, t("moods_shop"))
-                _chart(moods, shop, [], t("moods_shop"))
+                with ui.element("div").classes("mside"):
+                    _chart(
+                        moods,
+                        shop,
+                        [a for a in moods.alarms(shop, told=True) if a.part_of < 0],
+                        t("moods_shop"),
+                    )
+                    ui.html(_worst(moods), sanitize=False).style("width:100%")
             with ui.element("div").classes("mtwo"):
                 spoken = [row for row in range(len(moods)) if moods.volume[row] >= LEAST_TEXTS]
                 _products(
@@ -261,7 +274,7 @@ def _products(title: str, moods: Moods | None, rows: list[int], **facts: object)
                 f'<tr><td><a href="{PATH}/product/{quote(one.product_id, safe="")}">{escape(one.title or one.product_id)}</a></td>'
                 f'<td class="wide">{bar}</td><td class="num">{chip(float(moods.mood[row]))}</td><td class="num">{moods.volume[row]:,.0f}</td></tr>'
             )
-        head = f'<tr><th></th><th class="wide"></th><th class="num">{escape(t("moods_mood"))}</th><th class="num">{escape(t("moods_texts", n="").strip())}</th></tr>'
+        head = f'<tr><th></th><th class="wide"></th><th class="num">{escape(t("moods_mood"))}</th><th class="num">{escape(t("moods_count"))}</th></tr>'
         ui.html(f'<table class="mlist">{head}{body}</table>', sanitize=False).style("width:100%")
 
 
@@ -281,7 +294,10 @@ def _product(moods: Moods, row: int) -> None:
     own = list(moods.alarms(series, told=True))
     with ui.element("div").classes("panel").style("margin:10px 0"):
         _level(moods, series, "")
-        _chart(moods, series, own, name)
+        with ui.element("div").classes("mside"):
+            _chart(moods, series, own, name)
+            shown = "".join(quote_html(one, SHORT) for one in found["quotes"])
+            ui.html(f"<b>{escape(t('moods_quotes'))}</b>{shown or escape(t('moods_hidden'))}", sanitize=False)
     told = [
         a
         for s in (series, *moods.aspects_of("product", row))
@@ -300,11 +316,21 @@ def _product(moods: Moods, row: int) -> None:
     if found["aspects"]:
         ui.html(f"<h2>{escape(t('moods_aspects'))}</h2>", sanitize=False)
         with ui.element("div").classes("panel"):
-            ui.html(_aspects(found["aspects"]), sanitize=False).style("width:100%")
-    shown = [html for one in found["quotes"] if (html := quote_html(one))]
-    ui.html(f"<h2>{escape(t('moods_quotes'))}</h2>", sanitize=False)
-    with ui.element("div").classes("panel"):
-        ui.html("".join(shown) or escape(t("moods_hidden")), sanitize=False)
+            ui.html(_aspects(found["aspects"][:ASPECTS]), sanitize=False).style("width:100%")
+
+
+def _worst(moods: Moods) -> str:
+    """The aspects with the most complaints."""
+    bad = moods.aspect_bad.sum(0)
+    rows = [int(a) for a in (-bad).argsort(kind="stable")[:LISTED] if bad[a] > 0]
+    if not rows:
+        return ""
+    body = ""
+    for a in rows:
+        level = moods.level(moods.find("aspect", -1, a))
+        body += f'<tr><td>{escape(aspect_name(moods.aspects[a], language()))}</td><td class="num">{chip(level.mood)}</td><td class="num">{bad[a]:,.0f}</td></tr>'
+    head = f'<tr><th>{escape(t("moods_worst"))}</th><th class="num">{escape(t("moods_mood"))}</th><th class="num">{escape(t("moods_complaints"))}</th></tr>'
+    return f'<table class="mlist">{head}{body}</table>'
 
 
 def _aspects(aspects: list[dict[str, Any]]) -> str:
@@ -321,7 +347,7 @@ def _aspects(aspects: list[dict[str, Any]]) -> str:
     body = ""
     for one in aspects:
         low, high = one["interval"]
-        said = "".join(quote_html(quote_) for quote_ in one["quotes"][:1])
+        said = "".join(quote_html(quote_, SHORT) for quote_ in one["quotes"][:1])
         body += (
             f'<tr><td><b>{escape(aspect_name(one["aspect"], language()))}</b><br><span class="wide">{scale(one["mood"], low, high)}</span></td>'
             f'<td class="num">{chip(one["mood"])}</td><td class="num">{one["complaints"]}</td><td class="num">{one["praise"]}</td><td>{said}</td></tr>'

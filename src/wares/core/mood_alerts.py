@@ -54,8 +54,8 @@ class MoodAlert:
     """What holds now: a `kind` of alert on a series (`scope`, its `key` by name, `aspect` or empty), noticed on `day` and begun on
     `since` (ISO dates).
 
-    `numbers` are its figures (before, after, their intervals, counts, the rate of false alarms). `evidence` are ids of texts: the
-    texts themselves stay where an erasure finds them.
+    `numbers` are its figures (before, after, their intervals, counts, the rate of false alarms). `evidence` names texts by ``id`` with the span
+    ``start``..``end`` and ``mood``: the texts themselves stay where an erasure finds them.
     """
 
     kind: str
@@ -65,7 +65,7 @@ class MoodAlert:
     day: str
     since: str
     numbers: dict[str, Any] = field(default_factory=dict)
-    evidence: tuple[str, ...] = ()
+    evidence: tuple[dict[str, Any], ...] = ()
 
     @property
     def series(self) -> tuple[str, str, str, str]:

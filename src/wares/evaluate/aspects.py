@@ -177,12 +177,14 @@ def _encoders(task: AspectsTask, seed: int) -> tuple[Any, ...]:
         from wares.models.sentiment.aspect_states_train import StatesOptions
     except ImportError as error:
         raise MissingExtra("fine-tuning an encoder", "train") from error
+    each = task.minutes / len(task.encoders)
+    # Several of one model differ by their seeds.
     return tuple(
         StatesOptions(
-            one.model, task.method, task.minutes / len(task.encoders), task.epochs, task.tokens, one.prefix, seed, task.threads
+            one.model, task.method, each, task.epochs, task.tokens, one.prefix, seed + number, task.threads
         )
-        for one in task.encoders
-    )  # fmt: skip
+        for number, one in enumerate(task.encoders)
+    )
 
 
 def _evaluate_polarity(task: AspectsTask, say: Say) -> dict[str, Any]:
@@ -278,6 +280,7 @@ def _split_quads(
 def _train_quads(
     task: AspectsTask, train: QuadTexts, valid: QuadTexts, folder: Path, seed: int, say: Say
 ) -> dict[str, Any]:
+    # One encoder gives the states for both steps: of several that are named, the first.
     options = _encoders(replace(task, encoders=task.encoders[:1]), seed)
     if not options:
         raise QueryError("extraction needs an encoder", mend="Name one with --encoder", parameter="encoder")

@@ -72,7 +72,7 @@ class SentimentTask:
                 "what does it cost not to answer?", mend="Add --cost-abstain", parameter="cost_abstain"
             )
         return TrainOptions(
-            self.precision, self.weights, self.calibration, costs, self.cost_abstain, self.numbers, self.noisy, self.encoder
+            self.precision, self.weights, self.calibration, costs, self.cost_abstain, self.numbers, self.noisy, text=self.encoder
         )  # fmt: skip
 
 
@@ -131,6 +131,10 @@ def read_texts(paths: Sequence[Path], task: SentimentTask) -> Texts:
             out.texts.append(text)
             out.labels.append(_name(name))
             out.by.append(group)
+    if not out.labels:
+        raise QueryError(
+            "there are no texts to train on: all have three stars", mend="Give other rows, or ask for 3 classes", parameter="file",
+        )  # fmt: skip
     return Texts(out.texts, out.labels, out.by, left)
 
 
@@ -197,9 +201,11 @@ def parts_of(task: SentimentTask, rows: Texts, test: Texts) -> tuple[LabelledTex
     Raises:
         QueryError: when nothing is left, or the validation file has labels of its own.
     """
-    if not rows.labels:
-        raise QueryError("there are no texts to train on", mend="Give rows whose stars are 1, 2, 4 or 5, or ask for three classes", parameter="file")  # fmt: skip
     names = names_of(rows, task)
+    if len(names) < 2:
+        raise QueryError(
+            f"all texts have one label, {next(iter(names), '')!r}", mend="Give texts of at least two labels", parameter=task.label,
+        )  # fmt: skip
     known = {prepared(text) for text in test.texts}
     own = np.array([prepared(text) not in known for text in rows.texts], bool)
     every = labelled(rows, names, task)

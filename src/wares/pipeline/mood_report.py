@@ -43,7 +43,7 @@ def report_of(moods: Moods, catalogue: Catalogue, products: int, source: str = "
     aspects = [_shop_aspect(moods, a) for a in range(len(moods.aspects)) if moods.find("aspect", -1, a) >= 0]
     aspects.sort(key=lambda one: (-one["texts"], one["aspect"]))
     alerts = [
-        {"kind": a.kind, "what": alert_title(a.kind, a.scope, a.key, a.aspect, title=_title(catalogue, a.scope, a.key)), "words": alert_words(a.kind, a.numbers, a.since, a.day), "date": a.day, "evidence": [quote_json(q) for i in a.evidence if (q := moods.quote_by_id(i)) is not None]}
+        {"kind": a.kind, "what": alert_title(a.kind, a.scope, a.key, a.aspect, title=_title(catalogue, a.scope, a.key)), "words": alert_words(a.kind, a.numbers, a.since, a.day), "date": a.day, "evidence": [quote_json(q) for q in moods.quoted(a.evidence)]}
         for a in current(moods, ALERT_DAYS)
     ]  # fmt: skip
     history = [

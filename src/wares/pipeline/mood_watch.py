@@ -70,7 +70,7 @@ def alert_of(moods: Moods, alarm: Alarm) -> MoodAlert:
         "false_alarms": moods.manifest["rule"]["false_alarms"], "volume": level.volume,
         "also": [alert_title(a.kind, moods.scope_of(a.series)[0], moods.name_of(a.series), moods.aspect_of(a.series)) for a in moods.alarms(told=True) if a.part_of == alarm.number],
     }  # fmt: skip
-    evidence = tuple(dict.fromkeys(quote.id for quote in moods.evidence(alarm.number)))
+    evidence = tuple(quote.evidence for quote in moods.evidence(alarm.number))
     return MoodAlert(
         alarm.kind, scope, moods.name_of(alarm.series), moods.aspect_of(alarm.series), date_of(alarm.day), date_of(alarm.since), numbers, evidence
     )  # fmt: skip
@@ -89,7 +89,8 @@ def _drifts(moods: Moods) -> list[MoodAlert]:
                 "recent_texts": found["recent_texts"],
                 "reference_texts": found["reference_texts"],
             }
-            evidence = tuple(moods.manifest["doubts"][:5]) if of_model else ()
+            doubts = moods.manifest["doubts"][:5] if of_model else ()
+            evidence = tuple(quote.evidence for i in doubts if (quote := moods.quote_by_id(i)) is not None)
             out.append(
                 MoodAlert(kind, "shop", found["language"], "", date_of(found["recent_to"]), date_of(found["recent_from"]), numbers, evidence)
             )  # fmt: skip
@@ -138,11 +139,7 @@ def _tell(
         title = title_of(shop, one.key) if one.scope.startswith("product") else ""
         said = alert_title(one.kind, one.scope, one.key, one.aspect, title=title)
         figures = alert_words(one.kind, one.numbers, one.since, one.day)
-        quotes = [
-            f'"{q.text[:QUOTE_LETTERS]}"'
-            for i in one.evidence[:QUOTED]
-            if (q := moods.quote_by_id(i)) is not None
-        ]
+        quotes = [f'"{quote.text[:QUOTE_LETTERS]}"' for quote in moods.quoted(one.evidence[:QUOTED])]
         lines += [f"{one.id} {said}. {figures}", *(f"    {quote}" for quote in quotes)]
         if one not in good:
             broken.append(

@@ -32,6 +32,7 @@ MOST_LETTERS = 100_000
 EXPLAINED = 16
 """Texts of a request that are explained word by word."""
 LISTED_ASPECTS = 30
+Language = Annotated[Literal["en", "zh"], Query(description="Language of the words.")]
 QUOTE_LETTERS = 400
 
 
@@ -91,8 +92,10 @@ def quote_json(quote: Quote) -> dict[str, Any]:
     text, start, end = quote.text, quote.start, quote.end
     if start < 0:
         start, end = 0, min(len(text), QUOTE_LETTERS)
+    around = text[:QUOTE_LETTERS] if end <= QUOTE_LETTERS else f"…{text[max(0, start - 80) : end + 80]}"
     return {
-        "id": quote.id, "text": text[:QUOTE_LETTERS] if end <= QUOTE_LETTERS else text[max(0, start - 80) : end + 80], "says": text[start:end],
+        "id": quote.id, "text": around,
+        "says": text[start:end],
         "mood": round(quote.mood, 3), "date": date_of(quote.day) or None,
     }  # fmt: skip
 
@@ -183,7 +186,7 @@ def alert_json(
         and (at := catalogue.row(row["key"])) >= 0
     ):
         title = catalogue.product(at).title
-    quotes = [q for i in row["evidence"] if moods is not None and (q := moods.quote_by_id(i)) is not None]
+    quotes = [] if moods is None else moods.quoted(row["evidence"])
     return {
         **row, "title": title, "what": alert_title(row["kind"], row["scope"], row["key"], row["aspect"], language, title),
         "words": alert_words(row["kind"], row["numbers"], row["since"], row["day"], language), "evidence": [quote_json(q) for q in quotes],
@@ -223,7 +226,6 @@ def routes(
 ) -> None:
     """Put the routes onto the application; `may` gives the dependency that checks the key for a scope."""
     alerts = MoodAlerts(state)
-    language_ = Annotated[Literal["en", "zh"], Query(description="Language of the words.")]
 
     @app.post(
         "/v1/sentiment", tags=["read"], summary="What texts say: verdict, probabilities, mood and opinions", dependencies=[may("read")], responses=missing
@@ -240,7 +242,7 @@ def routes(
         responses=missing,
     )  # fmt: skip
     async def mood(
-        product_id: Annotated[str, PathParam(min_length=1, max_length=200)], language: language_ = "en"
+        product_id: Annotated[str, PathParam(min_length=1, max_length=200)], language: Language = "en"
     ) -> Response:
         now = ranker()
         row = now.catalogue.row(product_id)
@@ -265,7 +267,7 @@ def routes(
             Query(description="In these states; open ones when absent."),
         ] = None,
         k: Annotated[int, Query(ge=1, le=1000, description="How many.")] = 100,
-        language: language_ = "en",
+        language: Language = "en",
     ) -> Response:
         now = ranker()
         rows = await run_in_threadpool(alerts.all, tuple(state or (OPEN,)), k)

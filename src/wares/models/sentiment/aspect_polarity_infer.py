@@ -14,12 +14,15 @@ from wares.models.sentiment.aspect_states_infer import Floats as Pooled
 from wares.models.sentiment.aspect_states_infer import Framed, States, closed
 from wares.models.sentiment.calibration import Floats
 from wares.models.sentiment.linear_infer import Linear
+from wares.models.sentiment.opinion_seed import clauses_of, seed_phrases
 
 KIND = "aspects"
 FALL = 4.0
 """Pieces over which the weight of the aspect's surroundings falls to 1/e."""
 WINDOW = 40
 """Characters on either side of the aspect whose n-grams are read once more, as near ones."""
+NEAR_STEP, NEAR_STEPS = 8, 4
+"""Characters of one step of distance between an opinion word and the aspect, and the steps told apart."""
 PARTS = 4
 """Vectors of a sentence side by side: all pieces, the aspect's, its surroundings, the aspect after the sentence."""
 Row = tuple[str, str, str]
@@ -44,9 +47,30 @@ def weights_of(framed: Framed) -> NDArray[np.float32]:
 
 
 def near_text(left: str, aspect: str, right: str) -> tuple[str, str]:
-    """The whole sentence with a mark in place of the aspect, and what stands near the aspect, for the n-grams."""
+    """The whole sentence with a mark in place of the aspect, and what stands near the aspect, for the n-grams.
+
+    The second tells beside the words which built-in opinion words speak of the aspect, and on which side how near.
+    """
     a, b, c = closed(left, aspect, right)
-    return f"{a} ¤ {c}", f"{a[-WINDOW:]} ¤ {b} ¤ {c[:WINDOW]}"
+    return f"{a} ¤ {c}", f"{a[-WINDOW:]} ¤ {b} ¤ {c[:WINDOW]} {_spoken(a, b, c)}"
+
+
+def _spoken(left: str, aspect: str, right: str) -> str:
+    text, start, end = left + aspect + right, len(left), len(left) + len(aspect)
+    out: list[str] = []
+    total = 0.0
+    for clause in clauses_of(text, seed_phrases()):
+        if not (clause.start <= start < max(clause.end, clause.start + 1)):
+            continue
+        for word in clause.opinions:
+            side, gap = ("v", start - word.end) if word.end <= start else ("n", word.start - end)
+            mood = "o" if word.only_of else "g" if word.polarity > 0 else "b"
+            total += 0.0 if word.only_of else word.polarity
+            out.append(f"zq{mood}{side}{min(max(gap, 0) // NEAR_STEP, NEAR_STEPS)}")
+            out.append(f"zq{mood}")
+    return " ".join(
+        [*out, "zqsum" + ("none" if not out else "g" if total > 0 else "b" if total < 0 else "o")]
+    )
 
 
 class PolarityPart:

@@ -122,9 +122,10 @@ def bursts(
     clock, yearly = _clock(days, first_day, used, rate)
     found, begun = evidence_of(clock, rate, dispersion, float(used[0]), days)
     level = limits.at(yearly)
-    i = 0
+    i, told = 0, -1
     while i < len(days):
-        if found[i] < level[i]:
+        # A window that reaches back into a burst that was told says nothing new.
+        if found[i] < level[i] or begun[i] <= told:
             i += 1
             continue
         end = i
@@ -132,6 +133,7 @@ def bursts(
             end += 1
         k = int(begun[i])
         last = int(np.argmax(found[i : end + 1])) + i
+        told = end
         n0, e0 = k + PRIOR_EVENTS, float(clock[k] - used[0]) + PRIOR_EVENTS / rate
         # The window opens just before its first event.
         inside = float(used[at[last] + 1] - used[at[k]])

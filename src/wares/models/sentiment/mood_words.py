@@ -7,12 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 ASPECTS_ZH = {
-    "quality": "质量", "size": "尺码", "battery": "电池", "delivery": "物流", "price": "价格", "service": "服务", "look": "外观",
-    "comfort": "舒适度", "material": "材质", "performance": "性能", "screen": "屏幕", "sound": "声音", "taste": "口味", "smell": "气味",
-    "packaging": "包装", "ease": "易用性", "function": "功能", "fit": "合身", "colour": "颜色", "color": "颜色", "camera": "相机", "software": "软件",
-    "general": "整体", "other": "其他", "value": "性价比", "safety": "安全", "durability": "耐用性", "appearance": "外观", "noise": "噪音", "effect": "效果",
-    "features": "功能配置", "connection": "连接", "ease_of_use": "易用性", "authenticity": "真伪", "freshness": "新鲜度", "portion": "分量",
-    "cleanliness": "清洁", "weight": "重量", "content": "内容", "facilities": "设施",
+    "quality": "质量", "size": "尺寸", "comfort": "舒适度", "material": "材质", "durability": "耐用性", "appearance": "外观",
+    "performance": "性能", "battery": "电池", "screen": "屏幕", "sound": "声音", "features": "功能", "connection": "网络连接",
+    "ease_of_use": "易用性", "price": "价格", "delivery": "物流", "packaging": "包装", "service": "服务", "authenticity": "真伪",
+    "taste": "口味", "smell": "气味", "freshness": "新鲜度", "portion": "分量", "cleanliness": "卫生", "weight": "重量",
+    "content": "内容", "facilities": "设施",
 }  # fmt: skip
 SCOPES = {
     "shop": ("the shop", "全店"), "category": ("category", "类目"), "brand": ("brand", "品牌"), "product": ("product", "商品"), "language": ("language", "语言"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,8 @@ from wares.models.sentiment.series import SCOPES, mood_of
 KIND = "moods"
 FELL, ROSE, COMPLAINTS, SPAM_WAVE = "fell", "rose", "complaints", "spam"
 ALARMS = (FELL, ROSE, COMPLAINTS, SPAM_WAVE)
-WINDOW, STEP = 28, 7
-"""Days that a point of a curve looks back, and days between points."""
+WINDOW, POINTS = 28, 60
+"""Days that a point of a curve looks back, and about how many points it has."""
 WEEKS_ALIKE = 8.0
 """Within a series, its own mood weighs at most so many texts against those of a window."""
 LATELY = 90
@@ -46,6 +46,11 @@ class Quote:
     end: int
     mood: float
     day: int
+
+    @property
+    def evidence(self) -> dict[str, Any]:
+        """The quote without its text, to be kept where no erasure looks."""
+        return {"id": self.id, "start": self.start, "end": self.end, "mood": round(self.mood, 3)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,12 +193,13 @@ class Moods:
         part = slice(int(self.series["ptr"][series]), int(self.series["ptr"][series + 1]))
         return self.point_day[part], self.point_texts[part], self.point_bad[part]
 
-    def curve(self, series: int, window: int = WINDOW, step: int = STEP) -> Curve:
-        """Mood over time: each point of the last `window` days' texts, shrunk towards the series' own mood; where none came it is
+    def curve(self, series: int, window: int = WINDOW, points: int = POINTS) -> Curve:
+        """Mood over time in about `points`: each of the last `window` days' texts, shrunk towards the series' own mood; where none came it is
         that, and the band is wide."""
         day, texts, bad = self.days(series)
         if not len(day):
             return Curve(np.zeros(0, np.int64), *(np.zeros(0) for _ in range(4)))
+        step = max(1, (self.last_day - int(day[0])) // points)
         ends = np.arange(self.last_day, int(day[0]) - 1, -step, dtype=np.int64)[::-1]
         n, s = _between(day, texts, ends, window), _between(day, bad, ends, window)
         own = (1 - float(self.series["mood"][series])) / 2
@@ -239,6 +245,15 @@ class Moods:
         """A quoted text by its id; None where it is quoted no longer, or its author was erased."""
         row = self.quote_ids.find(text_id)
         return self._quotes([row])[0] if row >= 0 else None
+
+    def quoted(self, evidence: Sequence[dict[str, Any]]) -> list[Quote]:
+        """The quotes of kept `Quote.evidence`, as far as their texts are still there."""
+        found = [(self.quote_by_id(str(one["id"])), one) for one in evidence]
+        return [
+            replace(q, start=one["start"], end=one["end"], mood=one["mood"])
+            for q, one in found
+            if q is not None
+        ]
 
     def _quotes(self, rows: Sequence[int] | NDArray[Any]) -> list[Quote]:
         q = self.quote

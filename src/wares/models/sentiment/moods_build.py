@@ -149,6 +149,8 @@ def build_moods(
     evidence = [quoted.of_alarm(one, dated.get((one.scope, one.key, one.aspect))) for one in noticed]
     progress("drift")
     drifts, doubts = _drift(read, now, rule.seed)
+    for row in doubts:
+        quoted.of_text(int(row))
     _save_levels(folder, levels, texts, len(catalog.ids), len(catalog.categories))
     _save_series(folder, groups, dated, levels, said)
     _save_alarms(folder, noticed, place, evidence)

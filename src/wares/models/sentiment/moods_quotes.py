@@ -41,6 +41,10 @@ class Quoted:
             self._mood.append(float(mood_of(badness)))
         return self._place[key]
 
+    def of_text(self, row: int) -> int:
+        """A text as a whole."""
+        return self._add(row, (-1, -1), (1 - float(self.read.mood[row])) / 2)
+
     def of_group(self, group: Group) -> list[int]:
         """Quotes of a series: its worst, then its best."""
         return [*self._best(group, 1, BAD), *self._best(group, -1, GOOD)]

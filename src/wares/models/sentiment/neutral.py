@@ -49,9 +49,16 @@ def _other(there: dict[str, str]) -> tuple[re.Pattern[str], Callable[[re.Match[s
     return re.compile("|".join([*map(re.escape, han), *parts]), re.IGNORECASE), other
 
 
-_ONE_FORM = _other(
-    {b: a for a, b in GENDER} | {a: b for a, b in DIALECT if b not in {w for p in GENDER for w in p}}
-)
+def _forms() -> dict[str, str]:
+    """Each word that has another form, and the one form of all that pairs bind together."""
+    one: dict[str, str] = {}
+    for other, first in (*((b, a) for a, b in GENDER), *DIALECT):
+        kept, gone = one.get(first, first), one.get(other, other)
+        one |= {word: kept for word, form in one.items() if form == gone} | {other: kept, gone: kept}
+    return {word: form for word, form in one.items() if word != form}
+
+
+_ONE_FORM = _other(_forms())
 
 
 def neutral(text: str) -> str:

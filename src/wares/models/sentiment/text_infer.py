@@ -14,6 +14,8 @@ from wares.models.sentiment.calibration import Floats
 from wares.models.sentiment.prepare import prepared
 
 ENCODER = "encoder"
+LIKE, FEWEST = 0.7, 4
+"""Texts of at least this share of the longest's letters are read with it, and no fewer than so many at once."""
 
 
 class TextPart:
@@ -28,8 +30,23 @@ class TextPart:
         """Logits ``(len(texts), c)``; of a text that the encoder cannot read nothing is said but what is usual. `vectors
         (len(texts), dim)` are given where they are known already."""
         if vectors is None:
-            vectors = self.encoder.encode([prepared(text) for text in texts], "passage")
+            vectors = self._vectors([prepared(text) for text in texts])
         return vectors.astype(np.float64) @ self.weights + self.bias
+
+    def _vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Vectors ``(len(texts), dim)``. A batch that holds short and long texts would be padded to the longest: it is read in
+        parts of like length."""
+        length = np.array([len(text) for text in texts])
+        order = np.argsort(-length, kind="stable")
+        out = np.zeros((len(texts), self.encoder.dim), np.float32)
+        start = 0
+        while start < len(order):
+            far = np.flatnonzero(length[order[start:]] < LIKE * length[order[start]])
+            stop = start + max(int(far[0]) if len(far) else len(order), FEWEST)
+            rows = order[start:stop]
+            out[rows] = self.encoder.encode([texts[int(i)] for i in rows], "passage")
+            start = stop
+        return out
 
     @staticmethod
     def save(folder: Path, weights: NDArray[np.float32], bias: NDArray[np.float32]) -> None:
