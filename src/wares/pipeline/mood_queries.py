@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wares.core import columns as c
+from wares.core.strings import StringTable
 from wares.data.engine import Engine
 from wares.features.catalogue import Catalogue
 from wares.features.encoder import TextEncoder
@@ -103,6 +105,28 @@ def _searches(rows: list[dict[str, Any]], catalogue: Catalogue) -> list[_Search]
         product = catalogue.row(str(row["product"])) if row["product"] else -1
         if product >= 0:
             one.clicks.append(product)
+    return out
+
+
+def searched(context: Context, spans: Sequence[tuple[int, int]], n: int) -> list[NDArray[np.int64]]:
+    """How many visitors found each product by a search and clicked it ``(n,)``, within each span of days since 1970; a visitor
+    counts once a week for a product."""
+    out = [np.zeros(n, np.int64) for _ in spans]
+    rows = _rows(context)
+    if not rows:
+        return out
+    place = {name: row for row, name in enumerate(StringTable.load(context.done["catalogue"], c.PRODUCT_ID))}
+    seen: set[tuple[int, str, int, int]] = set()
+    for row in rows:
+        product = place.get(str(row["product"]), -1) if row["product"] else -1
+        if product < 0 or row["at"] is None:
+            continue
+        day = int(row["at"]) // 86_400
+        for number, (low, high) in enumerate(spans):
+            who = str(row["user"] or row["session"] or row["at"])
+            if low <= day < high and (one := (number, who, product, (day - low) // 7)) not in seen:
+                seen.add(one)
+                out[number][product] += 1
     return out
 
 

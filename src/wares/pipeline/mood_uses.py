@@ -25,7 +25,7 @@ from wares.models.sentiment.readings import Readings
 from wares.models.sentiment.triage import Case, about, triage
 from wares.models.sentiment.uses import MoodUses, write_uses
 from wares.pipeline.graphing import event_log
-from wares.pipeline.mood_queries import query_log
+from wares.pipeline.mood_queries import query_log, searched
 from wares.pipeline.mood_side import MICROS, READINGS
 from wares.pipeline.plan import Context, Tick
 
@@ -205,6 +205,8 @@ def _stock(
             rows = pc.fill_null(pc.index_in(table["item"], value_set=log.item_ids), -1).to_numpy()
             kept = rows >= 0
             counts.append(np.bincount(rows[kept], table["n"].to_numpy()[kept], n))
+    for found, out in zip(searched(context, ((start, end), (begin, start)), n), counts, strict=True):
+        out += found
     edge = start * DAY * MICROS
     counted = (
         readings.counted & (readings.product >= 0) & (readings.at >= 0) & (readings.at < end * DAY * MICROS)
