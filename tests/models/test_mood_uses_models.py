@@ -129,6 +129,14 @@ def test_few_searches_are_pulled_to_the_shop_and_places_weigh():
     assert (np.diff(weights_of(10)) < 0).all()
 
 
+def test_remarks_about_a_search_count():
+    moods = product_moods(made([(*GOOD, 1), (*SMALL, 2)]), 3)
+    plain = Asked("b", 10, clicked=9, good=9, shown=(1,))
+    asked = [Asked("a", 10, clicked=9, good=9, shown=(1,), remarks=20, remarks_mood=-0.9), plain]
+    found = {one.asked.text: one.score for one in satisfied(asked, moods, (), clicks=True, linked=True)}
+    assert found["a"] < found["b"] - 0.15
+
+
 def test_danger_and_anger_come_first_and_the_settled_are_left_out():
     rows = [
         ("It started smoking and burned my hand!!", 3, -0.6, 28, "chat", "a"),

@@ -82,6 +82,8 @@ def test_the_search_that_disappoints_is_first_with_what_to_change(uses, data):
     assert found["notes"] == []
     worst, best = found["queries"][0], found["queries"][-1]
     assert (worst["query"], best["query"]) == (data.bad_query, data.good_query)
+    assert best["remarks"] == 3
+    assert best["remarks_mood"] > 0
     assert (worst["searches"], worst["clicked"], worst["reformulated"]) == (30, 10, 10)
     assert (worst["bought"], worst["returned"]) == (10, 5)
     assert worst["interval"][0] < worst["satisfaction"] < worst["interval"][1] < best["satisfaction"]

@@ -192,8 +192,16 @@ def _say(shop: MoodShop, at) -> None:  # type: ignore[no-untyped-def]
         ("t-thanks", "chat", "thanks, solved", "lamp-2", "u006", 171),
         ("t-old", "chat", "terrible, refund please", "lamp-2", "u007", 10),
     )  # fmt: skip
+    for n, text in enumerate(
+        (
+            "I search for a desk lamp and find just the right one, great",
+            "great finds, love it",
+            "love it, great search",
+        )
+    ):
+        shop.texts.append({"text_id": f"t-search-{n}", "kind": "feedback", "text": text, "product_id": "", "user_id": f"f{n}", "at": at(150 + n), "query": shop.good_query})  # fmt: skip
     for key, kind, text, product, user, day in rows:
-        shop.texts.append({"text_id": key, "kind": kind, "text": text, "product_id": product, "user_id": user, "at": at(day)})  # fmt: skip
+        shop.texts.append({"text_id": key, "kind": kind, "text": text, "product_id": product, "user_id": user, "at": at(day), "query": ""})  # fmt: skip
 
 
 def _search(shop: MoodShop, rng: np.random.Generator, at, deed) -> None:  # type: ignore[no-untyped-def]
