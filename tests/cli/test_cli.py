@@ -67,6 +67,9 @@ def test_every_command_has_help_with_an_example():
         ("evaluate", "audiences"),
         ("price", "anomalies"),
         ("price", "ack"),
+        ("price", "simulate"),
+        ("moods", "queries"),
+        ("evaluate", "elasticity"),
         ("audience", "uplift"),
     ):
         assert "Example" in wares(*group, "--help").stdout

@@ -25,8 +25,9 @@ from wares.models.recommend.mood import (
     stepped,
 )
 from wares.models.sentiment.improve import Complaints, sentence_around
-from wares.models.sentiment.readings import DUPLICATE, SPAM, Readings, numbered
+from wares.models.sentiment.readings import Readings, numbered
 from wares.models.sentiment.satisfaction import Asked, product_moods, satisfied, weights_of
+from wares.models.sentiment.spam import DUPLICATE, SPAM
 from wares.models.sentiment.triage import DAY, about, prompt_of, signs_of, suggested, triage
 from wares.models.sentiment.uses import MoodUses, write_uses
 from wares.testing.mood_shop import ASPECTS, planted_opinions
@@ -126,6 +127,14 @@ def test_few_searches_are_pulled_to_the_shop_and_places_weigh():
     assert math.isnan(found["once"].mood)
     assert weights_of(10).sum() == pytest.approx(1)
     assert (np.diff(weights_of(10)) < 0).all()
+
+
+def test_remarks_about_a_search_count():
+    moods = product_moods(made([(*GOOD, 1), (*SMALL, 2)]), 3)
+    plain = Asked("b", 10, clicked=9, good=9, shown=(1,))
+    asked = [Asked("a", 10, clicked=9, good=9, shown=(1,), remarks=20, remarks_mood=-0.9), plain]
+    found = {one.asked.text: one.score for one in satisfied(asked, moods, (), clicks=True, linked=True)}
+    assert found["a"] < found["b"] - 0.15
 
 
 def test_danger_and_anger_come_first_and_the_settled_are_left_out():

@@ -40,6 +40,10 @@ PAGES = {
     "/workshop/labels/mood/settle": ("Begin", "开始"),
     "/workshop/prices": ("held against the product's own past", "自身的历史价格"),
     "/workshop/emerging": ("with the trend of its neighbours taken out", "扣除同类走势"),
+    "/workshop/satisfaction": ("The shop has no table of searches", "店铺没有搜索记录"),
+    "/workshop/service": ("most pressing first", "最紧迫在前"),
+    "/workshop/improve": ("complaints go furthest beyond", "投诉明显多于同类"),
+    "/workshop/improve?product=ghost": ("There is no such product", "没有这个商品"),
     "/workshop/access": ("Who sees what", "谁能看到什么"),
     "/workshop/audit": ("The log is whole", "日志完整"),
 }

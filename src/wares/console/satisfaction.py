@@ -21,9 +21,9 @@ add_words(
     {
         "satisfaction": ("Searches", "搜索满意度"),
         "satisfaction_about": (
-            "How satisfied buyers are with what each search returns, worst first: half is the mood of what is shown, nearer the top counting more, "
-            "half the share of searches that ended in a click with no other search at once and nothing sent back.",
-            "各搜索结果的买家满意度，最差在前：一半为展示商品的口碑（越靠前权重越大），一半为有点击、未立即改搜且未退货的搜索占比。",
+            "How satisfied buyers are with what each search returns, worst first: the mood of what is shown, nearer the top counting more, "
+            "the share of searches that ended in a click with no other search at once and nothing sent back, and what is said of the search itself.",
+            "各搜索结果的买家满意度，最差在前：取展示商品的口碑（越靠前权重越大）、有点击且未立即改搜、未退货的搜索占比，以及对搜索本身的反馈。",
         ),
         "satisfaction_facts": ("{searches} searches for {n} texts.", "共 {searches} 次搜索，{n} 个搜索词。"),
         "satisfaction_old": (

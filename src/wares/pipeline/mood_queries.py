@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -11,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wares.core import columns as c
+from wares.core.strings import StringTable
 from wares.data.engine import Engine
 from wares.features.catalogue import Catalogue
 from wares.features.encoder import TextEncoder
 from wares.features.interactions_build import EventLog
 from wares.models.search.infer import Searcher
+from wares.models.sentiment.readings import Readings
 from wares.models.sentiment.satisfaction import DEEPER, SHOWN, Asked
 from wares.models.sentiment.uses import normal
 from wares.pipeline.plan import Context
@@ -41,14 +44,16 @@ class _Search:
     next: str = ""
 
 
-def query_log(context: Context, catalogue: Catalogue, log: EventLog | None) -> tuple[list[Asked], bool, bool]:
+def query_log(
+    context: Context, catalogue: Catalogue, log: EventLog | None, readings: Readings
+) -> tuple[list[Asked], bool, bool]:
     """(what became of each of the texts asked most often, whether the shop records clicks, whether its searches name visitors).
 
     Rows of one visitor with one text within half an hour are one search. Purchases within a week of a click, and their returns
     within sixty days, count for it. What a text returns is what the search of this build returns.
     """
-    rows = _rows(context)
-    if not rows:
+    rows, remarks = _rows(context), _remarks(readings)
+    if not rows and not remarks:
         return [], False, False
     searches = _searches(rows, catalogue)
     clicks = any(one.clicks for one in searches)
@@ -61,9 +66,21 @@ def query_log(context: Context, catalogue: Catalogue, log: EventLog | None) -> t
     by: dict[str, list[_Search]] = defaultdict(list)
     for one in searches:
         by[one.text].append(one)
-    texts = sorted(by, key=lambda text: (-len(by[text]), text))[:MOST]
+    texts = sorted({*by, *remarks}, key=lambda text: (-len(by[text]), text))[:MOST]
     shown = _shown(context, catalogue, texts)
-    return [_asked(text, by[text], fate, shown[text]) for text in texts], clicks, linked
+    asked: list[Asked] = []
+    for text in texts:
+        count, mood = remarks.get(text, (0, 0.0))
+        asked.append(replace(_asked(text, by[text], fate, shown[text]), remarks=count, remarks_mood=mood))
+    return asked, clicks, linked
+
+
+def _remarks(readings: Readings) -> dict[str, tuple[int, float]]:
+    """How many texts that count are about each search, and their mean mood."""
+    moods: dict[str, list[float]] = defaultdict(list)
+    for row in np.flatnonzero(readings.counted & (readings.query >= 0)).tolist():
+        moods[normal(str(readings.queries[int(readings.query[row])]))].append(float(readings.mood[row]))
+    return {text: (len(some), float(np.mean(some))) for text, some in moods.items() if text}
 
 
 def _rows(context: Context) -> list[dict[str, Any]]:
@@ -103,6 +120,28 @@ def _searches(rows: list[dict[str, Any]], catalogue: Catalogue) -> list[_Search]
         product = catalogue.row(str(row["product"])) if row["product"] else -1
         if product >= 0:
             one.clicks.append(product)
+    return out
+
+
+def searched(context: Context, spans: Sequence[tuple[int, int]], n: int) -> list[NDArray[np.int64]]:
+    """How many visitors found each product by a search and clicked it ``(n,)``, within each span of days since 1970; a visitor
+    counts once a week for a product."""
+    out = [np.zeros(n, np.int64) for _ in spans]
+    rows = _rows(context)
+    if not rows:
+        return out
+    place = {name: row for row, name in enumerate(StringTable.load(context.done["catalogue"], c.PRODUCT_ID))}
+    seen: set[tuple[int, str, int, int]] = set()
+    for row in rows:
+        product = place.get(str(row["product"]), -1) if row["product"] else -1
+        if product < 0 or row["at"] is None:
+            continue
+        day = int(row["at"]) // 86_400
+        for number, (low, high) in enumerate(spans):
+            who = str(row["user"] or row["session"] or row["at"])
+            if low <= day < high and (one := (number, who, product, (day - low) // 7)) not in seen:
+                seen.add(one)
+                out[number][product] += 1
     return out
 
 

@@ -25,7 +25,7 @@ from wares.models.sentiment.readings import Readings
 from wares.models.sentiment.triage import Case, about, triage
 from wares.models.sentiment.uses import MoodUses, write_uses
 from wares.pipeline.graphing import event_log
-from wares.pipeline.mood_queries import query_log
+from wares.pipeline.mood_queries import query_log, searched
 from wares.pipeline.mood_side import MICROS, READINGS
 from wares.pipeline.plan import Context, Tick
 
@@ -49,7 +49,7 @@ def build_mood_uses(context: Context, folder: Path, tick: Tick) -> Any:
     n, log = len(catalogue), event_log(context)
     moods = sat.product_moods(readings, n)
     tick(1, 6)
-    asked, clicks, linked = query_log(context, catalogue, log)
+    asked, clicks, linked = query_log(context, catalogue, log, readings)
     found = sat.satisfied(asked, moods, readings.aspects, clicks=clicks, linked=linked)
     tick(3, 6)
     complaints = Complaints(readings, np.asarray(catalogue.category_of))
@@ -88,7 +88,7 @@ def _query_json(one: sat.Satisfied) -> dict[str, Any]:
     asked = one.asked
     return {
         "query": asked.text, "searches": asked.searches, "satisfaction": _number(one.score), "interval": [_number(one.low), _number(one.high)],
-        "mood": _number(one.mood), "texts": int(one.said), "behaviour": _number(one.behaviour), "clicked": asked.clicked,
+        "mood": _number(one.mood), "texts": int(one.said), "behaviour": _number(one.behaviour), "remarks": asked.remarks, "remarks_mood": _number(asked.remarks_mood) if asked.remarks else None, "clicked": asked.clicked,
         "reformulated": asked.reformulated, "into": [list(pair) for pair in asked.into[:3]], "bought": asked.bought,
         "returned": asked.returned, "shown": list(asked.shown[: sat.SHOWN]),
         "changes": [{"code": change.code, **change.facts} for change in one.changes],
@@ -205,6 +205,8 @@ def _stock(
             rows = pc.fill_null(pc.index_in(table["item"], value_set=log.item_ids), -1).to_numpy()
             kept = rows >= 0
             counts.append(np.bincount(rows[kept], table["n"].to_numpy()[kept], n))
+    for found, out in zip(searched(context, ((start, end), (begin, start)), n), counts, strict=True):
+        out += found
     edge = start * DAY * MICROS
     counted = (
         readings.counted & (readings.product >= 0) & (readings.at >= 0) & (readings.at < end * DAY * MICROS)

@@ -59,14 +59,11 @@ def query_json(row: Mapping[str, Any], catalogue: Catalogue, language: str = "en
     """A query's satisfaction for programs, with what to change in words."""
     changes: list[dict[str, Any]] = []
     for change in row["changes"]:
-        rows = [
-            r
-            for r in (change.get("product"), change.get("push"), *(change.get("products") or ()))
-            if r is not None
-        ]
+        back: list[int] = change.get("products") or []
+        rows = [r for r in (change.get("product"), change.get("push"), *back) if r is not None]
         named = {r: _named(catalogue, r) for r in rows}
         titles = {r: one["title"] for r, one in named.items() if one is not None}
-        facts = {
+        facts: dict[str, Any] = {
             name: named.get(value) if name in ("product", "push") else value for name, value in change.items()
         }
         if "products" in facts:

@@ -12,6 +12,45 @@ import numpy as np
 from wares.models.sentiment.readings import Readings
 
 ASPECTS = ("quality", "size", "price", "delivery")
+FILLER = [
+    "walked",
+    "monday",
+    "garden",
+    "sister",
+    "kitchen",
+    "morning",
+    "window",
+    "parcel",
+    "shelf",
+    "winter",
+    "friend",
+    "office",
+    "hallway",
+    "summer",
+    "cousin",
+    "table",
+    "evening",
+    "corner",
+    "station",
+    "uncle",
+    "bedroom",
+    "market",
+    "coffee",
+    "village",
+    "bridge",
+    "holiday",
+    "neighbour",
+    "lunch",
+    "ticket",
+    "river",
+    "library",
+    "museum",
+    "piano",
+    "balcony",
+    "street",
+    "dinner",
+]
+"""Words that say nothing, so that no review is a near copy of another."""
 OPINIONS: tuple[tuple[str, str, float], ...] = (
     (r"fits? (?:far too )?small|too tight|偏小", "size", -0.9),
     (r"true to size|fits perfectly|尺码标准", "size", 0.9),
@@ -106,17 +145,13 @@ def make_mood_shop(seed: int = 7, users: int = 60) -> MoodShop:
 
     def review(product: str, text: str, stars: int, day: float, user: str = "") -> None:
         n = len(shop.reviews)
+        words = " ".join(rng.choice(FILLER, 14))
         shop.reviews.append(
             {
-                "review_id": f"r{n}",
-                "product_id": product,
-                "user_id": user or f"x{n}",
-                "rating": str(stars),
-                "text": f"{text} {n}",
-                "title": "",
+                "review_id": f"r{n}", "product_id": product, "user_id": user or f"x{n}", "rating": str(stars), "text": f"{text}. {words}", "title": "",
                 "at": at(day),
             }
-        )
+        )  # fmt: skip
 
     for user in range(users):
         for _ in range(6):
@@ -130,7 +165,7 @@ def make_mood_shop(seed: int = 7, users: int = 60) -> MoodShop:
     deed(shop.returner, 30, "return", shop.sent)
     good = ("well made and good value", "solid, true to size", "fits perfectly, well made", "质量很好，划算")
     for product in ids:
-        for _ in range(12):
+        for _ in range(30 if product == "lamp-7" else 12):
             day = float(rng.uniform(0, 178))
             if product in shop.small and rng.random() < 0.8:
                 review(product, "these fit small, terrible, awful, bad", 1, day)
@@ -157,8 +192,16 @@ def _say(shop: MoodShop, at) -> None:  # type: ignore[no-untyped-def]
         ("t-thanks", "chat", "thanks, solved", "lamp-2", "u006", 171),
         ("t-old", "chat", "terrible, refund please", "lamp-2", "u007", 10),
     )  # fmt: skip
+    for n, text in enumerate(
+        (
+            "I search for a desk lamp and find just the right one, great",
+            "great finds, love it",
+            "love it, great search",
+        )
+    ):
+        shop.texts.append({"text_id": f"t-search-{n}", "kind": "feedback", "text": text, "product_id": "", "user_id": f"f{n}", "at": at(150 + n), "query": shop.good_query})  # fmt: skip
     for key, kind, text, product, user, day in rows:
-        shop.texts.append({"text_id": key, "kind": kind, "text": text, "product_id": product, "user_id": user, "at": at(day)})  # fmt: skip
+        shop.texts.append({"text_id": key, "kind": kind, "text": text, "product_id": product, "user_id": user, "at": at(day), "query": ""})  # fmt: skip
 
 
 def _search(shop: MoodShop, rng: np.random.Generator, at, deed) -> None:  # type: ignore[no-untyped-def]

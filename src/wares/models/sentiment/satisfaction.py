@@ -78,7 +78,8 @@ class Asked:
     """What became of the searches for one text. `clicked` searches had a click, `reformulated` were followed by another text of
     the same visitor at once (`into`: which, most often first), `good` had a click, no other text at once and nothing sent back; of
     `bought` products found so, `returned` came back (`back`: their rows). `shown` are rows of the catalogue, best first, and
-    `deeper` those behind. Counts that the shop's tables cannot tell are 0."""
+    `deeper` those behind. `remarks` texts are about the results of this search, `remarks_mood` their mean mood. Counts that the shop's
+    tables cannot tell are 0."""
 
     text: str
     searches: int
@@ -91,6 +92,8 @@ class Asked:
     back: tuple[int, ...] = ()
     shown: tuple[int, ...] = ()
     deeper: tuple[int, ...] = ()
+    remarks: int = 0
+    remarks_mood: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +132,8 @@ def satisfied(
     """Every query with its satisfaction, worst first; ties go to the query asked more often, then by its text.
 
     Behaviour is the share of good searches, pulled to the shop's mean as by `STRENGTH` searches (beta posterior); the mood is
-    that of the products shown, each shrunk and weighted by its place. Both count half where both are known. `clicks`: the shop
+    that of the products shown, each shrunk and weighted by its place; remarks about the search itself are a third part. What is
+    known counts alike. `clicks`: the shop
     records them; `linked`: its searches name visitors, so that a next text can be told.
     """
     total = sum(one.searches for one in asked)
@@ -148,6 +152,10 @@ def _one(
         a, b = asked.good + STRENGTH * usual, asked.searches - asked.good + STRENGTH * (1 - usual)
         behaviour = a / (a + b)
         parts.append((behaviour, behaviour * (1 - behaviour) / (a + b + 1)))
+    if asked.remarks:
+        spread = max(moods.spread, 0.1) ** 2
+        felt = (asked.remarks * asked.remarks_mood + PULL * moods.whole) / (asked.remarks + PULL)
+        parts.append(((1 + felt) / 2, spread / (asked.remarks + PULL) / 4))
     mood, said = float("nan"), float(moods.volume[rows].sum()) if len(rows) else 0.0
     if said:
         w = weights_of(len(rows))
