@@ -63,3 +63,9 @@ def test_noise_stands_beside_the_clean_texts_with_their_labels():
     assert (both.labels[100:] == rows.labels).all()
     assert sum(a != b for a, b in zip(rows.texts, both.texts[100:], strict=True)) > 60
     assert with_noise(rows, 3).texts == both.texts
+
+
+def test_marks_of_irony_emoji_and_negation_stay():
+    said = neutral("质量真是“好”啊，呵呵 [微笑] 🙄 … not bad at all /s")
+    for mark in ("“好”", "呵呵", "[微笑]", "🙄", "...", "not", "/s"):
+        assert mark in said
