@@ -139,6 +139,19 @@ def test_a_shop_without_texts_has_moods_that_say_so(tmp_path):
     assert moods.last_day == -1
 
 
+def test_a_product_that_nobody_speaks_of_has_its_category_s_mood_and_a_wide_interval(tmp_path):
+    some = catalog()
+    more = type(some)(
+        [*some.ids, "p6"], np.append(some.category_of, 1), some.categories, [*some.brand_of, ""]
+    )
+    build_moods(readings(), more, NOW, tmp_path, QUICK)
+    moods = Moods.load(tmp_path)
+    assert moods.volume[6] == 0
+    assert moods.mood[6] == pytest.approx(moods.level(moods.find("category", 1)).mood, abs=1e-5)
+    wide = moods.mood_high - moods.mood_low
+    assert wide[6] > 2 * wide[:6].max()
+
+
 def test_dates_that_are_missing_or_to_come_are_no_dates(tmp_path):
     read = readings()
     at = np.asarray(read.at).copy()

@@ -88,13 +88,15 @@ def _check(moods: Moods, catalogue: Catalogue, one: dict[str, Any]) -> list[str]
     scored: list[tuple[float, str]] = []
     for aspect in one["aspects"]:
         place = moods.aspects.index(aspect["aspect"])
-        usual = float(moods.category_aspect_mood[category, place]) if category >= 0 else 0.0
+        shop = moods.level(moods.find("aspect", -1, place)).mood
+        named = category >= 0 and bool(str(moods.names["category"][category]))
+        usual = float(moods.category_aspect_mood[category, place]) if named else shop
         gap = usual - aspect["mood"]
         few = aspect["complaints"] < max(LEAST_COMPLAINTS, LEAST_SHARE * one["texts"])
         if few or (gap < WORSE and aspect["mood"] > -0.1):
             continue
         share = aspect["complaints"] / max(one["texts"], 1)
-        beside = f", {gap:.2f} of mood below its category" if gap >= WORSE else ", as in its category"
+        beside = f", {gap:.2f} of mood below the others" if gap >= WORSE else ", as for the others"
         scored.append(
             (
                 -share,

@@ -31,7 +31,7 @@ from wares.models.sentiment.series import (
     mood_of,
     one_opinion_each,
 )  # fmt: skip
-from wares.models.sentiment.shrink import Prior, hierarchy
+from wares.models.sentiment.shrink import Prior, hierarchy, interval
 
 DOUBTS = 30
 """Texts to ask a person about when confidence falls."""
@@ -154,7 +154,7 @@ def build_moods(
     drifts, doubts = _drift(read, now, rule.seed)
     for row in doubts:
         quoted.of_text(int(row))
-    _save_levels(folder, levels, texts, len(catalog.ids), len(catalog.categories))
+    _save_levels(folder, levels, texts, np.asarray(catalog.category_of), len(catalog.categories))
     _save_series(folder, groups, dated, levels, said)
     _save_alarms(folder, noticed, place, evidence)
     quoted.save(folder)
@@ -231,15 +231,20 @@ class _Some(Sequence[str]):
         return self.table[int(self.rows[at])]
 
 
-def _save_levels(folder: Path, levels: Levels, texts: Counted, products: int, categories: int) -> None:
+def _save_levels(
+    folder: Path, levels: Levels, texts: Counted, category_of: NDArray[Any], categories: int
+) -> None:
+    products = len(category_of)
     a = len(texts.aspects)
-    whole, all_low, all_high = (
-        levels.of.get(("shop", 0, -1), (0.5, 0.0, 1.0))[:3] if levels.of else (0.5, 0.0, 1.0)
+    whole = levels.of.get(("shop", 0, -1), (0.5,))[0]
+    # Of a product that nobody has spoken of, its category's mean is the best guess; how far it may be from that, products say.
+    usual = np.array(
+        [levels.of.get(("category", key, -1), (whole,))[0] for key in range(categories)] + [whole]
     )
-    mood = {
-        name: np.full(products, value)
-        for name, value in (("mean", whole), ("low", all_low), ("high", all_high))
-    }
+    guess = usual[np.asarray(category_of, int)] if products else np.zeros(0)
+    prior = levels.priors["product"]
+    low, high = interval(guess, np.zeros(products), prior.strength, prior.dispersion)
+    mood = {"mean": guess.copy(), "low": low, "high": high}
     volume = np.zeros(products)
     by = {
         scope: {name: np.zeros((n, a), np.float32) for name in ("mood", "volume")}
@@ -251,7 +256,7 @@ def _save_levels(folder: Path, levels: Levels, texts: Counted, products: int, ca
         elif scope in ("product_aspect", "category_aspect"):
             part = by[scope.removesuffix("_aspect")]
             part["mood"][key, aspect], part["volume"][key, aspect] = mood_of(mean), count
-    # Of what nobody has spoken of, the shop's mean is the best guess.
+    # Of an aspect that nobody has spoken of, the shop's mean.
     for part in by.values():
         for aspect in range(a):
             silent = part["volume"][:, aspect] == 0
