@@ -58,6 +58,7 @@ def test_polarities_are_scored_and_sentences_of_the_test_leave_training(files):
     assert np.sum(report["confusion"]) == report["texts"] == 30
     assert report["conflicting"]["rows"] == 30
     assert report["parts"]["linear"]["accuracy"] == pytest.approx(report["accuracy"], abs=0.2)
+    assert sum(report["mix"]["estimated"]) == pytest.approx(1)
     low, high = report["interval"]
     assert low <= report["accuracy"] <= high
     rows = sentences(120, 1).rows

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from wares.core.errors import IncompatibleArtifact
 from wares.models.sentiment.aspect_catalogue import AspectCatalogue, Entry
 from wares.models.sentiment.aspect_labelled import place_of
+from wares.models.sentiment.aspect_prior import mix_of
 from wares.models.sentiment.aspect_propose import propose
 from wares.models.sentiment.opinion_text import aligned, sentences
 from wares.models.sentiment.opinion_words import BAD, GOOD, OF_ASPECT, TELLING, TERMS
@@ -229,3 +230,18 @@ def test_nothing_is_proposed_out_of_nothing():
 )  # fmt: skip
 def test_a_phrase_is_found_as_whole_words_first(text, phrase, place):
     assert place_of(text, phrase) == place
+
+
+def test_the_mix_of_new_texts_is_found_without_labels():
+    rng = np.random.default_rng(0)
+    labels = (rng.random(4000) < 0.8).astype(int)
+    seen = rng.normal(size=4000) + 2.0 * labels
+    # Calibrated for as many of either.
+    odds = np.exp(2.0 * seen - 2.0)
+    p = np.stack([1 / (1 + odds), odds / (1 + odds)], 1)
+    mix, moved = mix_of(p, np.array([0.5, 0.5]))
+    assert mix[1] == pytest.approx(0.8, abs=0.03)
+    assert (moved.argmax(1) == labels).mean() > (p.argmax(1) == labels).mean()
+    same, kept = mix_of(p[:0], np.array([0.5, 0.5]))
+    assert same.tolist() == [0.5, 0.5]
+    assert kept.shape == (0, 2)

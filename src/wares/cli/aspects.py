@@ -181,6 +181,10 @@ def _print_polarity(report: dict[str, Any]) -> None:
         output.out.print(
             ", ".join(f"{name} alone {s['accuracy']:.4f}" for name, s in report["parts"].items())
         )
+    mix = report["mix"]
+    output.out.print(
+        f"with the mix of polarities estimated from the test's texts without labels: accuracy {mix['accuracy']:.4f}, macro-F1 {mix['macro_f1']:.4f}"
+    )
     rows = [[name, *counts] for name, counts in zip(report["labels"], report["confusion"], strict=True)]
     output.print_table(["is \\ said", *report["labels"]], rows, "Confusion")
     ms = report["single_ms"]

@@ -78,7 +78,7 @@ def mood(
     json: Json = False,
 ) -> None:
     """How a product is felt about: its mood with interval, its course, its aspects with complaints and praise, and what changed."""
-    from wares.serve.moods import mood_json
+    from wares.models.sentiment.mood_json import mood_json
 
     language = _language(language)
     moods, catalogue = _built(shop)
@@ -133,7 +133,7 @@ def _said(quotes: list[dict[str, Any]]) -> str:
 
 def _rows(shop: Path, states: tuple[str, ...], language: str) -> list[dict[str, Any]]:
     from wares.core.mood_alerts import MoodAlerts
-    from wares.serve.moods import alert_json
+    from wares.models.sentiment.mood_json import alert_json
 
     moods, catalogue = _built(shop)
     return [alert_json(row, moods, catalogue, language) for row in MoodAlerts(_open(shop).state).all(states)]
@@ -164,7 +164,7 @@ def listed(
 
 def _one(shop: Path, alert: str, language: str) -> dict[str, Any]:
     from wares.core.mood_alerts import MoodAlerts
-    from wares.serve.moods import alert_json
+    from wares.models.sentiment.mood_json import alert_json
 
     row = MoodAlerts(_open(shop).state).one(alert)
     moods, catalogue = _built(shop)

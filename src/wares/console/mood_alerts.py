@@ -14,8 +14,8 @@ from wares.console.roles import current, may_change, workspace
 from wares.console.words import add_words
 from wares.core.errors import WaresError
 from wares.core.mood_alerts import ACKNOWLEDGED, MUTED, OPEN, RESOLVED, STATES, MoodAlerts
+from wares.models.sentiment.mood_json import alert_json
 from wares.models.sentiment.moods import ROSE, Moods
-from wares.serve.moods import alert_json
 
 SHOWN = 100
 QUOTES = 3

@@ -13,9 +13,9 @@ from wares.console.mood_drawing import colour, draw, scale
 from wares.console.roles import as_seen, readable
 from wares.console.words import add_words
 from wares.core import columns as c
+from wares.models.sentiment.mood_json import alarm_json, mood_json
 from wares.models.sentiment.mood_words import aspect_name, mood_word
 from wares.models.sentiment.moods import Alarm, Moods
-from wares.serve.moods import alarm_json, mood_json
 
 PATH = "/workshop/moods"
 TABS = (
@@ -89,8 +89,7 @@ STYLE = """
 .mchart{width:100%;height:auto;display:block}.mt{font-size:11px;fill:#5b6675}.mside{display:grid;grid-template-columns:minmax(0,3fr) minmax(0,2fr);gap:8px 26px;width:100%;align-items:start}
 .mtwo{display:grid;grid-template-columns:1fr 1fr;gap:14px;width:100%;align-items:start}
 .mnote{background:#fff;border:1px solid var(--line);border-left:4px solid #b3261e;border-radius:8px;padding:10px 14px;margin-bottom:8px;font-size:14px;line-height:1.45}.mnote.rose{border-left-color:#0b6b49}.mnote b{font-size:15px}
-@media(max-width:760px){.mchart{width:100%;height:auto;display:block}.mt{font-size:11px;fill:#5b6675}.mside{display:grid;grid-template-columns:minmax(0,3fr) minmax(0,2fr);gap:8px 26px;width:100%;align-items:start}
-.mtwo{grid-template-columns:1fr}.mlist .wide{display:none}.mscale{width:64px}.mlist td,.mlist th{padding:6px 4px}}
+@media(max-width:760px){.mt{font-size:19px}.mtwo,.mside{grid-template-columns:minmax(0,1fr)}.mlist .wide{display:none}.mscale{width:64px}.mlist td,.mlist th{padding:6px 4px}}
 """
 
 

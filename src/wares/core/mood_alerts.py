@@ -119,7 +119,7 @@ class MoodAlerts:
         t = mood_alert_history
         query = sa.select(t.c.at, t.c.event, t.c.who, t.c.note).where(t.c.alert == alert).order_by(t.c.seq)
         with self.state.engine.connect() as connection:
-            return [dict(row) for row in connection.execute(query).mappings()]
+            return [_plain(row) for row in connection.execute(query).mappings()]
 
     def watch(
         self, found: Sequence[MoodAlert], now: datetime
@@ -205,7 +205,13 @@ def _series(row: dict[str, Any]) -> tuple[str, str, str, str]:
 
 
 def _parsed(row: Any) -> dict[str, Any]:
-    return {**row, "numbers": json.loads(row["numbers"]), "evidence": json.loads(row["evidence"])}
+    plain = _plain(row)
+    return {**plain, "numbers": json.loads(row["numbers"]), "evidence": json.loads(row["evidence"])}
+
+
+def _plain(row: Any) -> dict[str, Any]:
+    # SQLAlchemy names a reserved word's column by a string of its own kind.
+    return {"".join(name): value for name, value in row.items()}
 
 
 def _dumped(value: Any) -> str:

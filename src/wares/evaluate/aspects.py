@@ -29,6 +29,7 @@ from wares.evaluate.metrics import bootstrap
 from wares.evaluate.sentiment import scores, share_of
 from wares.models.sentiment.aspect_labelled import AspectRows, QuadTexts, Reviews
 from wares.models.sentiment.aspect_polarity_infer import PolarityPart
+from wares.models.sentiment.aspect_prior import mix_of
 from wares.models.sentiment.aspect_quads_infer import QuadPart
 from wares.models.sentiment.aspect_scores import implicit_scores, scores_of
 from wares.models.sentiment.calibration import Floats, softmax
@@ -246,9 +247,20 @@ def _polarity_report(
             "seeds": list(task.seeds), "accuracy": accuracy, "macro_f1": f1, "mean_accuracy": float(np.mean(accuracy)), "sd_accuracy": float(np.std(accuracy)),
             "mean_macro_f1": float(np.mean(f1)), "sd_macro_f1": float(np.std(f1)),
         },
-        "also_in_test": first.seen, "pretrained": before.facts, "trained": [run.trained for run in runs],
+        "mix": _mixed(first, test), "also_in_test": first.seen, "pretrained": before.facts, "trained": [run.trained for run in runs],
         "minutes": sum(run.trained["minutes"] for run in runs),
         "single_ms": {"p50": single[len(single) // 2], "p95": single[int(0.95 * (len(single) - 1))]},
+    }  # fmt: skip
+
+
+def _mixed(run: _Run, test: AspectRows) -> dict[str, Any]:
+    """Scores where the mix of polarities is estimated from all texts of the test together, without their labels."""
+    counts = np.array(run.trained["counts"], float)
+    mix, moved = mix_of(run.probability, counts / counts.sum())
+    found = scores(moved, test.labels, test.names)
+    return {
+        "trained": (counts / counts.sum()).tolist(), "estimated": mix.tolist(), "accuracy": found["accuracy"], "macro_f1": found["macro_f1"],
+        "ece": found["ece"],
     }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from wares.core import columns as c
 from wares.features.catalogue import Catalogue
 from wares.features.pair_files import columns_of
+from wares.models.sentiment.mood_json import level_json, mood_json, quote_json
 from wares.models.sentiment.mood_words import alert_title, alert_words, date_of
 from wares.models.sentiment.moods import Moods
 from wares.models.sentiment.readings import Readings
@@ -19,11 +20,11 @@ from wares.pipeline.mood_watch import current
 from wares.pipeline.moods import MOODS
 from wares.pipeline.plan import execute
 from wares.pipeline.reading import READINGS, SENTIMENT
-from wares.serve.moods import level_json, mood_json, quote_json
 
 ASPECTS = 5
 """Aspects of a product that the report names."""
-LEAST_COMPLAINTS = 3
+LEAST_COMPLAINTS, LEAST_SHARE = 3, 0.02
+"""Of an aspect, and of a product's texts: fewer are no reason to look."""
 WORSE = 0.15
 """Of mood, below what the aspect has in the category: then it is the product's own."""
 ALERT_DAYS = 60
@@ -89,7 +90,8 @@ def _check(moods: Moods, catalogue: Catalogue, one: dict[str, Any]) -> list[str]
         place = moods.aspects.index(aspect["aspect"])
         usual = float(moods.category_aspect_mood[category, place]) if category >= 0 else 0.0
         gap = usual - aspect["mood"]
-        if aspect["complaints"] < LEAST_COMPLAINTS or (gap < WORSE and aspect["mood"] > -0.1):
+        few = aspect["complaints"] < max(LEAST_COMPLAINTS, LEAST_SHARE * one["texts"])
+        if few or (gap < WORSE and aspect["mood"] > -0.1):
             continue
         share = aspect["complaints"] / max(one["texts"], 1)
         beside = f", {gap:.2f} of mood below its category" if gap >= WORSE else ", as in its category"
@@ -132,7 +134,7 @@ def report_of_file(
             root / "products.csv",
             (c.PRODUCT_ID, c.TITLE, c.CATEGORY),
             {
-                name: (name, name, kind.strip())
+                name: (name, f"{name} ({kind.strip()})" if kind.strip() else name, kind.strip())
                 for name, kind in zip(names, rows[category] if category else [""] * len(names), strict=True)
             },
         )
@@ -199,6 +201,8 @@ def markdown(report: dict[str, Any]) -> str:
     if not report["alerts"]:
         out.append(
             f"None now. {report['watched']} series are watched, each with at most {report['false_alarms']:g} false alarms a year and direction."
+            if report["from"]
+            else "The texts have no dates, so nothing can be watched over time."
         )
     earlier = [
         one

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import xlogy
 
 from wares.models.sentiment.shrink import Floats, Prior, interval
 
@@ -35,7 +36,6 @@ VOLUMES = np.array([6.0, 15.0, 40.0, 100.0, 300.0, 1000.0, 4000.0])
 """Texts a year for which thresholds are simulated; between them they are interpolated."""
 HISTORIES = 600
 _EARLIEST = 0.02
-_CLIP = 1e-6
 _AFTER_CHANGE = 2.0
 
 
@@ -96,10 +96,10 @@ class Thresholds:
         return cls(float(facts["target"]), *(np.array(facts[name]) for name in ("level", "slope", "volumes")))
 
 
-def _binomial(successes: Floats, counts: Floats, rate: Floats) -> Floats:
-    """Quasi log-likelihood of sums in 0..counts at a rate."""
-    r = np.clip(rate, _CLIP, 1 - _CLIP)
-    return successes * np.log(r) + (counts - successes) * np.log1p(-r)
+def _likelihood(sums: Floats, counts: Floats) -> Floats:
+    """Quasi log-likelihood of sums in 0..counts at their own rate."""
+    rest = counts - sums
+    return xlogy(sums, sums) + xlogy(rest, rest) - xlogy(counts, counts)
 
 
 def evidence_of(
@@ -116,25 +116,29 @@ def evidence_of(
     n = np.concatenate([np.zeros((*n.shape[:-1], 1)), n], -1)
     best = np.zeros((2, *s.shape[:-1], steps))
     begun = np.zeros(best.shape, np.int64)
+    if not steps:
+        return best[0], best[1], begun
     ends = np.arange(1, steps + 1)
-    s_all, n_all = s[..., 1:] + prior.strength * prior.mean, n[..., 1:] + prior.strength
-    together = _binomial(s_all, n_all, s_all / n_all)
+    # The likelihood of the texts up to each day, the prior's among them, serves as what was before and as the whole.
+    before = np.maximum(s + prior.strength * prior.mean, 0), n + prior.strength
+    level, known = before[0] / before[1], _likelihood(*before)
+    own = s / np.maximum(n, 1e-9)
     for lag in LAGS[steps >= LAGS]:
-        first = ends - lag
-        usable = first >= 0
-        k = np.maximum(first, 0)
-        s0, n0 = s[..., k] + prior.strength * prior.mean, n[..., k] + prior.strength
-        s1, n1 = s[..., 1:] - s[..., k], n[..., 1:] - n[..., k]
-        q0, q1 = s0 / n0, s1 / np.maximum(n1, 1e-9)
-        found = (_binomial(s0, n0, q0) + _binomial(s1, n1, q1) - together) / prior.dispersion
-        enough = usable & (n1 >= LEAST_TEXTS) & (n[..., k] >= LEAST_BEFORE)
+        # Days before the first have no window so long.
+        at, k = ends[lag - 1 :], ends[lag - 1 :] - lag
+        s1, n1 = np.maximum(s[..., at] - s[..., k], 0.0), n[..., at] - n[..., k]
+        s1 = np.minimum(s1, n1)
+        q1 = s1 / np.maximum(n1, 1e-9)
+        found = (known[..., k] + _likelihood(s1, n1) - known[..., at]) / prior.dispersion
+        enough = (n1 >= LEAST_TEXTS) & (n[..., k] >= LEAST_BEFORE)
         # The level must differ from what was expected and from what the series itself showed.
-        own = s[..., k] / np.maximum(n[..., k], 1e-9)
-        for side, shift in enumerate((q1 - np.maximum(q0, own), np.minimum(q0, own) - q1)):
+        q0, q = level[..., k], own[..., k]
+        for side, shift in enumerate((q1 - np.maximum(q0, q), np.minimum(q0, q) - q1)):
             value = np.where(enough & (shift >= LEAST_SHIFT), found, 0.0)
-            more = value > best[side]
-            best[side] = np.where(more, value, best[side])
-            begun[side] = np.where(more, k + start, begun[side])
+            some = best[side][..., lag - 1 :]
+            more = value > some
+            best[side][..., lag - 1 :] = np.where(more, value, some)
+            begun[side][..., lag - 1 :] = np.where(more, k + start, begun[side][..., lag - 1 :])
     return best[0], best[1], begun
 
 

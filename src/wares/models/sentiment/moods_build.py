@@ -16,7 +16,7 @@ from wares.core.strings import StringTable
 from wares.models.sentiment.drift import Stream, doubtful, drift
 from wares.models.sentiment.label_shift import adapted
 from wares.models.sentiment.moods import ALARMS, KIND
-from wares.models.sentiment.moods_detect import detect
+from wares.models.sentiment.moods_detect import Budget, detect
 from wares.models.sentiment.moods_noticed import Noticed
 from wares.models.sentiment.moods_quotes import Quoted
 from wares.models.sentiment.readings import Readings
@@ -50,11 +50,14 @@ class Catalog:
 
 @dataclass(frozen=True)
 class Rule:
-    """`false_alarms` a year, series and direction; `told` the share of false ones among those told of one week."""
+    """`false_alarms` a year, series and direction; `told` the share of false ones among those told of one week; `histories`
+    simulated for each volume, and shuffled series-`years` that thresholds are held against."""
 
     false_alarms: float = 0.1
     told: float = 0.2
     seed: int = 0
+    histories: int = 250
+    years: float = 150.0
 
 
 @dataclass
@@ -138,8 +141,8 @@ def build_moods(
     dated = {(g.scope, g.key, g.aspect): g for g in groups_of(texts)}
     flags = np.asarray(read.flags)
     noticed, facts = detect(
-        list(dated.values()), levels.prior, texts, flags, np.asarray(read.product, np.int64), days_of(np.asarray(read.at), now), rule.false_alarms,
-        rule.told, rule.seed, progress,
+        list(dated.values()), levels.prior, texts, flags, np.asarray(read.product, np.int64), days_of(np.asarray(read.at), now),
+        Budget(rule.false_alarms, rule.told, rule.seed, rule.histories, rule.years), progress,
     )  # fmt: skip
     # A wave of spam can be in a series that has no text that counts: it has no level to show it by.
     noticed = _without(noticed, [(one.scope, one.key, one.aspect) in place for one in noticed])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,14 +20,23 @@ from wares.models.sentiment.spam import DUPLICATE, SPAM
 
 WATCHED = 5
 """Dated texts without which a series is not watched."""
-HISTORIES, YEARS = 300, 200.0
-"""Simulated years for each volume, and shuffled series-years that thresholds are held against."""
 QUIET_DAYS = 30
 """A burst is over so long after its last event."""
 ALONE = ("brand", "language", "seller", "query", "kind")
 """Of these a single one is the shop again."""
 COMPLAINT_SCOPES = ("product", "category", "aspect", "category_aspect", "product_aspect")
 Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """See `wares.models.sentiment.moods_build.Rule`."""
+
+    target: float
+    fdr: float
+    seed: int
+    histories: int
+    years: float
 
 
 def detect(
@@ -37,9 +46,7 @@ def detect(
     flags: NDArray[Any],
     product: NDArray[Any],
     day: NDArray[Any],
-    target: float,
-    fdr: float,
-    seed: int,
+    budget: Budget,
     progress: Say,
 ) -> tuple[list[Noticed], dict[str, Any]]:
     """Alarms of all series by day, and how each scope was calibrated. `groups` hold dated texts; `flags`, `product` and `day` are
@@ -55,7 +62,7 @@ def detect(
     facts: dict[str, Any] = {}
     for scope, some in by.items():
         progress(f"changes: {scope}")
-        new, facts[scope] = _changes(scope, some, prior, target, seed)
+        new, facts[scope] = _changes(scope, some, prior, budget)
         found += new
     traffic = texts.day[texts.day >= 0]
     watched = {scope: len(some) for scope, some in by.items()}
@@ -65,24 +72,26 @@ def detect(
         known = {(g.scope, g.key): g.days for g in groups if g.aspect < 0}
         for kind, series in ((COMPLAINTS, bad), (SPAM_WAVE, spam)):
             progress(f"bursts: {kind}")
-            new, facts[kind] = _bursts(kind, series, known, traffic, target, seed)
+            new, facts[kind] = _bursts(kind, series, known, traffic, budget)
             found += new
             watched[kind] = len(series)
     found.sort(key=lambda one: (one.day, one.scope, one.key, one.aspect, one.kind))
     facts["watched"] = sum(watched.values())
     own = {(group.scope, group.key, group.aspect): group for group in groups}
-    return folded(_told(found, facts["watched"], fdr), own), facts
+    return folded(_told(found, facts["watched"], budget.fdr), own), facts
 
 
 def _changes(
-    scope: str, groups: list[Group], prior: Callable[[Group], Prior], target: float, seed: int
+    scope: str, groups: list[Group], prior: Callable[[Group], Prior], budget: Budget
 ) -> tuple[list[Noticed], dict[str, Any]]:
     priors = [prior(group) for group in groups]
     pool = np.concatenate([group.values for group in groups])
     typical = replace(priors[0], mean=float(np.clip(pool.mean(), 0.01, 0.99)))
-    tables = change.simulate_thresholds(pool, typical, target, seed, HISTORIES, _volumes(groups))
+    tables = change.simulate_thresholds(
+        pool, typical, budget.target, budget.seed, budget.histories, _volumes(groups)
+    )
     series = [(group.days, group.values, own) for group, own in zip(groups, priors, strict=True)]
-    worse, better, facts = change.calibrated(series, *tables, seed=seed, years=YEARS)
+    worse, better, facts = change.calibrated(series, *tables, seed=budget.seed, years=budget.years)
     out: list[Noticed] = []
     for group, own in zip(groups, priors, strict=True):
         days, sums, counts = daily(group)
@@ -128,8 +137,7 @@ def _bursts(
     series: list[tuple[Group, NDArray[Any]]],
     known: dict[tuple[str, int], NDArray[Any]],
     traffic: NDArray[Any],
-    target: float,
-    seed: int,
+    budget: Budget,
 ) -> tuple[list[Noticed], dict[str, Any]]:
     out: list[Noticed] = []
     facts: dict[str, Any] = {"series": len(series)}
@@ -150,11 +158,19 @@ def _bursts(
         for _, days in some
     ]
     spread = float(np.median(spreads)) if spreads else 1.0
-    simulated = change_counts.simulate_thresholds(spread, target, seed, HISTORIES)
+    simulated = change_counts.simulate_thresholds(spread, budget.target, budget.seed, budget.histories)
     for scope, some in by.items():
         rate = float(np.mean([len(days) for _, days in some])) / float(used[-1])
         limits, checked = change_counts.calibrated(
-            [days for _, days in some], traffic, first, used, rate, spread, simulated, seed, YEARS
+            [days for _, days in some],
+            traffic,
+            first,
+            used,
+            rate,
+            spread,
+            simulated,
+            budget.seed,
+            budget.years,
         )
         facts[scope] = {**checked, "dispersion": spread, "thresholds": limits.to_json()}
         for group, days in some:

@@ -207,8 +207,5 @@ def _split(
 def daily(group: Group) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
     """Days with texts, their sums of badness, and their numbers of texts."""
     days, place = np.unique(group.days, return_inverse=True)
-    return (
-        days,
-        np.bincount(place, group.values, len(days)),
-        np.bincount(place, minlength=len(days)).astype(float),
-    )
+    sums, counts = (np.asarray(np.bincount(place, w, len(days)), float) for w in (group.values, None))
+    return np.asarray(days, np.int64), sums, counts
