@@ -48,6 +48,10 @@ add_words(
             "mood of what is shown {mood} ({texts} texts)",
             "展示商品口碑 {mood}（{texts} 条）",
         ),
+        "satisfaction_remarks": (
+            "said of the search {mood} ({texts} texts)",
+            "对该搜索的反馈 {mood}（{texts} 条）",
+        ),
         "satisfaction_no_mood": ("nothing is said of what is shown", "展示商品暂无口碑"),
         "satisfaction_fine": ("Nothing to change.", "无需调整。"),
         "satisfaction_shown": ("Shown first", "首屏商品"),
@@ -118,6 +122,10 @@ def _query(row: dict[str, Any]) -> None:
                 if row["mood"] is None
                 else t("satisfaction_mood", mood=f"{row['mood']:+.2f}", texts=row["texts"])
             )
+            if row["remarks"]:
+                said.append(
+                    t("satisfaction_remarks", mood=f"{row['remarks_mood']:+.2f}", texts=row["remarks"])
+                )
             ui.label(" · ".join(said)).classes("sub")
             if row["changes"]:
                 items = "".join(f"<li>{escape(change['words'])}</li>" for change in row["changes"])

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 ELASTICITY_STEP = "elasticity"
 ELASTICITY_MODULES = (
     "wares.models.price.elasticity_train",
+    "wares.models.price.elasticity_moment",
+    "wares.models.price.elasticity_residuals_train",
     "wares.models.price.elasticity_panel",
     "wares.models.price.elasticity",
     "wares.pipeline.elasticity",
