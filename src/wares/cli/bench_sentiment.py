@@ -45,7 +45,7 @@ def bench_sentiment(
     threads: Annotated[int, typer.Option(min=0, help="Of each; 0: as many as there are cores.")] = 0,
     encoder: Encoder = ENCODER,
     minutes: Annotated[float, typer.Option(min=0.05, help="About how long the small model learns.")] = 1.0,
-    tokens: Tokens = 128,
+    tokens: Tokens = 256,
     prefix: Prefix = "",
     seed: Seed = 7,
     json: Json = False,

@@ -87,7 +87,7 @@ def evaluate_sentiment_(
     encoder: Encoder = ENCODER,
     method: Method = "",
     minutes: Minutes = MINUTES,
-    tokens: Tokens = 128,
+    tokens: Tokens = 256,
     prefix: Prefix = "",
     seed: Seed = 7,
     robust: Annotated[
@@ -283,7 +283,7 @@ def tune_sentiment(
     encoder: Encoder = ENCODER,
     method: Method = "full",
     minutes: Minutes = MINUTES,
-    tokens: Tokens = 128,
+    tokens: Tokens = 256,
     prefix: Prefix = "",
     seed: Seed = 7,
     json: Json = False,

@@ -6,7 +6,6 @@ LoRA. A layer over the sentence vector gives the logits; the least validation lo
 
 from __future__ import annotations
 
-import copy
 import math
 import shutil
 import tempfile
@@ -30,7 +29,7 @@ from wares.models.sentiment.text_infer import ENCODER, TextPart
 
 BATCH = 32
 EPOCHS = 4
-RATES = {"full": 3e-5, "lora": 3e-4, "adalora": 5e-4}
+RATES = {"full": 5e-5, "lora": 3e-4, "adalora": 5e-4}
 HEAD_RATE = 1e-2
 WARM = 0.1
 PATIENCE = 1
@@ -52,7 +51,7 @@ class TextOptions:
     model: str = ""
     method: str = "full"
     minutes: float = 20.0
-    max_tokens: int = 128
+    max_tokens: int = 256
     rank: int = 16
     prefix: str = ""
     seed: int = 7
@@ -197,6 +196,7 @@ class _Tuner:
         )
         rates = [group["lr"] for group in optimiser.param_groups]
         planned, done, worse = EPOCHS * each, 0, 0
+        looked, looked_at = 0, begun
         best, best_loss = None, math.inf
         every = max(1, math.ceil(each / CHECKS))
         body.model.train()
@@ -213,14 +213,17 @@ class _Tuner:
                 optimiser.step()
                 optimiser.zero_grad()
                 done += 1
-                spent = time.monotonic() - begun
-                if done in (8, every):
-                    # Looking at validation costs about a third of a step for each batch.
-                    look = CHECKS * 0.35 * math.ceil(len(self.valid) / BATCH) * spent / done
-                    fits = seconds / (spent / done * each + look)
-                    planned = max(done + 1, int(min(EPOCHS, fits) * each))
+                now = time.monotonic()
+                if done == 8 or done % every == 0:
+                    # By the pace of late: a shared machine is not equally fast all the time. Looking at validation costs about a
+                    # third of a step for each batch.
+                    pace = (now - looked_at) / (done - looked)
+                    look = pace * 0.35 * math.ceil(len(self.valid) / BATCH)
+                    fits = (seconds - (now - begun) - look) / (pace + look / every)
+                    planned = max(done + (done < every), min(EPOCHS * each, done + int(fits)))
+                    looked, looked_at = done, now
                 if done % 10 == 0:
-                    left = spent / done * (planned - done) / 60
+                    left = (now - begun) / done * (planned - done) / 60
                     progress(
                         f"text: epoch {done / each:.1f} of {planned / each:.1f}, about {left:.1f} min left"
                     )
@@ -240,11 +243,16 @@ class _Tuner:
                     break
         report.planned_epochs = round(planned / each, 2)
         assert best is not None
-        body.model.load_state_dict(best[0])
-        self.head.load_state_dict(best[1])
+        with torch.no_grad():
+            for kept, weights in zip(best, self._weights(), strict=True):
+                weights.copy_(kept)
 
-    def _state(self) -> tuple[Any, Any]:
-        return copy.deepcopy(self.body.model.state_dict()), copy.deepcopy(self.head.state_dict())
+    def _weights(self) -> list[Any]:
+        return [*self.body.learning(), *self.head.parameters()]
+
+    def _state(self) -> list[Any]:
+        """What learns, copied; the rest, often the larger part, stays what it is."""
+        return [weights.detach().clone() for weights in self._weights()]
 
     def _loss(self) -> float:
         vectors = self.body.encode(self.valid_tokens)
