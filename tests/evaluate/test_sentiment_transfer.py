@@ -76,6 +76,10 @@ def test_noise_costs_little_and_flips_are_counted(tmp_path):
     assert found["noise"]["case"]["drop_points"] == 0
     assert found["counterfactual"]["names: introduced"]["flips"] == 0
     assert found["counterfactual"]["names: spoken of"]["texts"] == 300
+    assert all(
+        found["counterfactual"][kind]["sure_flips"] <= found["counterfactual"][kind]["flips"]
+        for kind in found["counterfactual"]
+    )
 
 
 def test_a_model_that_hangs_on_names_is_found_out(tmp_path):

@@ -214,10 +214,10 @@ def tell_robust(found: dict[str, Any]) -> None:
     ]
     output.print_table(["noise", "accuracy", "points lost", "95 %"], rows, f"Clean: {found['accuracy']:.4f}")
     rows = [
-        [name, f["texts"], f["flips"], f"{f['share']:.2%}", f"{f['bound']:.2%}"]
+        [name, f["texts"], f["flips"], f"{f['share']:.2%}", f"{f['bound']:.2%}", f["sure_flips"]]
         for name, f in found["counterfactual"].items()
     ]
-    output.print_table(["said of others", "texts", "turned", "share", "at most (95 %)"], rows)
+    output.print_table(["said of others", "texts", "turned", "share", "at most (95 %)", "though sure"], rows)
 
 
 def _tell_groups(report: dict[str, Any]) -> None:

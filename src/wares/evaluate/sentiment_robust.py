@@ -16,6 +16,7 @@ from wares.evaluate.sentiment import SentimentTask, evaluate_sentiment, read_tex
 from wares.evaluate.sentiment_files import labelled
 from wares.models.sentiment.infer import Sentiment
 from wares.models.sentiment.labelled import LabelledTexts
+from wares.models.sentiment.languages import language_of
 from wares.models.sentiment.neutral import DIALECT, GENDER, swapped
 from wares.models.sentiment.noise import CHANGES
 from wares.models.sentiment.prepare import is_chinese, prepared
@@ -90,7 +91,7 @@ def robustness(
 
     A drop is in points of accuracy against the same texts clean, with a paired bootstrap interval of 95 %. Of texts said of
     others, `share` is of those that the change touches, with the upper bound of 95 % (one-sided, Clopper and Pearson 1934);
-    `all_share` is of all texts.
+    `all_share` is of all texts, and `sure_flips` are those of which one verdict or both were called sure.
     """
     at = np.random.default_rng(seed).permutation(len(rows))[:most]
     rows = rows.some(np.sort(at))
@@ -115,8 +116,10 @@ def robustness(
     for name, (first, second) in _others(rows.texts, seed).items():
         progress(name)
         touched = np.array([prepared(a) != prepared(b) for a, b in zip(first, second, strict=True)], bool)
-        turned = _said(model, _kept(first, touched)) != _said(model, _kept(second, touched))
-        counter[name] = flips(int(turned.sum()), int(touched.sum()), len(rows))
+        one, sure_one = _verdicts(model, _kept(first, touched))
+        two, sure_two = _verdicts(model, _kept(second, touched))
+        counter[name] = flips(int((one != two).sum()), int(touched.sum()), len(rows))
+        counter[name]["sure_flips"] = int(((one != two) & (sure_one | sure_two)).sum())
     return {"texts": len(rows), "accuracy": float(right.mean()), "noise": noise, "counterfactual": counter, "goals": {"drop_points": GOAL_DROP, "flips": GOAL_FLIPS}}  # fmt: skip
 
 
@@ -161,6 +164,12 @@ def _kept(texts: Sequence[str], mask: NDArray[np.bool_]) -> list[str]:
 
 
 def _said(model: Sentiment, texts: Sequence[str]) -> NDArray[np.int64]:
+    return _verdicts(model, texts)[0]
+
+
+def _verdicts(model: Sentiment, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The labels said ``(n,)`` and which are sure."""
     if not texts:
-        return np.zeros(0, np.int64)
-    return model.decision.said(model.probabilities(texts))[0]
+        return np.zeros(0, np.int64), np.zeros(0, bool)
+    said, confidence = model.decision.said(model.probabilities(texts))
+    return said, confidence >= model.decision.thresholds([language_of(text) for text in texts])

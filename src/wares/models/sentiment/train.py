@@ -37,6 +37,8 @@ from wares.models.sentiment.text_train import LEAST_TEXTS, TextOptions, TextRepo
 
 Say = Callable[[str], None]
 PRECISION = 0.99
+WEIGHTS_GAIN = 0.005
+"""Macro-F1 on validation that weights must add to be chosen."""
 SPREADS = np.geomspace(0.05, 2.0, 25)
 Bags = Callable[[Sequence[str]], tuple[NDArray[Any], NDArray[Any]]]
 
@@ -229,7 +231,8 @@ class _Work:
                 {"linear": logits}, self.valid, replace(self.options, costs=None, abstain=None, calibration="temperature"), weighted
             )  # fmt: skip
             found.append((facts["macro_f1"], weighted, choice, logits))
-        return max(found, key=lambda one: one[0])[1:]
+        # Weights cost accuracy: where there is a choice, they must earn it.
+        return max(found, key=lambda one: one[0] - (WEIGHTS_GAIN if one[1] else 0))[1:]
 
     def last(self, choice: Choice, weighted: bool) -> Linear:
         """The linear model that is written: of training and validation together."""
