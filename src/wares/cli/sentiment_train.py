@@ -367,7 +367,7 @@ def _distilled(
     found = distil(folder, learned, held, small, student, deep, more, stage)
     return {
         **found,
-        "teacher": {**report["valid"], **found["teacher"]},
+        "teacher": {**found["teacher"], **report["valid"]},
         "teacher_minutes": report["minutes"],
     }, small
 
