@@ -68,7 +68,9 @@ def _spoken(left: str, aspect: str, right: str) -> str:
             total += 0.0 if word.only_of else word.polarity
             out.append(f"zq{mood}{side}{min(max(gap, 0) // NEAR_STEP, NEAR_STEPS)}")
             out.append(f"zq{mood}")
-    return " ".join([*out, "zqsum" + ("none" if not out else "g" if total > 0 else "b" if total < 0 else "o")])
+    return " ".join(
+        [*out, "zqsum" + ("none" if not out else "g" if total > 0 else "b" if total < 0 else "o")]
+    )
 
 
 class PolarityPart:
