@@ -133,7 +133,7 @@ def routes(
         return _json({"trained": reader_in(now).trained, "answers": found})
 
     @app.get(
-        "/v1/products/{product_id}/mood", tags=["read"], summary="How a product is felt about, over time and by aspect", dependencies=[may("read")],
+        "/v1/products/{product_id:path}/mood", tags=["read"], summary="How a product is felt about, over time and by aspect", dependencies=[may("read")],
         responses=missing,
     )  # fmt: skip
     async def mood(
