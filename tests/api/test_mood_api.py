@@ -220,3 +220,19 @@ def test_keys_are_asked_for_and_kept_in_the_history(served):
     assert client.post(place, json=body, headers={"Authorization": f"Bearer {read}"}).status_code == 403
     answer = client.post(place, json=body, headers={"Authorization": f"Bearer {write}"})
     assert answer.json()["history"][-1]["who"].startswith("key ")
+
+
+def test_the_whole_application_knows_the_routes(built):
+    from wares.serve.app import create_app
+
+    with TestClient(create_app(built.root)) as client:
+        product = client.get("/v1/search?k=1").json()["hits"][0]["product"]["product_id"]
+        found = client.get(f"/v1/products/{product}/mood")
+        assert found.status_code == 200
+        # The synthetic shop has no reviews.
+        assert found.json()["texts"] == 0
+        assert found.json()["course"] == []
+        assert client.get(f"/v1/products/{product}").json()["product_id"] == product
+        assert client.get("/v1/products/no/such/mood").status_code == 404
+        assert client.get("/v1/alerts").json()["alerts"] == []
+        assert client.post("/v1/sentiment", json={"texts": ["good"]}).status_code in (200, 404)

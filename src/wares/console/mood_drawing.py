@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from html import escape
 
 from wares.models.sentiment.mood_words import date_of
-from wares.models.sentiment.moods import ROSE, Alarm, Curve
+from wares.models.sentiment.moods import ROSE, SPAM_WAVE, Alarm, Curve
 
 WIDTH, HEIGHT, BARS = 640, 190, 46
 LEFT, RIGHT, TOP, GAP = 46, 14, 12, 28
-GOOD, BAD, LINE = "#0b6b49", "#b3261e", "#1f5f8b"
+GOOD, BAD, AMBER, LINE = "#0b6b49", "#b3261e", "#b57900", "#1f5f8b"
 
 
 def colour(mood: float) -> str:
@@ -56,12 +56,18 @@ def draw(curve: Curve, alarms: Sequence[Alarm], label: str, texts: str) -> str:
     for alarm in alarms:
         if not first <= alarm.day <= last:
             continue
-        ink, sign = (GOOD, "▲") if alarm.kind == ROSE else (BAD, "▼")
+        ink, sign, down = (
+            (GOOD, "▲", 2)
+            if alarm.kind == ROSE
+            else (AMBER, "●", 30)
+            if alarm.kind == SPAM_WAVE
+            else (BAD, "▼", 16)
+        )
         out.append(
             f'<line x1="{x(alarm.day):.1f}" x2="{x(alarm.day):.1f}" y1="{TOP}" y2="{bottom}" stroke="{ink}" stroke-width="1.2" stroke-dasharray="2 3"/>'
         )
         out.append(
-            f'<text x="{x(alarm.day):.1f}" y="{TOP + 2}" text-anchor="middle" font-size="12" fill="{ink}">{sign}</text>'
+            f'<text x="{x(alarm.day):.1f}" y="{TOP + down}" text-anchor="middle" font-size="12" fill="{ink}">{sign}</text>'
         )
     upper = [f"{x(d):.1f},{y(m):.1f}" for d, m in zip(curve.day, curve.high, strict=True)]
     lower = [f"{x(d):.1f},{y(m):.1f}" for d, m in zip(curve.day, curve.low, strict=True)]

@@ -89,7 +89,7 @@ STYLE = """
 .mchart{width:100%;height:auto;display:block}.mt{font-size:11px;fill:#5b6675}.mside{display:grid;grid-template-columns:minmax(0,3fr) minmax(0,2fr);gap:8px 26px;width:100%;align-items:start}
 .mtwo{display:grid;grid-template-columns:1fr 1fr;gap:14px;width:100%;align-items:start}
 .mnote{background:#fff;border:1px solid var(--line);border-left:4px solid #b3261e;border-radius:8px;padding:10px 14px;margin-bottom:8px;font-size:14px;line-height:1.45}.mnote.rose{border-left-color:#0b6b49}.mnote b{font-size:15px}
-@media(max-width:760px){.mt{font-size:19px}.mtwo,.mside{grid-template-columns:minmax(0,1fr)}.mlist .wide{display:none}.mscale{width:64px}.mlist td,.mlist th{padding:6px 4px}}
+@media(max-width:760px){.masp tr{display:grid;grid-template-columns:1fr 64px 52px 52px;border-bottom:1px solid var(--line)}.masp td,.masp th{border-bottom:0!important}.masp td:last-child{grid-column:1/-1}.masp th:last-child{display:none}.mt{font-size:19px}.mtwo,.mside{grid-template-columns:minmax(0,1fr)}.mlist .wide{display:none}.mscale{width:64px}.mlist td,.mlist th{padding:6px 4px}}
 """
 
 
@@ -230,7 +230,7 @@ def _search() -> None:
 
     ui.input(t("moods_search"), on_change=lambda event: look(str(event.value or ""))).props(
         "outlined dense clearable debounce=300"
-    ).style("width:min(440px,100%)").classes("moods-search")
+    ).style("width:min(440px,100%);margin-top:6px").classes("moods-search")
 
 
 def _level(moods: Moods, series: int, name: str) -> None:
@@ -351,4 +351,4 @@ def _aspects(aspects: list[dict[str, Any]]) -> str:
             f'<tr><td><b>{escape(aspect_name(one["aspect"], language()))}</b><br><span class="wide">{scale(one["mood"], low, high)}</span></td>'
             f'<td class="num">{chip(one["mood"])}</td><td class="num">{one["complaints"]}</td><td class="num">{one["praise"]}</td><td>{said}</td></tr>'
         )
-    return f'<table class="mlist"><tr>{head}</tr>{body}</table>'
+    return f'<table class="mlist masp"><tr>{head}</tr>{body}</table>'

@@ -173,6 +173,8 @@ def create_app(workspace: Path, *, require_keys: bool = False, settings: Serve |
         return Depends(check)
 
     _health(app, shelf)
+    # Before the product itself, whose id may hold slashes and would take the end of the path for its own.
+    moods.routes(app, lambda: shelf.ranker, state, gate, may, _ERRORS, _MISSING)
     _reading(app, shelf, may("read"))
     services_api.routes(app, lambda: shelf.ranker, _hits, may("read"), _ERRORS, _MISSING)
     _writing(app, shelf, may("write"))

@@ -129,7 +129,7 @@ def routes(
         return _json({"trained": reader_in(now).trained, "answers": found})
 
     @app.get(
-        "/v1/products/{product_id}/mood", tags=["read"], summary="How a product is felt about, over time and by aspect", dependencies=[may("read")],
+        "/v1/products/{product_id:path}/mood", tags=["read"], summary="How a product is felt about, over time and by aspect", dependencies=[may("read")],
         responses=missing,
     )  # fmt: skip
     async def mood(
@@ -173,7 +173,7 @@ def routes(
         "/v1/alerts/{alert_id}", tags=["write"], summary="Acknowledge or mute an alert, or open it again", dependencies=[may("write")], responses=missing
     )  # fmt: skip
     async def decide(
-        alert_id: Annotated[str, PathParam(min_length=1, max_length=64)],
+        alert_id: Annotated[str, PathParam(pattern=r"^\w{1,64}$")],
         decision: AlertDecision,
         authorization: Annotated[str | None, Header(include_in_schema=False)] = None,
     ) -> Response:
