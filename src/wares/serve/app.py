@@ -182,7 +182,6 @@ def create_app(workspace: Path, *, require_keys: bool = False, settings: Serve |
     graph.routes(app, lambda: shelf.ranker, may("read"), _ERRORS)
     matching.routes(app, lambda: shelf.ranker, may("read"), _MISSING)
     prices.routes(app, lambda: shelf.ranker, may("read"), _ERRORS, _MISSING)
-    moods.routes(app, lambda: shelf.ranker, state, gate, may, _ERRORS, _MISSING)
     elasticity.routes(app, lambda: shelf.ranker, may("read"), _ERRORS, _MISSING)
     mood_uses.routes(app, lambda: shelf.ranker, may("read"), _ERRORS, _MISSING)
     assets.routes(app, state, may("read"), _ERRORS)
