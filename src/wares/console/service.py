@@ -33,7 +33,7 @@ add_words(
         "service_copied": ("Copied", "已复制"),
         "service_score": ("pressing", "紧迫度"),
         "service_old": ("This bundle knows nothing of moods: build and publish again.", "当前版本不含口碑用途：请重新构建并发布。"),
-        "improve": ("To better", "商品改进"),
+        "improve": ("To improve", "商品改进"),
         "improve_about": (
             "Products whose complaints go furthest beyond those of their category, with counts, quotes and trend. Shares are pulled to the category's, so that a few texts are no scandal.",
             "投诉明显多于同类的商品，附数量、原文与走势。占比已向同类收缩，少量评价不会夸大。",
