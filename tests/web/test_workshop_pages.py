@@ -46,6 +46,10 @@ PAGES = {
     "/workshop/improve?product=ghost": ("There is no such product", "没有这个商品"),
     "/workshop/access": ("Who sees what", "谁能看到什么"),
     "/workshop/audit": ("The log is whole", "日志完整"),
+    "/workshop/moods": ("Moods", "评价情绪"),
+    "/workshop/moods/aspects": ("Aspects", "方面热力图"),
+    "/workshop/moods/alerts": ("Alerts", "提醒"),
+    "/workshop/moods/try": ("Write or paste a review", "输入或粘贴一段评价"),
 }
 
 
@@ -164,7 +168,7 @@ def test_sections_stand_in_the_order_of_the_work(page, site):
     links = page.locator(".sections a")
     links.first.wait_for()
     assert links.all_inner_texts() == [
-        "Overview", "Assets", "Lineage", "Quality", "Quarantine", "Cleaning", "Fusion", "Labels", "Prices", "Rising", "Access", "Audit",
+        "Overview", "Assets", "Lineage", "Quality", "Quarantine", "Cleaning", "Fusion", "Labels", "Moods", "Prices", "Rising", "Access", "Audit",
     ]  # fmt: skip
     page.wait_for_function("document.querySelector('.sections .in').scrollLeft > 0")
     box = page.locator(".sections .on").bounding_box()
