@@ -7,6 +7,7 @@ import pytest
 from tests.models.test_sentiment import BAD, FILL, GOOD, reviews
 
 from wares.core.errors import ConfigError
+from wares.models.sentiment import text_train
 from wares.models.sentiment.calibration import fit_blend, log_loss
 from wares.models.sentiment.infer import Sentiment
 from wares.models.sentiment.text_train import TextOptions, train_text
@@ -86,3 +87,12 @@ def test_the_blend_is_no_worse_than_either_part():
     assert min(factors) > 0
     noise = np.column_stack([np.zeros(800), rng.normal(size=800)])
     assert fit_blend([parts[0], noise], labels)[1] < 0.25 * fit_blend([parts[0], noise], labels)[0]
+
+
+def test_long_texts_teach_in_parts():
+    tuner = object.__new__(text_train._Tuner)
+    tuner.length = np.array([3, 2000, 1500, 9000])
+    parts = tuner._parts(np.array([0, 1, 2]))
+    assert [part.tolist() for part in parts] == [[0, 1], [2]]  # two of 2,000 pieces are 4,000
+    assert [part.tolist() for part in tuner._parts(np.array([3, 0]))] == [[3], [0]]
+    assert [part.tolist() for part in tuner._parts(np.array([0]))] == [[0]]

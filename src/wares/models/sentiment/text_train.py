@@ -36,6 +36,8 @@ PATIENCE = 1
 CHECKS = 2
 """Times an epoch that validation is looked at."""
 MOST_VALID = 2000
+PIECES = 4096
+"""Of texts that are held in memory at once while they teach."""
 UNREAD = 0.5
 LEAST_TEXTS = 16
 MIN_COSINE = 0.97
@@ -206,9 +208,10 @@ class _Tuner:
                 share = min((done + 1) / warm, max(0.0, (planned - done) / max(planned - warm, 1)))
                 for group, rate in zip(optimiser.param_groups, rates, strict=True):
                     group["lr"] = rate * share
-                vectors = body.forward([self.tokens[i] for i in rows.tolist()])
-                loss = self._cost(self.logits(vectors), torch.from_numpy(rows))
-                loss.backward()
+                for part in self._parts(rows):
+                    vectors = body.forward([self.tokens[i] for i in part.tolist()])
+                    loss = self._cost(self.logits(vectors), torch.from_numpy(part))
+                    (loss * (len(part) / len(rows))).backward()
                 torch.nn.utils.clip_grad_norm_(body.learning(), 1.0)
                 optimiser.step()
                 optimiser.zero_grad()
@@ -246,6 +249,11 @@ class _Tuner:
         with torch.no_grad():
             for kept, weights in zip(best, self._weights(), strict=True):
                 weights.copy_(kept)
+
+    def _parts(self, rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        """A batch in parts whose gradients add up to its own: attention over long texts would fill the memory."""
+        each = max(1, PIECES // int(self.length[rows].max(initial=1)))
+        return [rows[at : at + each] for at in range(0, len(rows), each)]
 
     def _weights(self) -> list[Any]:
         return [*self.body.learning(), *self.head.parameters()]
