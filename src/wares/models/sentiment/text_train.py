@@ -36,6 +36,8 @@ PATIENCE = 1
 CHECKS = 2
 """Times an epoch that validation is looked at."""
 MOST_VALID = 2000
+FIRST, REPLAN = 8, 32
+"""Steps after which the pace is looked at: once, and again and again."""
 PIECES = 4096
 """Of texts that are held in memory at once while they teach."""
 UNREAD = 0.5
@@ -217,13 +219,13 @@ class _Tuner:
                 optimiser.zero_grad()
                 done += 1
                 now = time.monotonic()
-                if done == 8 or done % every == 0:
+                if done == FIRST or done % REPLAN == 0:
                     # By the pace of late: a shared machine is not equally fast all the time. Looking at validation costs about a
                     # third of a step for each batch.
                     pace = (now - looked_at) / (done - looked)
                     look = pace * 0.35 * math.ceil(len(self.valid) / BATCH)
                     fits = (seconds - (now - begun) - look) / (pace + look / every)
-                    planned = max(done + (done < every), min(EPOCHS * each, done + int(fits)))
+                    planned = min(EPOCHS * each, done + max(1, int(fits)))
                     looked, looked_at = done, now
                 if done % 10 == 0:
                     left = (now - begun) / done * (planned - done) / 60
