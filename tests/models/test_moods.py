@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from wares.core.strings import StringTable
+from wares.models.sentiment.languages import LANGUAGES
 from wares.models.sentiment.moods import COMPLAINTS, FELL, SPAM_WAVE, Moods
 from wares.models.sentiment.moods_build import Rule, build_moods
 from wares.models.sentiment.series import DAY, days_of
@@ -104,7 +105,7 @@ def test_the_curve_follows_and_its_band_knows_how_much_it_knows(moods):
 def test_series_have_names(moods):
     assert moods.name_of(moods.find("product", 1)) == "p1"
     assert moods.name_of(moods.find("category", 1)) == "Phones"
-    assert moods.name_of(moods.find("language", 0)) == "en"
+    assert moods.name_of(moods.find("language", LANGUAGES.index("en"))) == "en"
     assert moods.name_of(moods.find("seller", 1)) == "s2"
     assert {moods.name_of(int(i)) for i in moods.of_scope("brand")} == {"Ann", "Ben"}
     assert moods.find("product", 99) == -1

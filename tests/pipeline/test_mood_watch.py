@@ -34,6 +34,11 @@ BAD = (
     "terrible, I want my money back",
     "bad quality, never again",
 )
+# No two texts may be near copies of one another, which would not count.
+SEEN = (
+    "kitchen", "garden", "holiday", "neighbour", "evening", "birthday", "morning", "balcony", "cousin", "workshop", "curtain", "winter",
+    "bookshelf", "concert", "hallway", "picnic", "grandpa", "journey", "cellar", "school", "tuesday", "caravan", "orchard", "village",
+)  # fmt: skip
 
 
 def _file(path, days: int = 240, fall: int = 180):
@@ -45,12 +50,13 @@ def _file(path, days: int = 240, fall: int = 180):
             for product in ("p1", "p2", "p3"):
                 bad = rng.random() < (0.75 if product == "p1" and day >= fall else 0.12)
                 words = (BAD if bad else GOOD)[rng.integers(4)]
+                seen = ", ".join(rng.choice(SEEN, 7, replace=False))
                 when = (date(2026, 1, 1) + timedelta(days=day)).isoformat()
                 writer.writerow(
                     [
                         product,
                         (1 if bad else 5) if rng.random() < 0.9 else 3,
-                        f"{words}, number {day}{product}",
+                        f"{words}. {seen} {day}",
                         when,
                     ]
                 )

@@ -67,7 +67,7 @@ def test_a_person_labels_by_keyboard_alone_and_settles_what_is_disputed(page, si
         return {r["key"]: r["value"] for r in book.answers(project) if r["annotator"] == "mei"}
 
     page.goto(f"{site}/workshop/labels")
-    page.get_by_role("link", name="mood").wait_for()
+    page.get_by_role("link", name="mood", exact=True).wait_for()
     assert no_sideways_scroll(page)
     page.goto(f"{site}/workshop/labels/mood/desk")
     page.get_by_placeholder("It stays with every label").wait_for()

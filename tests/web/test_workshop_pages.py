@@ -168,7 +168,7 @@ def test_sections_stand_in_the_order_of_the_work(page, site):
     links = page.locator(".sections a")
     links.first.wait_for()
     assert links.all_inner_texts() == [
-        "Overview", "Assets", "Lineage", "Quality", "Quarantine", "Cleaning", "Fusion", "Labels", "Moods", "Prices", "Rising", "Access", "Audit",
+        "Overview", "Assets", "Lineage", "Quality", "Quarantine", "Cleaning", "Fusion", "Labels", "Moods", "Prices", "Rising", "Searches", "Service", "To improve", "Access", "Audit",
     ]  # fmt: skip
     page.wait_for_function("document.querySelector('.sections .in').scrollLeft > 0")
     box = page.locator(".sections .on").bounding_box()

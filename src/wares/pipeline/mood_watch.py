@@ -58,7 +58,9 @@ def watch(shop: Workspace) -> dict[str, Any]:
 def current(moods: Moods, days: int) -> list[MoodAlert]:
     """What holds now: told alarms of the last `days` that no other explains and that are not over, and drift."""
     alarms = [a for a in moods.alarms(since=moods.last_day - days, told=True) if a.part_of < 0 and not a.over]
-    return [alert_of(moods, alarm) for alarm in alarms] + _drifts(moods)
+    told = [alert_of(moods, alarm) for alarm in alarms] + _drifts(moods)
+    # Of a series that changed twice the same way, the later change is what holds.
+    return list({one.series: one for one in sorted(told, key=lambda one: one.day)}.values())
 
 
 def alert_of(moods: Moods, alarm: Alarm) -> MoodAlert:

@@ -60,7 +60,7 @@ def readings(seed: int = 3, **changes: Any) -> Readings:
         "languages": LANGUAGES, "aspects": ASPECTS, "kind": np.ones(n, np.int8), "product": np.array([row["product"] for row in rows], np.int32),
         "author": np.full(n, -1, np.int32), "brand": np.full(n, -1, np.int32), "seller": rng.integers(0, 2, n).astype(np.int32),
         "query": np.full(n, -1, np.int32), "at": np.array([(FIRST + row["day"]) * DAY for row in rows], np.int64),
-        "language": np.zeros(n, np.int8), "stars": np.where(bad, 1, 5).astype(np.float32),
+        "language": np.full(n, LANGUAGES.index("en"), np.int8), "stars": np.where(bad, 1, 5).astype(np.float32),
         "mood": np.where(bad, noise - 1, 1 - noise).astype(np.float32), "confidence": (1 - noise / 2).astype(np.float32),
         "sure": noise < 0.2, "flags": np.array([row["flags"] for row in rows], np.uint8), "op_text": some[:, 0].astype(np.int32),
         "op_aspect": some[:, 1].astype(np.int16), "op_polarity": some[:, 2].astype(np.float32), "op_start": np.zeros(m, np.int32),

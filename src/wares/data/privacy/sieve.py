@@ -91,6 +91,8 @@ class PersonSieve:
         if count.rows:
             self._collect(batch.filter(out))
             batch = batch.filter(pc.invert(out))
+        # As others wrote it, before mentions in it are replaced.
+        self._note_survivors(batch)
         for place, name in enumerate(batch.schema.names):
             cells = self._mentions(name, batch.column(name))
             if cells:
@@ -100,7 +102,6 @@ class PersonSieve:
                 kind = batch.schema.field(place)
                 batch = batch.set_column(place, kind, pa.array(values, kind.type))
                 count.cells += len(cells)
-        self._note_survivors(batch)
         return batch, count
 
     def note(self, text: str) -> str:
