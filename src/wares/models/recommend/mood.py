@@ -85,13 +85,13 @@ def concerns(
         cell = (user[:, None] * aspects + np.arange(aspects)).ravel()
         np.add.at(evidence, cell, share.ravel())
         np.add.at(back, cell, share.ravel())
-    table = evidence.reshape(users, -1)
+    table = evidence.reshape(users, max(aspects, 1))
     weight = table / (table.sum(1, keepdims=True) + DOUBT)
     line, column = np.nonzero(weight > 1e-4)
     order = np.lexsort((column, -weight[line, column], line))
     line, column = line[order], column[order]
     ptr = np.concatenate([[0], np.cumsum(np.bincount(line, minlength=users))]).astype(np.int64)
-    returned = back.reshape(users, -1)[line, column] > 0
+    returned = back.reshape(users, max(aspects, 1))[line, column] > 0
     return Concerns(
         ptr, column.astype(np.int16), weight[line, column].astype(np.float32), returned.astype(np.uint8)
     )
