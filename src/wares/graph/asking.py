@@ -82,7 +82,7 @@ class LlmReport:
 
 
 class Refused(Exception):
-    """A batch that came to nothing, and why."""
+    """A request that came to nothing, and why."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,61 @@ class Question(Generic[F]):
     answer_tokens: int = 120
 
 
+class Chat:
+    """One endpoint that answers messages; `key` is the setting that names it.
+
+    Raises:
+        ConfigError: when no endpoint or model is named, or the environment lacks the key.
+    """
+
+    def __init__(self, config: Endpoint, key: str) -> None:
+        if not (config.base_url and config.model):
+            raise ConfigError(
+                f"{key} names no endpoint or no model", mend=f"Set base_url and model in [{key}], or leave both out", key=key,
+                source="wares.toml",
+            )  # fmt: skip
+        self.config = config
+        self.secret = os.environ.get(config.key_env, "") if config.key_env else ""
+        if config.key_env and not self.secret:
+            raise ConfigError(
+                f"the environment has no {config.key_env}", mend="Set it before the build", key=f"{key}.key_env", source="wares.toml"
+            )  # fmt: skip
+
+    def answer(self, messages: list[dict[str, str]], most_tokens: int) -> tuple[Any, int | None]:
+        """(what it says, tokens that it counted or None), asked for a JSON object.
+
+        Raises:
+            Refused: when no chat completion came.
+        """
+        body = {
+            "model": self.config.model,
+            "messages": messages,
+            "temperature": 0,
+            "max_tokens": most_tokens,
+            "response_format": {"type": "json_object"},
+        }
+        headers = {"Content-Type": "application/json"}
+        if self.secret:
+            headers["Authorization"] = f"Bearer {self.secret}"
+        request = urllib.request.Request(
+            self.config.base_url.rstrip("/") + "/chat/completions", json.dumps(body).encode(), headers
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=self.config.timeout_seconds) as answer:
+                raw = answer.read(MOST_ANSWER)
+            held = json.loads(raw)
+            content = held["choices"][0]["message"]["content"]
+        except urllib.error.HTTPError as error:
+            raise Refused(f"HTTP {error.code} {error.reason}") from error
+        except (OSError, http.client.HTTPException) as error:
+            raise Refused(f"no answer: {error}") from error
+        except (ValueError, KeyError, IndexError, TypeError, RecursionError) as error:
+            raise Refused(f"the answer is no chat completion: {error}") from error
+        usage = held.get("usage")
+        total = usage.get("total_tokens") if isinstance(usage, dict) else None
+        return content, total if isinstance(total, int) and total >= 0 else None
+
+
 class Asker(Generic[F]):
     """Asks one endpoint one question about texts.
 
@@ -108,19 +163,8 @@ class Asker(Generic[F]):
     """
 
     def __init__(self, config: Endpoint, cache: Path, question: Question[F]) -> None:
-        if not (config.base_url and config.model):
-            raise ConfigError(
-                f"{question.key} names no endpoint or no model",
-                mend=f"Set base_url and model in [{question.key}], or leave both out",
-                key=question.key,
-                source="wares.toml",
-            )
+        self.chat = Chat(config, question.key)
         self.config, self.cache, self.question = config, cache, question
-        self.key = os.environ.get(config.key_env, "") if config.key_env else ""
-        if config.key_env and not self.key:
-            raise ConfigError(
-                f"the environment has no {config.key_env}", mend="Set it before the build", key=f"{question.key}.key_env", source="wares.toml"
-            )  # fmt: skip
 
     def read(
         self, texts: Sequence[str], tick: Callable[[int, int], None] = _silent
@@ -170,36 +214,12 @@ class Asker(Generic[F]):
 
     def _ask(self, texts: Sequence[str], report: LlmReport) -> list[list[F]]:
         numbered = "\n".join(f"{i}. {text}" for i, text in enumerate(texts, 1))
-        body = {
-            "model": self.config.model,
-            "messages": [
-                {"role": "system", "content": self.question.prompt},
-                {"role": "user", "content": numbered},
-            ],
-            "temperature": 0,
-            "max_tokens": self.question.answer_tokens * len(texts),
-            "response_format": {"type": "json_object"},
-        }
-        headers = {"Content-Type": "application/json"}
-        if self.key:
-            headers["Authorization"] = f"Bearer {self.key}"
-        request = urllib.request.Request(
-            self.config.base_url.rstrip("/") + "/chat/completions", json.dumps(body).encode(), headers
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=self.config.timeout_seconds) as answer:
-                raw = answer.read(MOST_ANSWER)
-            held = json.loads(raw)
-            content = held["choices"][0]["message"]["content"]
-        except urllib.error.HTTPError as error:
-            raise Refused(f"HTTP {error.code} {error.reason}") from error
-        except (OSError, http.client.HTTPException) as error:
-            raise Refused(f"no answer: {error}") from error
-        except (ValueError, KeyError, IndexError, TypeError) as error:
-            raise Refused(f"the answer is no chat completion: {error}") from error
-        usage = held.get("usage")
-        total = usage.get("total_tokens") if isinstance(usage, dict) else None
-        report.tokens += total if isinstance(total, int) and total >= 0 else self._guess(texts)
+        messages = [
+            {"role": "system", "content": self.question.prompt},
+            {"role": "user", "content": numbered},
+        ]
+        content, total = self.chat.answer(messages, self.question.answer_tokens * len(texts))
+        report.tokens += self._guess(texts) if total is None else total
         facts, refused = self.question.parse(content, len(texts))
         report.refused += refused
         return facts

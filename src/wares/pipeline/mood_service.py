@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import http.client
 import json
-import os
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,20 +11,15 @@ from wares.core.config import GraphLlm
 from wares.core.errors import ConfigError
 from wares.core.files import digest, read_json, write_json
 from wares.data.access.door import user
+from wares.graph.asking import GIVE_UP, Chat, Refused
 from wares.models.sentiment.triage import prompt_of
 
 if TYPE_CHECKING:
     from wares.pipeline.workspace import Workspace
 
 VERSION = "1"
-MOST_ANSWER = 1_000_000
 MOST_LETTERS = 1200
 TOKENS = 250
-GIVE_UP = 3
-
-
-class Refused(Exception):
-    """An answer that came to nothing, and why."""
 
 
 class Drafter:
@@ -42,10 +33,7 @@ class Drafter:
     def __init__(self, config: GraphLlm, cache: Path) -> None:
         if not (config.base_url and config.model):
             raise ConfigError("no language model is named", mend="Set base_url and model in [graph.llm]", key="graph.llm", source="wares.toml")  # fmt: skip
-        self.config, self.cache = config, cache
-        self.key = os.environ.get(config.key_env, "") if config.key_env else ""
-        if config.key_env and not self.key:
-            raise ConfigError(f"the environment has no {config.key_env}", mend="Set it first", key="graph.llm.key_env", source="wares.toml")  # fmt: skip
+        self.chat, self.model, self.cache = Chat(config, "graph.llm"), config.model, cache
 
     def draft(self, text: str, template: str, facts: Sequence[str]) -> tuple[str, bool]:
         """(a better answer, whether it was asked for now and not known already).
@@ -54,7 +42,7 @@ class Drafter:
             Refused: when none came, or none in the form asked for.
         """
         messages = prompt_of(text, template, facts)
-        path = self.cache / f"{digest([VERSION, self.config.model, messages])}.json"
+        path = self.cache / f"{digest([VERSION, self.model, messages])}.json"
         if path.is_file():
             return str(read_json(path)["answer"]), False
         answer = self._ask(messages)
@@ -62,22 +50,10 @@ class Drafter:
         return answer, True
 
     def _ask(self, messages: list[dict[str, str]]) -> str:
-        body = {"model": self.config.model, "messages": messages, "temperature": 0, "max_tokens": TOKENS, "response_format": {"type": "json_object"}}  # fmt: skip
-        headers = {"Content-Type": "application/json"} | (
-            {"Authorization": f"Bearer {self.key}"} if self.key else {}
-        )
-        request = urllib.request.Request(
-            self.config.base_url.rstrip("/") + "/chat/completions", json.dumps(body).encode(), headers
-        )
+        content, _ = self.chat.answer(messages, TOKENS)
         try:
-            with urllib.request.urlopen(request, timeout=self.config.timeout_seconds) as reply:
-                held = json.loads(reply.read(MOST_ANSWER))
-            answer = json.loads(held["choices"][0]["message"]["content"])["answer"]
-        except urllib.error.HTTPError as error:
-            raise Refused(f"HTTP {error.code} {error.reason}") from error
-        except (OSError, http.client.HTTPException) as error:
-            raise Refused(f"no answer: {error}") from error
-        except (ValueError, KeyError, IndexError, TypeError, RecursionError) as error:
+            answer = json.loads(content)["answer"]
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise Refused(f"the answer is not in the form asked for: {error}") from error
         if not isinstance(answer, str) or not answer.strip() or len(answer) > MOST_LETTERS:
             raise Refused("the answer is no short text")
