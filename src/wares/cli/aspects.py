@@ -91,9 +91,7 @@ def encoders_of(named: list[str] | None) -> tuple[Any, ...]:
             raise QueryError("no encoder, and others?", mend="Leave out `none`", parameter="encoder")
         return ()
     parts = [one.partition("=") for one in wanted]
-    return tuple(
-        Encoder(model, prefix or packaged_e5.PREFIXES.get(model, ("",))[0]) for model, _, prefix in parts
-    )
+    return tuple(Encoder(model, prefix or packaged_e5.query_prefix(model)) for model, _, prefix in parts)
 
 
 def _task(

@@ -11,7 +11,7 @@ from rich.markup import escape
 from wares.cli import output
 from wares.cli.main import Json, Shop, _open
 from wares.cli.tools import evaluate_app
-from wares.core.errors import NotFitted, NotFound, QueryError
+from wares.core.errors import NotFitted, NotFound
 
 alerts_app = typer.Typer(
     no_args_is_help=True, help="Alerts about moods: list, evidence, acknowledge, mute, history, watch."
@@ -50,12 +50,6 @@ def register(app: typer.Typer) -> None:
     )(report_moods)
 
 
-def _language(language: str) -> str:
-    if language not in ("en", "zh"):
-        raise QueryError(f"there are no words in {language!r}", mend="Use en or zh", parameter="language")
-    return language
-
-
 def _built(shop: Path) -> tuple[Any, Any]:
     """The moods and the catalogue of the last build."""
     from wares.features.catalogue import Catalogue
@@ -80,7 +74,7 @@ def mood(
     """How a product is felt about: its mood with interval, its course, its aspects with complaints and praise, and what changed."""
     from wares.models.sentiment.mood_json import mood_json
 
-    language = _language(language)
+    language = output.check_language(language)
     moods, catalogue = _built(shop)
     row = catalogue.row(product)
     if row < 0:
@@ -148,7 +142,7 @@ def listed(
     """Alerts about moods, newest first."""
     from wares.core.mood_alerts import OPEN, STATES
 
-    found = _rows(shop, STATES if all_ else (OPEN,), _language(language))
+    found = _rows(shop, STATES if all_ else (OPEN,), output.check_language(language))
     if json:
         output.print_json(found)
         return
@@ -173,7 +167,7 @@ def _one(shop: Path, alert: str, language: str) -> dict[str, Any]:
 
 def evidence(alert: Alert, language: Language = "en", shop: Shop = Path(), json: Json = False) -> None:
     """What an alert rests on: its figures, the rate of false alarms, and the texts that say so."""
-    found = _one(shop, alert, _language(language))
+    found = _one(shop, alert, output.check_language(language))
     if json:
         output.print_json(found)
         return

@@ -40,14 +40,6 @@ def register(app: typer.Typer) -> None:
     )(evaluate)  # fmt: skip
 
 
-def _language(words: str) -> str:
-    from wares.core.errors import QueryError
-
-    if words not in ("en", "zh"):
-        raise QueryError(f"unknown language {words[:20]!r}", mend="Write en or zh", parameter="language")
-    return words
-
-
 def _notes(found: dict[str, Any]) -> None:
     for note in found["notes"]:
         output.out.print(escape(note))
@@ -66,7 +58,7 @@ def queries(
     from wares.serve.mood_uses import notes, queries_json, query_json
 
     uses, catalogue = uses_of(_open(shop))
-    language = _language(language)
+    language = output.check_language(language)
     if query:
         row = uses.query(query)
         if row is None:
@@ -108,7 +100,7 @@ def service(
 
     workspace = _open(shop)
     uses, catalogue = uses_of(workspace)
-    found = cases_json(uses, catalogue, k, 0, _language(language))
+    found = cases_json(uses, catalogue, k, 0, output.check_language(language))
     if llm:
         from wares.pipeline.mood_service import draft_answers
 
@@ -146,7 +138,7 @@ def improve(
     from wares.serve.mood_uses import report_json, risks_json
 
     uses, catalogue = uses_of(_open(shop))
-    language = _language(language)
+    language = output.check_language(language)
     if product:
         row = int(catalogue.row(product))
         if row < 0:
@@ -195,7 +187,7 @@ def stock(k: K = 30, language: Words = "en", shop: Shop = Path(), json: Json = F
     from wares.serve.mood_uses import stock_json
 
     uses, catalogue = uses_of(_open(shop))
-    found = stock_json(uses, catalogue, k, _language(language))
+    found = stock_json(uses, catalogue, k, output.check_language(language))
     if json:
         output.print_json(found)
         return
@@ -212,7 +204,7 @@ def prices(language: Words = "en", shop: Shop = Path(), json: Json = False) -> N
     from wares.serve.mood_uses import levels_json
 
     uses, _ = uses_of(_open(shop))
-    found = levels_json(uses, _language(language))
+    found = levels_json(uses, output.check_language(language))
     if json:
         output.print_json(found)
         return

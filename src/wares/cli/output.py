@@ -21,6 +21,17 @@ out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True)
 
 
+def check_language(language: str) -> str:
+    """The language of words.
+
+    Raises:
+        QueryError: when there are none in it.
+    """
+    if language not in ("en", "zh"):
+        raise QueryError(f"unknown language {language[:20]!r}", mend="Use en or zh", parameter="language")
+    return language
+
+
 def exit_code(error: WaresError) -> int:
     """0 done, 1 fault, 2 usage, 3 contract broken."""
     if isinstance(error, ContractViolation):

@@ -58,8 +58,7 @@ def recommend(
     from wares.serve.situation import Situation
     from wares.serve.steering import Steering
 
-    if language not in ("en", "zh"):
-        raise QueryError(f"unknown language {language!r}", mend="Use en or zh", parameter="language")
+    output.check_language(language)
     steering = Steering.asked((), (), per_brand, 0.0, diversity, 0.0)
     many = all_users or users is not None
     if many != (out is not None) or (all_users and users is not None):

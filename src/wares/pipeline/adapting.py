@@ -222,12 +222,11 @@ def _by_reviews(
 
 
 def _rows(context: Context, table: str, names: tuple[str, ...], before: int | None) -> list[dict[str, Any]]:
-    clean = c.clean_name(table)
-    source = clean if clean in context.versions else table
-    if source not in context.versions:
+    files = context.files(table)
+    if files is None:
         return []
     with Engine(context.config.build.memory_gb / 2, scratch=context.scratch) as engine:
-        rows = engine.parquet(context.store.files(source, context.versions[source]))
+        rows = engine.parquet(files)
         if before is not None:
             rows = rows.filter(rows[c.AT].isnull() | (rows[c.AT].truncate("s").epoch_seconds() < before))
         return engine.arrow(rows.select(*names).order_by(list(names))).to_pylist()

@@ -84,12 +84,11 @@ def _remarks(readings: Readings) -> dict[str, tuple[int, float]]:
 
 
 def _rows(context: Context) -> list[dict[str, Any]]:
-    clean = c.clean_name(c.QUERIES)
-    source = clean if clean in context.versions else c.QUERIES
-    if source not in context.versions:
+    files = context.files(c.QUERIES)
+    if files is None:
         return []
     with Engine(context.config.build.memory_gb / 2, scratch=context.scratch) as engine:
-        rows = engine.parquet(context.store.files(source, context.versions[source]))
+        rows = engine.parquet(files)
         chosen = rows.select(
             text=rows[c.TEXT], user=rows[c.USER_ID], session=rows[c.SESSION_ID], product=rows[c.PRODUCT_ID],
             at=rows[c.AT].truncate("s").epoch_seconds(),

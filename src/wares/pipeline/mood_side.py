@@ -17,8 +17,8 @@ from wares.models.sentiment.readings import Readings
 from wares.models.sentiment.satisfaction import product_moods
 from wares.pipeline.graphing import event_log
 from wares.pipeline.plan import Context
+from wares.pipeline.reading import READINGS
 
-READINGS = "readings"
 MOOD_SIDE_MODULES = ("wares.models.sentiment.satisfaction", "wares.pipeline.mood_side")
 MICROS = 1_000_000
 

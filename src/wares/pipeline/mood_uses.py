@@ -26,8 +26,9 @@ from wares.models.sentiment.triage import Case, about, triage
 from wares.models.sentiment.uses import MoodUses, write_uses
 from wares.pipeline.graphing import event_log
 from wares.pipeline.mood_queries import query_log, searched
-from wares.pipeline.mood_side import MICROS, READINGS
+from wares.pipeline.mood_side import MICROS
 from wares.pipeline.plan import Context, Tick
+from wares.pipeline.reading import READINGS
 
 if TYPE_CHECKING:
     from wares.pipeline.workspace import Workspace

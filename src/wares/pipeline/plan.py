@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from wares.core import columns as c
 from wares.core.arrays import MANIFEST, open_artifact
 from wares.core.config import Config
 from wares.core.files import digest, folder_atomic, write_json
@@ -56,6 +57,11 @@ class Context:
         folder = self.root / "tmp"
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+    def files(self, table: str) -> list[str] | None:
+        """The files of a table as cleaned, else as landed; None where neither is there."""
+        source = next((t for t in (c.clean_name(table), table) if t in self.versions), None)
+        return None if source is None else self.store.files(source, self.versions[source])
 
     def manifest(self, step: str) -> dict[str, Any]:
         """The manifest of a finished step."""

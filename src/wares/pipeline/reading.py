@@ -91,12 +91,11 @@ def texts_of(context: Context) -> list[Said]:
 
 
 def _rows(context: Context, table: str) -> list[dict[str, Any]]:
-    clean = c.clean_name(table)
-    source = clean if clean in context.versions else table
-    if source not in context.versions:
+    files = context.files(table)
+    if files is None:
         return []
     with Engine(context.config.build.memory_gb / 2, scratch=context.scratch) as engine:
-        rows = engine.parquet(context.store.files(source, context.versions[source]))
+        rows = engine.parquet(files)
         names = (
             c.REVIEW_ID, c.TEXT_ID, c.KIND, c.PRODUCT_ID, c.USER_ID, c.RATING, c.TITLE, c.TEXT, c.AT, c.BRAND, c.SELLER, c.QUERY,
         )  # fmt: skip

@@ -76,12 +76,11 @@ def build_tuned(context: Context, folder: Path, tick: Tick) -> Any:
 
 def clicked_queries(context: Context, catalogue: Catalogue) -> dict[str, dict[int, float]]:
     """What was typed, with the rows of the products clicked for it and the logarithm of how often; most clicked first."""
-    clean = c.clean_name(c.QUERIES)
-    source = clean if clean in context.versions else c.QUERIES
-    if source not in context.versions:
+    files = context.files(c.QUERIES)
+    if files is None:
         return {}
     with Engine(context.config.build.memory_gb / 2, scratch=context.scratch) as engine:
-        rows = engine.parquet(context.store.files(source, context.versions[source]))
+        rows = engine.parquet(files)
         rows = rows.filter(rows[c.PRODUCT_ID].notnull())
         found = engine.arrow(rows.select(c.TEXT, c.PRODUCT_ID)).to_pylist()
     counts: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))

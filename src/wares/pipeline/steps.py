@@ -290,10 +290,8 @@ def _image_files(context: Context) -> list[Any]:
 
 def _reviews(context: Context, folder: Path, tick: Tick) -> Any:
     done, config = context.done, context.config
-    table = next((t for t in (c.clean_name(c.REVIEWS), c.REVIEWS) if t in context.versions), None)
-    said = None if table is None else context.store.files(table, context.versions[table])
     return build_reviews(
-        said, done["catalogue"], done["encoder"], context.root / "cache" / "reviews",
+        context.files(c.REVIEWS), done["catalogue"], done["encoder"], context.root / "cache" / "reviews",
         folder, config.build.memory_gb / 2, config.build.threads, tick,
     )  # fmt: skip
 

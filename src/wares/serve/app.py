@@ -12,7 +12,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import orjson
 from fastapi import Depends, FastAPI, Header, Query, Request
 from fastapi import Path as PathParam
 from fastapi.responses import Response
@@ -36,6 +35,7 @@ from wares.serve import (
     quality,
     services_api,
 )
+from wares.serve.answers import json_response
 from wares.serve.auth import Gate
 from wares.serve.limits import EVENTS, RELOADS, Admission, exposition
 from wares.serve.ranker import Ranker
@@ -91,12 +91,8 @@ class Shelf:
                 log.error("the new bundle cannot be served, the old one stays: %s", error)
 
 
-def _json(value: Any, status: int = 200) -> Response:
-    return Response(orjson.dumps(value, default=str), status, media_type="application/json")
-
-
 def _hits(hits: list[Hit], **more: Any) -> Response:
-    return _json({"hits": [hit_json(hit) for hit in hits], **more})
+    return json_response({"hits": [hit_json(hit) for hit in hits], **more})
 
 
 def _weights(text: str | None) -> dict[str, float] | None:
@@ -252,7 +248,7 @@ def _reading(app: FastAPI, shelf: Shelf, allowed: Any) -> None:
     async def suggest(
         q: Annotated[str, Query(max_length=200, openapi_examples={"begun": {"value": "choc"}})] = "", k: K = 8
     ) -> Response:
-        return _json({"suggestions": shelf.ranker.suggest(q, k)})
+        return json_response({"suggestions": shelf.ranker.suggest(q, k)})
 
     @app.get(
         "/v1/recommend",
@@ -374,7 +370,7 @@ def _reading(app: FastAPI, shelf: Shelf, allowed: Any) -> None:
         history = [
             {"at": at.isoformat(), "price": str(price)} for at, price in ranker.price_history(product_id)
         ]
-        return _json({**found, "price_history": history})
+        return json_response({**found, "price_history": history})
 
 
 def _writing(app: FastAPI, shelf: Shelf, allowed: Any) -> None:

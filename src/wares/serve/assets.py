@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-import orjson
 from fastapi import FastAPI, Query
 from fastapi import Path as PathParam
 from fastapi.responses import Response
@@ -13,12 +12,9 @@ from starlette.concurrency import run_in_threadpool
 from wares.core.lineage import Graph, split_name
 from wares.core.registry import Registry
 from wares.core.state import State
+from wares.serve.answers import json_response
 
 Name = Annotated[str, PathParam(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
-
-
-def _json(value: Any) -> Response:
-    return Response(orjson.dumps(value, default=str), media_type="application/json")
 
 
 def routes(app: FastAPI, state: State, allowed: Any, errors: dict[int | str, Any]) -> None:
@@ -46,7 +42,7 @@ def routes(app: FastAPI, state: State, allowed: Any, errors: dict[int | str, Any
                 for a in registry.search(q, k)
             ]
 
-        return _json({"assets": await run_in_threadpool(read)})
+        return json_response({"assets": await run_in_threadpool(read)})
 
     @app.get(
         "/v1/assets/{name}",
@@ -64,7 +60,7 @@ def routes(app: FastAPI, state: State, allowed: Any, errors: dict[int | str, Any
                 "made_from": sorted({a for a, b in pairs if b == name}), "consumers": sorted({b for a, b in pairs if a == name}),
             }  # fmt: skip
 
-        return _json(await run_in_threadpool(read))
+        return json_response(await run_in_threadpool(read))
 
     @app.get(
         "/v1/assets/{name}/versions",
@@ -78,7 +74,7 @@ def routes(app: FastAPI, state: State, allowed: Any, errors: dict[int | str, Any
             registry.get(name)
             return [v.__dict__ for v in registry.versions(name)]
 
-        return _json({"versions": await run_in_threadpool(read)})
+        return json_response({"versions": await run_in_threadpool(read)})
 
     @app.get(
         "/v1/assets/{name}/lineage",
@@ -102,7 +98,7 @@ def routes(app: FastAPI, state: State, allowed: Any, errors: dict[int | str, Any
             )
             return answer.to_json()
 
-        return _json(await run_in_threadpool(read))
+        return json_response(await run_in_threadpool(read))
 
 
 def _brief(asset: Any) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import orjson
 from fastapi import FastAPI, Query
 from fastapi import Path as PathParam
 from fastapi.responses import Response
@@ -15,6 +14,7 @@ from wares.core.errors import NotFound
 from wares.features.catalogue import Catalogue
 from wares.models.price.elasticity import Elasticities, Elasticity, Simulated, draws_of, needed, simulate
 from wares.models.price.strategy import Advice, PriceMood, Rails, advise, price_mood
+from wares.serve.answers import Language, json_response
 
 if TYPE_CHECKING:
     from wares.serve.ranker import Ranker
@@ -160,7 +160,6 @@ Cost = Annotated[
     Query(ge=0, le=1e9, allow_inf_nan=False, description="What a piece costs the shop; by default its attribute `cost`."),
 ]  # fmt: skip
 Product = Annotated[str, PathParam(min_length=1, max_length=200, openapi_examples={"milk": {"value": "1029743"}})]  # fmt: skip
-Language = Annotated[Literal["en", "zh"], Query(description="Language of the words.")]
 
 
 def routes(
@@ -177,19 +176,19 @@ def routes(
         k: Annotated[int, Query(ge=1, le=1000, description="How many.")] = 50, language: Language = "en"
     ) -> Response:
         now = ranker()
-        return _json(listed_json(book_in(now), now.catalogue, k, language))
+        return json_response(listed_json(book_in(now), now.catalogue, k, language))
 
     @app.get("/v1/price/elasticity/{product_id:path}", tags=["read"], summary="How demand of a product answers to its price, or why that is not identified", dependencies=[allowed], responses=missing)  # fmt: skip
     async def one(product_id: Product, language: Language = "en") -> Response:
         now = ranker()
         row = row_in(now, product_id)
-        return _json(elasticity_json(book_in(now).of(row), now.catalogue, row, language))
+        return json_response(elasticity_json(book_in(now).of(row), now.catalogue, row, language))
 
     @app.get("/v1/price/simulate/{product_id:path}", tags=["read"], summary="Demand, revenue and margin of a week at another price; 422 where not identified", dependencies=[allowed], responses=missing)  # fmt: skip
     async def simulated(product_id: Product, price: Money, cost: Cost = None, language: Language = "en") -> Response:  # fmt: skip
         now = ranker()
         row = row_in(now, product_id)
-        return _json(simulate_json(book_in(now), now.catalogue, row, [price], cost, language))
+        return json_response(simulate_json(book_in(now), now.catalogue, row, [price], cost, language))
 
     @app.get("/v1/price/advice/{product_id:path}", tags=["read"], summary="The price to ask, within guard rails; 422 where not identified", dependencies=[allowed], responses=missing)  # fmt: skip
     async def advice(
@@ -211,8 +210,4 @@ def routes(
         row = row_in(now, product_id)
         mood = None if now.mood_uses is None else price_mood(*now.mood_uses.price_mood(row))
         rails = Rails(step, margin, ending)
-        return _json(advise_json(book_in(now), now.catalogue, row, rails, cost, mood, language))
-
-
-def _json(value: Any) -> Response:
-    return Response(orjson.dumps(value), media_type="application/json")
+        return json_response(advise_json(book_in(now), now.catalogue, row, rails, cost, mood, language))

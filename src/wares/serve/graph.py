@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any
 
-import orjson
 from fastapi import FastAPI, Query
 from fastapi import Path as PathParam
 from fastapi.responses import Response
@@ -13,15 +12,12 @@ from starlette.concurrency import run_in_threadpool
 
 from wares.core.errors import NotFound, QueryError
 from wares.graph.infer import Graph
+from wares.serve.answers import json_response
 from wares.serve.graph_reasons import edge_json, graph_reason, steps_json
 from wares.serve.ranker import Ranker
 
 MAX_EDGES = 200
 MAX_HOPS = 4
-
-
-def _json(value: Any) -> Response:
-    return Response(orjson.dumps(value), media_type="application/json")
 
 
 def graph_in(ranker: Ranker) -> Graph:
@@ -104,7 +100,7 @@ def routes(app: FastAPI, ranker: Callable[[], Ranker], allowed: Any, errors: dic
         limit: Annotated[int, Query(ge=1, le=20, description="Most paths.")] = 5,
         language: Annotated[str, Query(pattern="^(en|zh)$", description="en or zh.")] = "en",
     ) -> Response:
-        return _json(await run_in_threadpool(ways, ranker(), one, other, hops, limit, language))
+        return json_response(await run_in_threadpool(ways, ranker(), one, other, hops, limit, language))
 
     @app.get(
         "/v1/graph/{product_id:path}",
@@ -126,4 +122,4 @@ def routes(app: FastAPI, ranker: Callable[[], Ranker], allowed: Any, errors: dic
     ) -> Response:
         if not product_id.strip() or "\x00" in product_id:
             raise QueryError("the product id is blank", mend="Put it into the path", parameter="product_id")
-        return _json(await run_in_threadpool(neighbourhood, ranker(), product_id, relation, limit))
+        return json_response(await run_in_threadpool(neighbourhood, ranker(), product_id, relation, limit))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
-import orjson
 from fastapi import FastAPI, Query
 from fastapi import Path as PathParam
 from fastapi.responses import Response
@@ -15,6 +14,7 @@ from wares.core.errors import NotFound
 from wares.features.catalogue import Catalogue
 from wares.models.sentiment.mood_words import aspect_name
 from wares.models.sentiment.uses import MoodUses
+from wares.serve.answers import Language, json_response
 from wares.serve.mood_words import (
     KINDS,
     NOTHING,
@@ -176,7 +176,6 @@ def uses_in(ranker: Ranker) -> MoodUses:
 
 K = Annotated[int, Query(ge=1, le=500, description="How many.")]
 Offset = Annotated[int, Query(ge=0, le=100_000, description="How many to pass over.")]
-Language = Annotated[Literal["en", "zh"], Query(description="Language of the words.")]
 
 
 def routes(
@@ -198,21 +197,21 @@ def routes(
         now = ranker()
         uses = uses_in(now)
         if not q.strip():
-            return _json(queries_json(uses, now.catalogue, k, offset, language))
+            return json_response(queries_json(uses, now.catalogue, k, offset, language))
         found = uses.query(q)
         if found is None:
             raise NotFound(f"nothing is known of the search {q[:80]!r}", mend="It was asked too seldom, or after the last build", id=q[:80])  # fmt: skip
-        return _json({"queries": [query_json(found, now.catalogue, language)], "total": 1, "searches": found["searches"], "notes": notes(uses, language, "queries")})  # fmt: skip
+        return json_response({"queries": [query_json(found, now.catalogue, language)], "total": 1, "searches": found["searches"], "notes": notes(uses, language, "queries")})  # fmt: skip
 
     @app.get("/v1/service/triage", tags=["read"], summary="Customers to answer first, with suggested answers", dependencies=[allowed], responses=missing)  # fmt: skip
     async def cases(k: K = 50, offset: Offset = 0, language: Language = "en") -> Response:
         now = ranker()
-        return _json(cases_json(uses_in(now), now.catalogue, k, offset, language))
+        return json_response(cases_json(uses_in(now), now.catalogue, k, offset, language))
 
     @app.get("/v1/improvement", tags=["read"], summary="Products whose complaints go beyond their category's", dependencies=[allowed], responses=missing)  # fmt: skip
     async def risks(k: K = 20, language: Language = "en") -> Response:
         now = ranker()
-        return _json(risks_json(uses_in(now), now.catalogue, k, language))
+        return json_response(risks_json(uses_in(now), now.catalogue, k, language))
 
     @app.get("/v1/improvement/{product_id:path}", tags=["read"], summary="What to better about a product: complaints with counts, quotes and trend", dependencies=[allowed], responses=missing)  # fmt: skip
     async def report(
@@ -225,17 +224,13 @@ def routes(
         row = now.catalogue.row(product_id)
         if row < 0:
             raise NotFound(f"nothing is said of product {product_id[:80]!r}", mend="New products get it with the next build", id=product_id[:80])  # fmt: skip
-        return _json(report_json(uses_in(now), now.catalogue, row, language))
+        return json_response(report_json(uses_in(now), now.catalogue, row, language))
 
     @app.get("/v1/stock/hints", tags=["read"], summary="Products of which more or less will be wanted, and how sure that is", dependencies=[allowed], responses=missing)  # fmt: skip
     async def stock(k: K = 50, language: Language = "en") -> Response:
         now = ranker()
-        return _json(stock_json(uses_in(now), now.catalogue, k, language))
+        return json_response(stock_json(uses_in(now), now.catalogue, k, language))
 
     @app.get("/v1/price/moods", tags=["read"], summary="What is said of prices at each price level", dependencies=[allowed], responses=missing)  # fmt: skip
     async def levels(language: Language = "en") -> Response:
-        return _json(levels_json(uses_in(ranker()), language))
-
-
-def _json(value: Any) -> Response:
-    return Response(orjson.dumps(value), media_type="application/json")
+        return json_response(levels_json(uses_in(ranker()), language))

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import orjson
 from fastapi import FastAPI, Header, Query
 from fastapi import Path as PathParam
 from fastapi.responses import Response
@@ -20,6 +19,7 @@ from wares.models.sentiment.moods import Moods
 from wares.models.sentiment.opinions import AspectReader
 from wares.models.sentiment.prepare import prepared
 from wares.models.sentiment.reader import Reader
+from wares.serve.answers import Language, json_response
 from wares.serve.auth import Gate
 from wares.serve.schemas import AlertDecision, SentimentQuestion
 
@@ -30,27 +30,17 @@ MOST_LETTERS = 100_000
 """Of one text; a longer one is refused, and the others of its batch are answered."""
 EXPLAINED = 16
 """Texts of a request that are explained word by word."""
-Language = Annotated[Literal["en", "zh"], Query(description="Language of the words.")]
 
 
 def sentiment_json(
     reader: Reader, aspects: AspectReader, texts: Sequence[Any], why: bool = False
 ) -> list[dict[str, Any]]:
-    """An answer for each text, in their order: the verdict and opinions, or ``error`` for one that cannot be read.
-
-    Raises:
-        NotFound: when no classifier is in service.
-    """
+    """An answer for each text, in their order: the verdict and opinions, or ``error`` for one that cannot be read."""
     errors = {i: problem for i, text in enumerate(texts) if (problem := _problem(text)) is not None}
     good = [i for i in range(len(texts)) if i not in errors]
     # Half of a surrogate pair is no character: one mark takes its place, so that spans still fit.
     said = [str(texts[i]).encode("utf-8", "replace").decode() for i in good]
     verdicts = reader.read(said)
-    if len(verdicts) != len(said):
-        raise NotFound(
-            "no classifier is in service", mend="Give reviews with stars, or name one in `[sentiment] model`; then build and publish",
-            id="sentiment",
-        )  # fmt: skip
     out: list[dict[str, Any]] = [{"error": errors[i]} if i in errors else {} for i in range(len(texts))]
     explained = 0
     for i, text, verdict, opinions in zip(good, said, verdicts, aspects.read(said), strict=True):
@@ -126,7 +116,7 @@ def routes(
         found = await run_in_threadpool(
             sentiment_json, reader_in(now), now.aspects, question.texts, question.why
         )
-        return _json({"trained": reader_in(now).trained, "answers": found})
+        return json_response({"trained": reader_in(now).trained, "answers": found})
 
     @app.get(
         "/v1/products/{product_id:path}/mood", tags=["read"], summary="How a product is felt about, over time and by aspect", dependencies=[may("read")],
@@ -143,7 +133,7 @@ def routes(
                 mend="New products get a mood with the next build",
                 id=product_id,
             )
-        return _json(mood_json(moods_in(now), now.catalogue, row, language))
+        return json_response(mood_json(moods_in(now), now.catalogue, row, language))
 
     @app.get(
         "/v1/alerts",
@@ -162,7 +152,7 @@ def routes(
     ) -> Response:
         now = ranker()
         rows = await run_in_threadpool(alerts.all, tuple(state or (OPEN,)), k)
-        return _json(
+        return json_response(
             {
                 "alerts": [alert_json(row, now.moods, now.catalogue, language) for row in rows],
                 "states": STATES,
@@ -183,14 +173,10 @@ def routes(
             alerts.decide, alert_id, decision.state, who, datetime.now(UTC), decision.note
         )
         history = await run_in_threadpool(alerts.history, alert_id)
-        return _json({**alert_json(row, now.moods, now.catalogue), "history": history})
+        return json_response({**alert_json(row, now.moods, now.catalogue), "history": history})
 
 
 def _caller(gate: Gate, authorization: str | None) -> str:
     """Who the key belongs to, for the history."""
     key = gate.check(authorization, "write")
     return f"key {key}" if key else "api"
-
-
-def _json(value: Any) -> Response:
-    return Response(orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY), media_type="application/json")

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
-import orjson
 from fastapi import FastAPI, Query
 from fastapi import Path as PathParam
 from fastapi.responses import Response
@@ -18,6 +17,7 @@ from wares.features.catalogue import Catalogue
 from wares.models.price.emerging_infer import Emerging, Riser, riser_words
 from wares.models.price.infer import PriceAnomaly, PriceBook, PriceRange
 from wares.models.price.words import evidence_words, kind_words, verdict_words
+from wares.serve.answers import Language, json_response
 
 if TYPE_CHECKING:
     from wares.serve.ranker import Ranker
@@ -111,11 +111,11 @@ def routes(
         least: Annotated[
             float, Query(ge=0, le=1, allow_inf_nan=False, description="Least probability.")
         ] = 0.0,
-        language: Annotated[Literal["en", "zh"], Query(description="Language of the words.")] = "en",
+        language: Language = "en",
     ) -> Response:
         now = ranker()
         found = book_in(now).anomalies(k, past=history, least=least)
-        return _json({"anomalies": [anomaly_json(one, now.catalogue, language) for one in found]})
+        return json_response({"anomalies": [anomaly_json(one, now.catalogue, language) for one in found]})
 
     @app.get(
         "/v1/price/expected/{product_id:path}", tags=["read"], summary="What a product is expected to cost, and by which products",
@@ -125,7 +125,7 @@ def routes(
         product_id: Annotated[
             str, PathParam(min_length=1, max_length=200, openapi_examples={"milk": {"value": "1029743"}})
         ],
-        language: Annotated[Literal["en", "zh"], Query(description="Language of the words.")] = "en",
+        language: Language = "en",
     ) -> Response:
         now = ranker()
         row = now.catalogue.row(product_id)
@@ -135,7 +135,7 @@ def routes(
                 mend="New products get one with the next build",
                 id=product_id,
             )
-        return _json(range_json(book_in(now), now.catalogue, row, language))
+        return json_response(range_json(book_in(now), now.catalogue, row, language))
 
     @app.get(
         "/v1/emerging", tags=["read"], summary="Products and categories that rise against their past and their neighbours",
@@ -146,9 +146,9 @@ def routes(
         category: Annotated[
             str, Query(max_length=1000, description="Only this category and what lies below it.")
         ] = "",
-        language: Annotated[Literal["en", "zh"], Query(description="Language of the words.")] = "en",
+        language: Language = "en",
     ) -> Response:
-        return _json(emerging_json(ranker(), k, category, language))
+        return json_response(emerging_json(ranker(), k, category, language))
 
 
 def emerging_json(ranker: Ranker, k: int, category: str = "", language: str = "en") -> dict[str, Any]:
@@ -207,7 +207,3 @@ def _riser(one: Riser) -> dict[str, Any]:
         "ratio": round(one.ratio, 3), "interval": [round(one.low, 3), round(one.high, 3)], "shoppers": one.recent, "before": one.past,
         "expected": round(one.expected, 2), "neighbours_trend": round(one.trend, 3), "q": round(one.q, 5),
     }  # fmt: skip
-
-
-def _json(value: Any) -> Response:
-    return Response(orjson.dumps(value), media_type="application/json")
