@@ -9,7 +9,7 @@ from urllib.parse import quote
 from nicegui import ui
 
 from wares.console.frame import SECTIONS, frame, language, shelf, t
-from wares.console.roles import readable
+from wares.console.roles import in_service
 from wares.console.words import add_words
 from wares.core import columns as c
 from wares.serve.prices import risers_json
@@ -63,14 +63,11 @@ def register() -> None:
         ui.add_head_html(f"<style>{STYLE}</style>")
         with frame("workshop"):
             ui.html(f"<h1>{t('emerging')}</h1>", sanitize=False)
-            if not readable(c.EVENTS):
-                ui.label(t("emerging_denied")).classes("note")
+            risers = in_service(lambda ranker: ranker.emerging, "emerging", c.EVENTS)
+            if risers is None:
                 return
             ranker = shelf().ranker
-            if ranker.emerging is None:
-                ui.label(t("emerging_old")).classes("note")
-                return
-            found = risers_json(ranker.emerging, ranker.catalogue, SHOWN, "", language())
+            found = risers_json(risers, ranker.catalogue, SHOWN, "", language())
             ui.label(t("emerging_about", rate=f"{found['false_rate']:.0%}")).classes("note").style(
                 "margin:4px 0"
             )

@@ -10,7 +10,7 @@ from nicegui import ui
 
 from wares.console.frame import SECTIONS, frame, language, shelf, t
 from wares.console.mood_drawing import colour, draw, scale
-from wares.console.roles import as_seen, readable
+from wares.console.roles import as_seen, in_service
 from wares.console.words import add_words
 from wares.core import columns as c
 from wares.models.sentiment.mood_json import alarm_json, mood_json
@@ -104,12 +104,8 @@ def tabs(here: str) -> None:
 
 def moods_here() -> Moods | None:
     """The moods in service, where the visitor may see them; else the reason is shown."""
-    if not readable(c.REVIEWS):
-        ui.label(t("moods_denied")).classes("note")
-        return None
-    moods = shelf().ranker.moods
+    moods = in_service(lambda ranker: ranker.moods, "moods", c.REVIEWS)
     if moods is None:
-        ui.label(t("moods_old")).classes("note")
         return None
     if not moods.manifest["texts"]:
         with ui.element("div").classes("panel"):

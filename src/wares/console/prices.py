@@ -8,7 +8,7 @@ from urllib.parse import quote
 from nicegui import ui
 
 from wares.console.frame import SECTIONS, frame, language, shelf, t
-from wares.console.roles import current, may_change, readable, workspace
+from wares.console.roles import current, in_service, may_change, workspace
 from wares.console.words import add_words
 from wares.core import columns as c
 from wares.core.errors import WaresError
@@ -73,12 +73,8 @@ def register() -> None:
         with frame("workshop"):
             ui.html(f"<h1>{t('prices')}</h1>", sanitize=False)
             ui.label(t("prices_about")).classes("note").style("margin:4px 0 12px")
-            if not readable(c.PRODUCTS):
-                ui.label(t("prices_denied")).classes("note")
-                return
-            book = shelf().ranker.prices
+            book = in_service(lambda ranker: ranker.prices, "prices", c.PRODUCTS)
             if book is None:
-                ui.label(t("prices_old")).classes("note")
                 return
             found = book.anomalies(SHOWN)
             facts = book.manifest

@@ -6,17 +6,23 @@ given, and then the role of that key.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nicegui import app, ui
 
-from wares.console.frame import t
+from wares.console.frame import shelf, t
 from wares.console.words import add_words
 from wares.core.access import Policy
 from wares.core.config import Access
 from wares.core.errors import AccessDenied, WaresError
 from wares.pipeline.workspace import Workspace
 from wares.serve.auth import Gate
+
+if TYPE_CHECKING:
+    from wares.serve.ranker import Ranker
+
+T = TypeVar("T")
 
 SAMPLE = 20
 KEEPERS = ("owner", "steward")
@@ -142,3 +148,15 @@ def role_picker() -> None:
 def _remember(key: str, value: str) -> None:
     app.storage.user[key] = value.strip()[:200]
     ui.navigate.reload()
+
+
+def in_service(part: Callable[[Ranker], T | None], words: str, *tables: str) -> T | None:
+    """A part of the bundle in service, where the visitor may read all `tables`; else the reason is shown, in the words
+    ``WORDS_denied`` or, when an earlier version made the bundle, ``WORDS_old``."""
+    if not all(readable(table) for table in tables):
+        ui.label(t(f"{words}_denied")).classes("note")
+        return None
+    found = part(shelf().ranker)
+    if found is None:
+        ui.label(t(f"{words}_old")).classes("note")
+    return found

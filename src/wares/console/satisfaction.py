@@ -9,7 +9,7 @@ from urllib.parse import quote
 from nicegui import ui
 
 from wares.console.frame import SECTIONS, frame, language, shelf, t
-from wares.console.roles import readable
+from wares.console.roles import in_service
 from wares.console.words import add_words
 from wares.core import columns as c
 from wares.serve.mood_uses import queries_json
@@ -77,15 +77,12 @@ def register() -> None:
         ui.add_head_html(f"<style>{STYLE}</style>")
         with frame("workshop"):
             ui.html(f"<h1>{t('satisfaction')}</h1>", sanitize=False)
-            if not readable(c.QUERIES):
-                ui.label(t("satisfaction_denied")).classes("note")
+            uses = in_service(lambda ranker: ranker.mood_uses, "satisfaction", c.QUERIES)
+            if uses is None:
                 return
             ranker = shelf().ranker
-            if ranker.mood_uses is None:
-                ui.label(t("satisfaction_old")).classes("note")
-                return
             ui.label(t("satisfaction_about")).classes("note").style("margin:4px 0")
-            found = queries_json(ranker.mood_uses, ranker.catalogue, SHOWN, 0, language())
+            found = queries_json(uses, ranker.catalogue, SHOWN, 0, language())
             for note in found["notes"]:
                 with ui.element("div").classes("panel").style("margin-bottom:10px"):
                     ui.label(note)

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from nicegui import ui
 
 from wares.console.frame import SECTIONS, frame, language, shelf, t
-from wares.console.roles import readable
+from wares.console.roles import in_service
 from wares.console.words import add_words
 from wares.core import columns as c
 from wares.serve.mood_uses import cases_json, report_json, risks_json
@@ -70,10 +70,6 @@ STYLE = """
 _CALM = ("question", "waiting")
 
 
-def _may_read() -> bool:
-    return readable(c.REVIEWS) and readable(c.TEXTS)
-
-
 def register() -> None:
     """Put the pages onto the application."""
 
@@ -82,15 +78,12 @@ def register() -> None:
         ui.add_head_html(f"<style>{STYLE}</style>")
         with frame("workshop"):
             ui.html(f"<h1>{t('service')}</h1>", sanitize=False)
-            if not _may_read():
-                ui.label(t("service_denied")).classes("note")
+            uses = in_service(lambda ranker: ranker.mood_uses, "service", c.REVIEWS, c.TEXTS)
+            if uses is None:
                 return
             ranker = shelf().ranker
-            if ranker.mood_uses is None:
-                ui.label(t("service_old")).classes("note")
-                return
             ui.label(t("service_about")).classes("note").style("margin:4px 0 8px")
-            found = cases_json(ranker.mood_uses, ranker.catalogue, SHOWN, 0, language())
+            found = cases_json(uses, ranker.catalogue, SHOWN, 0, language())
             _notes(found["notes"])
             for case in found["cases"]:
                 _case(case)
@@ -100,13 +93,10 @@ def register() -> None:
         ui.add_head_html(f"<style>{STYLE}</style>")
         with frame("workshop"):
             ui.html(f"<h1>{t('improve')}</h1>", sanitize=False)
-            if not _may_read():
-                ui.label(t("service_denied")).classes("note")
+            uses = in_service(lambda ranker: ranker.mood_uses, "service", c.REVIEWS, c.TEXTS)
+            if uses is None:
                 return
             ranker = shelf().ranker
-            if ranker.mood_uses is None:
-                ui.label(t("service_old")).classes("note")
-                return
             ui.label(t("improve_about")).classes("note").style("margin:4px 0")
             _finder(product)
             if product:
@@ -114,11 +104,11 @@ def register() -> None:
                 if row < 0:
                     ui.label(t("improve_none"))
                     return
-                found = report_json(ranker.mood_uses, ranker.catalogue, row, language())
+                found = report_json(uses, ranker.catalogue, row, language())
                 _notes(found["notes"])
                 _report(found, 8)
                 return
-            listed = risks_json(ranker.mood_uses, ranker.catalogue, SHOWN, language())
+            listed = risks_json(uses, ranker.catalogue, SHOWN, language())
             _notes(listed["notes"])
             for one in listed["products"]:
                 _report(one, 3)
