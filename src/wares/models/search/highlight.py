@@ -4,14 +4,29 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from wares.models.search.analysis import stem
+from wares.models.search.asked import Asked
 
 Span = tuple[int, int]
 _WORDS = re.compile(r"[^\W\d_]+|\d+")
 _HAN = re.compile(r"[㐀-䶿一-鿿豈-﫿]")
+
+
+def highlighted_words(asked: Asked | None, corrected: Mapping[str, str]) -> list[str]:
+    """The words of a query that may be shown in a text: as mended, with what says the same, brands and values of attributes."""
+    if asked is None:
+        return []
+    words = [corrected.get(w, w) for w in asked.words]
+    same = [phrase for w in asked.words for phrase in asked.also.get(w, ())]
+    more = [
+        part
+        for phrase in (*same, *asked.brands, *(v for _, v in asked.attributes))
+        for part in phrase.split()
+    ]
+    return list(dict.fromkeys([*words, *more]))
 
 
 def highlights(text: str, words: Iterable[str]) -> list[Span]:

@@ -189,13 +189,20 @@ class Searcher:
         return np.array(rows, np.int32), scores, int(result.count or 0)
 
     def _lexical(
-        self, asked: Asked, limits: Limits, *, some: bool, depth: int, corrected: dict[str, str], count: bool = True
+        self, asked: Asked, limits: Limits, *, some: bool, depth: int, corrected: dict[str, str], count: bool = True, mend: bool = False
     ) -> tuple[Rows, Part, int]:  # fmt: skip
-        mend = self.correct if self.read is None else None
         query = self.queries.query(
-            asked, limits.queries(self.schema), some=some, mend=mend, corrected=corrected
-        )
+            self._mended(asked, corrected), limits.queries(self.schema), some=some,
+            mend=self.correct if mend else None, corrected=corrected,
+        )  # fmt: skip
         return self._run(query, depth, count=count)
+
+    @staticmethod
+    def _mended(asked: Asked, corrected: Mapping[str, str]) -> Asked:
+        """The same with words mended that were mended before."""
+        if not any(word in corrected for word in asked.words):
+            return asked
+        return replace(asked, words=tuple(corrected.get(word, word) for word in asked.words))
 
     def _by_meaning(self, vector: NDArray[np.float32], limits: Limits) -> Rows:
         """The products nearest in meaning within limits; compared one by one where the limits leave few."""
@@ -245,7 +252,7 @@ class Searcher:
         )
 
     def _reach(
-        self, asked: Asked, filters: Filters, depth: int, corrected: dict[str, str]
+        self, asked: Asked, filters: Filters, depth: int, corrected: dict[str, str], *, mend: bool
     ) -> tuple[_Reached, NDArray[np.float32] | None]:
         """The first reading of a query that reaches anything, and the vector of its words."""
         vector: NDArray[np.float32] | None = None
@@ -295,6 +302,7 @@ class Searcher:
         asked: Asked | None = None,
         sort: str = "",
         group: str = "",
+        mend: bool = True,
     ) -> Found:
         """Products for `text`: places `offset` to `offset + k` of the fused list.
 
@@ -304,7 +312,8 @@ class Searcher:
         go to the lower row. `hidden` rows are left out (a newer form of the product is elsewhere).
 
         `asked` is the query where it was read already; `sort` one of `wares.models.search.pages.SORTS` (others than relevance order
-        the best `DEPTH` hits), `group` ``variant`` shows one product of each group of variants.
+        the best `DEPTH` hits), `group` ``variant`` shows one product of each group of variants. Without `mend` no word is
+        taken for another.
         """
         filters = filters or Filters()
         asked = _with_words(self.understand(text) if asked is None else asked)
@@ -314,7 +323,7 @@ class Searcher:
             return self._browse(asked, k, offset, filters, hidden, sort, group)
         corrected = dict(asked.corrected)
         depth = max(DEPTH, offset + k + 2 * RESCORED) if offset + k > DEPTH - RESCORED else DEPTH
-        reached, vector = self._reach(asked, filters, depth, corrected)
+        reached, vector = self._reach(asked, filters, depth, corrected, mend=mend and self.read is None)
         if hidden is not None and len(hidden):
             seen = ~np.isin(reached.rows, hidden)
             reached.total -= int((~seen).sum())

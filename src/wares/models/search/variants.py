@@ -10,7 +10,48 @@ from numpy.typing import NDArray
 from wares.models.search.forward import tokens_of
 
 _UNITS = frozenset(
-    "g kg mg oz lb ml l cl liter fl mm cm m inch in gb tb mb pack pk ct count pc pcs x w v mah ah 克 公斤 升 毫升 厘米 寸 片 包 只 瓶 盒".split()
+    (
+        "g",
+        "kg",
+        "mg",
+        "oz",
+        "lb",
+        "ml",
+        "l",
+        "cl",
+        "liter",
+        "fl",
+        "mm",
+        "cm",
+        "m",
+        "inch",
+        "in",
+        "gb",
+        "tb",
+        "mb",
+        "pack",
+        "pk",
+        "ct",
+        "count",
+        "pc",
+        "pcs",
+        "x",
+        "w",
+        "v",
+        "mah",
+        "ah",
+        "克",
+        "公斤",
+        "升",
+        "毫升",
+        "厘米",
+        "寸",
+        "片",
+        "包",
+        "只",
+        "瓶",
+        "盒",
+    )
 )
 
 
