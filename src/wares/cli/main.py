@@ -39,6 +39,7 @@ GROUPS = (
     "services",
     "evaluate_services",
     "search_evaluate",
+    "bench_search",
     "match",
     "price",
     "elasticity",
