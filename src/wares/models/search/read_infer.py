@@ -6,12 +6,14 @@ wanted, brands, attributes by their values; what is left are words, which are co
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from wares.core.arrays import open_artifact
 from wares.core.strings import StringTable
+from wares.core.synonyms import Curated
 from wares.models.search.asked import Asked, Size
 from wares.models.search.read_lexicon import Lexicon, name_key
 from wares.models.search.read_negation import negations, product_words
@@ -24,11 +26,10 @@ KIND = "search_reader"
 MAX_WORDS = 24
 LONGEST_PHRASE = 3
 """Words of the longest phrase that has synonyms."""
-Synonyms = Callable[[], Mapping[str, tuple[str, ...]]]
-"""What people curated, as it is now: phrase → what says the same; an empty tuple takes learned ones back."""
-
 _SMALL = "a an and are as at be but by for if in into is it no not of on or such that the their then there these they this to was will with any anything something please"
-STOP = frozenset((*_SMALL.split(), *"的 又 了 吗 呢 吧 啊 和 与 或 或者 跟".split()))
+STOP = frozenset(
+    (*_SMALL.split(), *["的", "又", "了", "吗", "呢", "吧", "啊", "和", "与", "或", "或者", "跟"])
+)
 _DANGLING = re.compile(
     r"(?:(?<![a-z0-9])(?:under|below|up to|at most|at least|over|above|around|about|less than|more than|max|min)|不超过|低于|高于|大于|小于|至少|最多|大约|约) ?(?=\x01)"
     r"|(?<=\x01) ?(?:以内|之内|以下|以上|之上|左右|上下|的?装|\+)"
@@ -68,7 +69,7 @@ class Reader:
     the index parts them further, so each is to go through `analysis.prepare` and the analyser.
     """
 
-    def __init__(self, folder: Path, curated: Synonyms | None = None) -> None:
+    def __init__(self, folder: Path, curated: Callable[[], Curated] | None = None) -> None:
         """Open the artefact in `folder`; `curated` gives the synonyms that people keep, asked anew for each query."""
         self.manifest = open_artifact(folder, KIND)
         self.lexicon = Lexicon(
@@ -138,9 +139,13 @@ class Reader:
 
     def _named(self, low: str, start: int, end: int) -> bool:
         """Whether a quantity is in truth (a part of) the name of a brand, as in 三只松鼠 or 3M."""
-        row = [t for t in tokens(low[start : end + 6])] if has_han(low[start : end + 6]) else []
+        row = list(tokens(low[start : end + 6])) if has_han(low[start : end + 6]) else []
         for n in range(len(row), 0, -1):
-            if len(key := name_key(row[:n])) > 2 and row[n - 1].end > end - start and key in self.lexicon.forms:
+            if (
+                len(key := name_key(row[:n])) > 2
+                and row[n - 1].end > end - start
+                and key in self.lexicon.forms
+            ):
                 return True
         whole = "".join(low[start:end].split())
         return whole in self.lexicon.forms and self.lexicon.meant(whole, low.split())
@@ -239,7 +244,9 @@ class Reader:
         again = False
         for run in list(re.finditer("[一-鿿]{3,}", reading.masked)):
             inside = self.lexicon.brand_inside(run.group())
-            if inside is None or any(run.start() + inside[0] == t.start and run.start() + inside[1] == t.end for t in row):
+            if inside is None or any(
+                run.start() + inside[0] == t.start and run.start() + inside[1] == t.end for t in row
+            ):
                 continue
             key = run.group()[inside[0] : inside[1]]
             if self.lexicon.meant(key, self._evidence(row, [])):
@@ -262,7 +269,7 @@ class Reader:
             for n in range(min(3, len(row) - at), 0, -1):
                 run = row[at : at + n]
                 known = self.lexicon.values.get(name_key(run))
-                if known and all(b.start - a.end <= 1 for a, b in zip(run, run[1:], strict=False)):
+                if known and all(b.start - a.end <= 1 for a, b in itertools.pairwise(run)):
                     reading.take(run[0].start, run[-1].end, "attribute", f"{known[0]}: {known[1]}")
                     found.append(known)
                     at += n
@@ -325,22 +332,23 @@ class Reader:
         return end
 
     def _also(self, words: list[str]) -> dict[str, tuple[str, ...]]:
-        curated = self.curated() if self.curated is not None else {}
-        if not curated and not self.learned:
+        curated = self.curated() if self.curated is not None else None
+        if not self.learned and (curated is None or not curated.kept):
             return {}
         out: dict[str, tuple[str, ...]] = {}
         for n in range(min(LONGEST_PHRASE, len(words)), 0, -1):
             for at in range(len(words) - n + 1):
                 run = words[at : at + n]
                 phrase = "".join(run) if all(has_han(w) for w in run) else " ".join(run)
-                said = curated.get(phrase)
-                if said is None:
-                    said = self.learned.get(phrase, ())
-                if said and phrase not in out:
+                said = self.learned.get(phrase, ())
+                if curated is not None:
+                    refused = curated.refused.get(phrase, ())
+                    kept = curated.kept.get(phrase, ())
+                    said = (*kept, *(s for s in said if s not in refused and s not in kept))
+                if said:
                     out[phrase] = said
         return out
 
 
 def _left(row: list[Token], masked: str) -> list[Token]:
     return [token for token in row if masked[token.start] != MASK]
-

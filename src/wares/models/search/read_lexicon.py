@@ -9,6 +9,7 @@ ascending with ``pair_counts (p,) int32``; ``forms`` (strings) of brands with ``
 
 from __future__ import annotations
 
+import itertools
 import zlib
 from collections.abc import Collection, Iterable
 from functools import lru_cache
@@ -131,7 +132,7 @@ class Lexicon:
             run = row[at : at + n]
             if run[0].text in _JOINS or run[-1].text in _JOINS:
                 continue
-            if any(b.start - a.end > 2 for a, b in zip(run, run[1:], strict=False)):
+            if any(b.start - a.end > 2 for a, b in itertools.pairwise(run)):
                 continue
             key = name_key(run)
             if key in self.forms:

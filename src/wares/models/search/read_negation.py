@@ -14,7 +14,26 @@ from wares.models.search.read_tokens import MASK, Token, tokens
 _STRONG = (("anything", "but"), ("other", "than"), ("except", "for"), ("except",), ("excluding",), ("without",), ("w/o",), ("free", "of"))  # fmt: skip
 _WEAK = (("but", "not"), ("with", "no"), ("not", "from"), ("not", "by"), ("not",), ("no",), ("but", "no"))
 _CUES = {cue[0] for cue in (*_STRONG, *_WEAK)}
-_ENDS = frozenset("for with under over in from by on to but that which at of who between".split())
+_ENDS = frozenset(
+    [
+        "for",
+        "with",
+        "under",
+        "over",
+        "in",
+        "from",
+        "by",
+        "on",
+        "to",
+        "but",
+        "that",
+        "which",
+        "at",
+        "of",
+        "who",
+        "between",
+    ]
+)
 _LISTS = frozenset(("and", "or", "nor", "&"))
 _LONGEST = 3
 _MINUS = re.compile(r"(?:^|(?<=[\s\x01]))-(?=[a-z一-鿿])")

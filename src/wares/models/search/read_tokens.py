@@ -41,7 +41,9 @@ def normal(text: str, limit: int = MAX_CHARS) -> str:
 def lower(text: str) -> str:
     """Lower case with every character at its place."""
     low = text.lower()
-    return low if len(low) == len(text) else "".join(ch.lower() if len(ch.lower()) == 1 else ch for ch in text)
+    return (
+        low if len(low) == len(text) else "".join(ch.lower() if len(ch.lower()) == 1 else ch for ch in text)
+    )
 
 
 def fold(word: str) -> str:
@@ -88,11 +90,32 @@ _SCRIPTS = tuple(
     )
 )  # fmt: skip
 _FUNCTION_WORDS = {
-    "en": frozenset("the for with and without under of in on to from between not".split()),
-    "de": frozenset("für mit und ohne unter der die das von über zwischen nicht aus bis".split()),
-    "fr": frozenset("pour avec et sans sous le la les des du moins entre pas".split()),
-    "es": frozenset("para con y sin el los las de por menos entre".split()),
-    "it": frozenset("per con e senza il gli di del meno tra sotto".split()),
-    "nl": frozenset("voor met en zonder onder het van tussen niet".split()),
-    "pt": frozenset("para com e sem o os as do da menos entre".split()),
+    "en": frozenset(
+        ["the", "for", "with", "and", "without", "under", "of", "in", "on", "to", "from", "between", "not"]
+    ),
+    "de": frozenset(
+        [
+            "für",
+            "mit",
+            "und",
+            "ohne",
+            "unter",
+            "der",
+            "die",
+            "das",
+            "von",
+            "über",
+            "zwischen",
+            "nicht",
+            "aus",
+            "bis",
+        ]
+    ),
+    "fr": frozenset(
+        ["pour", "avec", "et", "sans", "sous", "le", "la", "les", "des", "du", "moins", "entre", "pas"]
+    ),
+    "es": frozenset(["para", "con", "y", "sin", "el", "los", "las", "de", "por", "menos", "entre"]),
+    "it": frozenset(["per", "con", "e", "senza", "il", "gli", "di", "del", "meno", "tra", "sotto"]),
+    "nl": frozenset(["voor", "met", "en", "zonder", "onder", "het", "van", "tussen", "niet"]),
+    "pt": frozenset(["para", "com", "e", "sem", "o", "os", "as", "do", "da", "menos", "entre"]),
 }

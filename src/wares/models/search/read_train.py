@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wares.core.arrays import save_arrays, seal
+from wares.core.files import write_json
 from wares.core.strings import StringTable
 from wares.features.catalogue import Catalogue
 from wares.models.search.analysis import stem
@@ -22,20 +23,60 @@ from wares.models.search.read_infer import KIND
 from wares.models.search.read_lexicon import DOUBT, name_key, pair_key, size_key
 from wares.models.search.read_tokens import Token, fold, has_han, lower, normal, tokens
 from wares.models.search.spelling import FIRST_HAN, LAST_HAN, LONGEST, SHORTEST, deletions
+from wares.models.search.synonyms_train import Pair, proven
 from wares.models.search.units import sizes_in
 
 TITLE_CHARS = 1000
 VALUE_SHARE = 0.5
 """So many of the products whose title has the word of an attribute's value must carry the value."""
 VALUE_LENGTH = 30
+PROPOSALS = "synonyms.json"
+MOST_PROPOSALS = 1000
 EVIDENCE = 400
 """Words kept as evidence for each doubtful brand."""
 CLICK_WEIGHT = 3.0
 """A clicked query says so many times more of a category than a title."""
 _SUFFIXES = frozenset(
-    "inc ltd llc gmbh co corp corporation company ag sa kg bv plc srl spa oy ab limited 有限公司".split()
+    [
+        "inc",
+        "ltd",
+        "llc",
+        "gmbh",
+        "co",
+        "corp",
+        "corporation",
+        "company",
+        "ag",
+        "sa",
+        "kg",
+        "bv",
+        "plc",
+        "srl",
+        "spa",
+        "oy",
+        "ab",
+        "limited",
+        "有限公司",
+    ]
 )
-_NO_VALUE = frozenset("yes no true false none n/a unknown other others 是 否 无 其他 default".split())
+_NO_VALUE = frozenset(
+    [
+        "yes",
+        "no",
+        "true",
+        "false",
+        "none",
+        "n/a",
+        "unknown",
+        "other",
+        "others",
+        "是",
+        "否",
+        "无",
+        "其他",
+        "default",
+    ]
+)
 Progress = Callable[[int, int], None]
 
 
@@ -72,13 +113,13 @@ def fit_reader(
     folder: Path,
     *,
     clicks: Mapping[str, Mapping[int, float]] | None = None,
-    same: Iterable[tuple[str, str]] = (),
+    pairs: Sequence[Pair] = (),
     progress: Progress = lambda *_: None,
 ) -> dict[str, Any]:
     """Write the artefact into `folder`; returns its manifest.
 
     `clicks` has for each typed text the products (rows of the shelf) that were clicked with their weights; they tell categories.
-    `same` are proven synonyms, (what is typed, what says the same).
+    `pairs` may say the same: the proven ones are synonyms from now on, the others are kept to be proposed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     read = _go_through(shelf, progress)
@@ -103,12 +144,13 @@ def fit_reader(
     StringTable.of(sorted({size_key(size) for row in dims for size in row})).save(folder, "sizes")
     _save_categories(folder, shelf, read, categories, row_of, clicks or {})
     _save_spelling(folder, words, read.words)
-    pairs = list(dict.fromkeys(same))
-    StringTable.of([one for one, _ in pairs]).save(folder, "same_from")
-    StringTable.of([other for _, other in pairs]).save(folder, "same_to")
+    same = proven(pairs)
+    StringTable.of([one for one, _ in same]).save(folder, "same_from")
+    StringTable.of([other for _, other in same]).save(folder, "same_to")
+    write_json(folder / PROPOSALS, [pair.to_json() for pair in pairs[:MOST_PROPOSALS]])
     return seal(
         folder, KIND, products=len(shelf.titles), words=len(words), brands=len(brands), brand_forms=len(forms), values=n_values,
-        categories=len(categories), synonyms=len(pairs), clicked_queries=len(clicks or {}),
+        categories=len(categories), synonyms=len(same), clicked_queries=len(clicks or {}),
     )  # fmt: skip
 
 
@@ -241,7 +283,11 @@ def _save_values(folder: Path, shelf: Shelf, read: _Read, brand_words: set[str])
             keys[key] += 1
             cell = normal(str(value))
             form = name_key(tokens(lower(cell)))
-            if 2 <= len(form) <= VALUE_LENGTH and not any(ch.isdigit() for ch in form) and form not in _NO_VALUE:
+            if (
+                2 <= len(form) <= VALUE_LENGTH
+                and not any(ch.isdigit() for ch in form)
+                and form not in _NO_VALUE
+            ):
                 times[form][(key, cell)] += 1
     longest = max((len(form.split()) for form in times), default=0)
     in_titles: Counter[str] = Counter()
@@ -318,7 +364,9 @@ def _save_spelling(folder: Path, words: list[str], counts: Counter[str]) -> None
 
 def _save_sounds(folder: Path, words: list[str], counts: Counter[str]) -> None:
     """The sound of each Chinese word, where there are any; of several that sound alike the commonest."""
-    han = [(row, word) for row, word in enumerate(words) if len(word) >= 2 and all(has_han(ch) for ch in word)]
+    han = [
+        (row, word) for row, word in enumerate(words) if len(word) >= 2 and all(has_han(ch) for ch in word)
+    ]
     table: list[str] = []
     best: dict[str, int] = {}
     if han:

@@ -171,7 +171,9 @@ def quantities(text: str, known: Callable[[Size], bool] | None = None) -> list[Q
             end = after.end()
     found.sort(key=lambda q: (q.start, -q.end))
     return [
-        q for i, q in enumerate(found) if not any(q.start < other.end and other is not q for other in found[:i])
+        q
+        for i, q in enumerate(found)
+        if not any(q.start < other.end and other is not q for other in found[:i])
     ]
 
 
