@@ -88,7 +88,7 @@ class WordIndex:
             zip(goods.shelf.titles, goods.shelf.brands, goods.shelf.categories, strict=True)
         ):
             document = tantivy.Document(row=row, title=prepare(f"{title} {brand} {category}"))
-            for size in sizes_in(normal(title, 1000), lambda _: True):
+            for size in sizes_in(normal(title, 1000)):
                 document.add_text("size", size_key(size))
             writer.add_document(document)
         writer.commit()
@@ -139,7 +139,13 @@ class WordIndex:
             if said:
                 parts.append(query.disjunction_max_query(said, 0.1))
         parts += [self.word(value) for _, value in asked.attributes if self.word(value) is not None]
-        parts += [query.term_query(self.schema, "size", size_key(size)) for size in asked.sizes]
+        spans = {value: span for span, kind, value in asked.notes if kind == "size"}
+        for size in asked.sizes:
+            said = [query.term_query(self.schema, "size", size_key(size))]
+            written = self.word(spans.get(f"{size.amount:g} {size.unit}", ""))
+            parts.append(
+                query.disjunction_max_query([*said, *([written] if written is not None else [])], 0.3)
+            )
         return self.run(parts)
 
 

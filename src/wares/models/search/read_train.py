@@ -203,7 +203,7 @@ def _units(shelf: Shelf) -> list[tuple[Any, ...]]:
     for title, size in zip(shelf.titles, sizes, strict=True):
         text = f"{normal(title, TITLE_CHARS)} | {normal(size)}"
         if text not in known:
-            known[text] = sizes_in(lower(text), lambda _: True)
+            known[text] = sizes_in(lower(text))
         out.append(known[text])
     return out
 

@@ -204,6 +204,7 @@ def _size(match: re.Match[str], text: str, known: Callable[[Size], bool] | None)
             return stored
         if 2 <= amount <= 6 and (known is None or not known(size)):
             return None
-    if word == "t" and (known is None or not known(size)):
+    # Few disks are larger; "6600t" is a model.
+    if word == "t" and (amount > 100 or known is None or not known(size)):
         return None
     return size
