@@ -159,7 +159,7 @@ class Lexicon:
         known = {str(self._doubt_token[i]): float(self._doubt_log[i]) for i in range(low, high)}
         told = [known[other] for other in others if other in known]
         prior = float(np.log((1 - share) / share)) if 0 < share < 1 else (-5.0 if share else 5.0)
-        return bool(told) and prior + sum(told) > 0
+        return bool(others) and prior + sum(told) > 0
 
     # -- categories ------------------------------------------------------------------------------------------
 

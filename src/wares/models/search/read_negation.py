@@ -189,9 +189,10 @@ def _chinese_items(match: re.Match[str], rest: str, lexicon: Lexicon) -> Negatio
     base = match.end()
     end = len(rest)
     out = _ZH_OUT.search(rest) if match.group() in ("除了", "除") else None
-    of = rest.find("的", 1)
     here = tokens(rest)
     n, key = lexicon.brand_at(here, 0)
+    # The 的 of a name such as 美的 ends nothing.
+    of = rest.find("的", here[n - 1].end if n else 1)
     if out is not None:
         rest, end = rest[: out.start()], out.end()
     elif of > 0:

@@ -26,7 +26,7 @@ def _amount(name: str) -> str:
 
 _ONE, _TWO = _amount("a"), _amount("b")
 _DASH = r" ?(?:-|–|—|~|to|and|到|至) ?"
-_BELOW = r"(?:(?<![a-z0-9])(?:(?:not more|no more|less|cheaper|lower) than|(?:under|below|up to|at most|max(?:imum)?\.?|within|budget)(?: of)?)|<=?|≤|不超过|不高于|不大于|低于|少于|小于|最多|不到|便宜于|预算)"
+_BELOW = r"(?:(?<![a-z0-9])(?:(?:not more|no more|less|cheaper|lower) than|(?:under|below|up to|at most|(?<!air )(?<!pro )(?<!ultra )(?<!mini )max(?:imum)?\.?|within|budget)(?: of)?)|<=?|≤|不超过|不高于|不大于|低于|少于|小于|最多|不到|便宜于|预算)"
 _ABOVE = r"(?:(?<![a-z0-9])(?:(?:not less|no less|more|higher) than|over|above|at least|min(?:imum)?\.?|starting (?:at|from)|from)|>=?|≥|不低于|不小于|不少于|高于|大于|超过|多于|至少|最少)"
 _ABOUT = r"(?:around|about|approx(?:imately)?\.?|roughly|大约|大概|约)"
 _EDGE = r"(?<![a-z0-9])"
@@ -40,7 +40,7 @@ _MIN = re.compile(rf"{_ABOVE} ?{_ONE}{_END}")
 _MAX_ZH = re.compile(rf"{_START}{_ONE} ?(?:以内|之内|以下|之下|以里|封顶)")
 _MAX_IN = re.compile(rf"{_START}{_ONE}内")
 _MIN_ZH = re.compile(rf"{_START}{_ONE} ?(?:以上|之上|往上|起步|起(?![a-z一-鿿])|\+)")
-_NEAR_ZH = re.compile(rf"{_START}{_ONE} ?(?:左右|上下)")
+_NEAR_ZH = re.compile(rf"(?:预算|价格)?[: ]?{_START}{_ONE} ?(?:左右|上下)")
 _NEAR_EN = re.compile(rf"{_EDGE}{_ABOUT} ?{_ONE}{_END}")
 _ALONE = re.compile(rf"{_START}{_ONE}{_END}")
 _NUMBERS = re.compile(r"[\d零〇一二两三四五六七八九十百千万]|hundred|thousand|teen|ty\b|\b(?:five|six|ten)\b")
@@ -127,6 +127,6 @@ def _near_money(match: re.Match[str]) -> PriceSpan | None:
 
 
 _RULES = (
-    (_BETWEEN, _between), (_MAX, _below), (_MAX_ZH, _below), (_MAX_IN, _below_money), (_MIN_ZH, _above), (_MIN, _above),
-    (_NEAR_ZH, _near), (_NEAR_EN, _near), (_ALONE, _near_money),
+    (_BETWEEN, _between), (_NEAR_ZH, _near), (_MAX, _below), (_MAX_ZH, _below), (_MAX_IN, _below_money), (_MIN_ZH, _above), (_MIN, _above),
+    (_NEAR_EN, _near), (_ALONE, _near_money),
 )  # fmt: skip
