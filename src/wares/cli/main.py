@@ -48,6 +48,8 @@ GROUPS = (
     "aspects",
     "mood",
     "mood_uses",
+    "clicks",
+    "rules",
 )
 """Modules of this package that put further commands onto the application; each has a ``register(app)``."""
 

@@ -18,9 +18,11 @@ from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
 from wares.core import bundles
+from wares.core.audit import Audit
 from wares.core.config import FILE, Serve, load_config
 from wares.core.errors import NotFitted, QueryError, WaresError
 from wares.core.nouns import Hit
+from wares.core.search_rules import RuleBook
 from wares.core.state import State
 from wares.models.search.infer import Filters
 from wares.serve import (
@@ -33,6 +35,7 @@ from wares.serve import (
     prices,
     problems,
     quality,
+    rules,
     services_api,
 )
 from wares.serve.answers import json_response
@@ -141,6 +144,8 @@ def create_app(workspace: Path, *, require_keys: bool = False, settings: Serve |
     state = State.at(workspace / "state", config.state.url)
     shelf = Shelf(workspace, state)
     gate = Gate(state, required=require_keys)
+    names = config.audit
+    audit = Audit(state, workspace / "state", key=names.key_file, anchor=names.anchor)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
@@ -180,6 +185,7 @@ def create_app(workspace: Path, *, require_keys: bool = False, settings: Serve |
     prices.routes(app, lambda: shelf.ranker, may("read"), _ERRORS, _MISSING)
     elasticity.routes(app, lambda: shelf.ranker, may("read"), _ERRORS, _MISSING)
     mood_uses.routes(app, lambda: shelf.ranker, may("read"), _ERRORS, _MISSING)
+    rules.routes(app, RuleBook(state, audit), gate, may, _ERRORS, _MISSING)
     assets.routes(app, state, may("read"), _ERRORS)
     return app
 
