@@ -83,7 +83,7 @@ def test_rules_count_between_their_days_in_utc(book):
 def test_a_wrong_rule_is_refused_with_its_mend(rule, parameter):
     with pytest.raises(QueryError) as caught:
         checked(rule)
-    assert caught.value.parameter == parameter
+    assert caught.value.fields["parameter"] == parameter
     assert caught.value.mend
 
 

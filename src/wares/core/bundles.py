@@ -22,6 +22,7 @@ PARTS = (
     "moods",
     "search",
     "search_tuned",
+    "search_order",
     "graph",
     "together",
     "rebuy",

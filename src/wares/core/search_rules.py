@@ -287,8 +287,9 @@ class RuleBook:
     def history(self, limit: int = 1000) -> list[dict[str, Any]]:
         """Who added and removed what, newest first."""
         query = sa.select(search_rule_history).order_by(search_rule_history.c.seq.desc()).limit(limit)
+        names = ("rule", "at", "event", "who", "words", "note")
         with self.state.engine.connect() as connection:
-            return [dict(row) for row in connection.execute(query).mappings()]
+            return [{name: row[name] for name in names} for row in connection.execute(query).mappings()]
 
     def _note(
         self, connection: sa.Connection, rule: Rule, event: str, who: str, note: str, now: datetime

@@ -17,6 +17,7 @@ from starlette.concurrency import run_in_threadpool
 from wares.core.clock import SYSTEM, Clock
 from wares.core.search_rules import LARGEST_FACTOR, LONGEST, Rule, RuleBook
 from wares.features.catalogue import Catalogue
+from wares.models.search.asked import Asked
 from wares.models.search.rules import Goods, Ruled, apply_rules, meant
 from wares.serve.answers import json_response
 from wares.serve.auth import Gate
@@ -42,6 +43,21 @@ class Merchandiser:
         return apply_rules(
             meant(rules, query, categories) if rules else (), rows, scores, self.goods, allowed
         )
+
+    def arrange(
+        self,
+        asked: Asked,
+        rows: NDArray[np.int32],
+        scores: NDArray[np.float32] | None = None,
+        allowed: Callable[[int], bool] = lambda _: True,
+    ) -> NDArray[np.int32]:
+        """The ordered `rows` ``(n,)`` of a query that was read, under today's rules: the searcher's hook ``rules``.
+
+        Without `scores` a boost works on those of the places, 1 / log2(place + 1).
+        """
+        if scores is None:
+            scores = (1 / np.log2(np.arange(2, len(rows) + 2))).astype(np.float32)
+        return self(asked.text, asked.categories, rows, scores, allowed).rows
 
 
 Short = Annotated[Text, Field(max_length=LONGEST)]
