@@ -50,6 +50,7 @@ GROUPS = (
     "mood_uses",
     "clicks",
     "rules",
+    "search_tune",
 )
 """Modules of this package that put further commands onto the application; each has a ``register(app)``."""
 

@@ -24,6 +24,7 @@ from wares.features.interactions import Interactions
 from wares.features.trees_build import save_trees
 from wares.models.search.analysis import surface_words
 from wares.models.search.asked import Asked
+from wares.models.search.asked_log import write_asked
 from wares.models.search.candidates import Candidates
 from wares.models.search.infer import Searcher
 from wares.models.search.judge import FEWEST_SHOWN, Judgements, Rates, choose_model, common_texts, judge
@@ -42,6 +43,8 @@ SHARES = (0.5, 0.25, 0.25)
 """Of the searches by time: for rates alone, to learn from, to judge by."""
 MOST = 600
 """Texts of a part that are asked, those searched most often."""
+ASKED = 1000
+"""Texts that are told to people who look after search."""
 DEEP = 100
 """Candidates of a text."""
 DAY = 86_400
@@ -50,7 +53,7 @@ TAIL = 0.2
 FACTS = ("log_taken", "days_known", "mood", "texts_said")
 ORDER_MODULES = (
     "wares.models.search.judge", "wares.models.search.clicks", "wares.models.search.order_train", "wares.models.search.order_infer",
-    "wares.models.search.spread", "wares.models.search.infer", "wares.features.trees", "wares.features.trees_build",
+    "wares.models.search.spread", "wares.models.search.asked_log", "wares.models.search.infer", "wares.features.trees", "wares.features.trees_build",
     "wares.models.sentiment.satisfaction", "wares.pipeline.search_log", "wares.pipeline.ordering",
 )  # fmt: skip
 JUDGE_MODULES = ("wares.models.search.judge", "wares.models.search.clicks", "wares.pipeline.search_log", "wares.pipeline.ordering")  # fmt: skip
@@ -58,7 +61,7 @@ JUDGE_MODULES = ("wares.models.search.judge", "wares.models.search.clicks", "war
 
 def build_judgements(context: Context, folder: Path, tick: Tick) -> Any:
     """Judgements of all texts that enough visitors typed, from the whole log; empty where there are no searches."""
-    catalogue = Catalogue(context.done["catalogue"])
+    catalogue = open_catalogue(context)
     found = searches(context, catalogue)
     texts = common_texts(found)
     number = {text: i for i, text in enumerate(texts)}
@@ -85,6 +88,11 @@ def read_judgements(folder: Path) -> Judgements:
         for i, text in enumerate(StringTable.load(folder, "texts"))
     }
     return Judgements(found, dict(facts), np.asarray(load_array(folder, "examined"), np.float64))
+
+
+def open_catalogue(context: Context) -> Catalogue:
+    """The catalogue of a build."""
+    return Catalogue(context.done["catalogue"])
 
 
 class Retrieval:
@@ -168,20 +176,23 @@ def _lists(
 
 def build_order(context: Context, folder: Path, tick: Tick) -> Any:
     """Learn the order from the searches of the past, and keep it where it puts later searches into a better order."""
-    catalogue, config = Catalogue(context.done["catalogue"]), context.config
+    catalogue, config = open_catalogue(context), context.config
     n, seed = len(catalogue), config.shop.seed
     data, _ = Interactions.load(context.done["interactions"])
     save_arrays(folder, tail=_tail(data.item_counts()))
     plain: dict[str, Any] = {"diversity": config.search.diversity, "tail_share": config.search.tail_share}
     found = searches(context, catalogue)
     past, taught, later = windows(found, SHARES)
+    texts = common_texts(found)
     if not taught or not later:
+        write_asked(folder, [], [])
         return _sealed(folder, Gate(False, "no searches"), plain)
     tick(1, 10)
-    texts = common_texts(found)
     number = {text: i for i, text in enumerate(texts)}
     model, told = choose_model(sessions_of([*past, *taught], lambda text: number.get(text, -1)), seed)
     retrieval, facts = Retrieval(context, catalogue), Facts(context, catalogue)
+    write_asked(folder, *_asked(found, texts[:ASKED], retrieval))
+    tick(2, 10)
     names = _part_names(retrieval, texts)
 
     def features(seen: Sequence[Search], until: int) -> Features:
@@ -227,6 +238,24 @@ def build_order(context: Context, folder: Path, tick: Tick) -> Any:
     return _sealed(
         folder, verdict, facts_of | {"parts": list(names), "fact_names": list(FACTS), "gains": {name: round(value, 4) for name, value in best}}
     )  # fmt: skip
+
+
+def _asked(
+    found: Sequence[Search], texts: Sequence[str], retrieval: Retrieval
+) -> tuple[list[str], list[list[int]]]:
+    """The texts with what became of them: searches, those with a click, those whose recorded list was empty, and how many products
+    this build finds, 0 where only some of the words led there."""
+    number = {text: i for i, text in enumerate(texts)}
+    counts = [[0, 0, 0, 0] for _ in texts]
+    for one in found:
+        if (at := number.get(one.text, -1)) >= 0:
+            counts[at][0] += 1
+            counts[at][1] += bool(one.clicked)
+            counts[at][2] += one.nothing
+    for text, row in zip(texts, counts, strict=True):
+        answer = retrieval.searcher.search(text, 1)
+        row[3] = 0 if answer.relaxed else min(int(answer.total), 2**31 - 1)
+    return list(texts), counts
 
 
 def _part_names(retrieval: Retrieval, texts: Sequence[str]) -> tuple[str, ...]:

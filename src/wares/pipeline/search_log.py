@@ -29,7 +29,7 @@ LONGEST_LIST = 200
 @dataclass(slots=True)
 class Search:
     """One search: who (user, or ``~session``), the text, when (Unix seconds, -1 unknown), rows of products shown in order and
-    clicked, and of those clicked, which went into a basket or were bought."""
+    clicked, and of those clicked, which went into a basket or were bought; `nothing` when an empty list (``[]``) was recorded."""
 
     who: str
     text: str
@@ -38,6 +38,7 @@ class Search:
     clicked: list[int] = field(default_factory=list[int])
     carted: list[int] = field(default_factory=list[int])
     bought: list[int] = field(default_factory=list[int])
+    nothing: bool = False
 
 
 def ids_in(cell: str | None) -> list[str]:
@@ -72,6 +73,7 @@ def searches(context: Context, catalogue: Catalogue) -> list[Search]:
                 last[who] = one
         shown = [r for r in (catalogue.row(i) for i in ids_in(row["shown"])) if r >= 0]
         one.shown = one.shown or list(dict.fromkeys(shown))
+        one.nothing = one.nothing or str(row["shown"] or "").strip() == "[]"
         named = [str(row["product"]) if row["product"] else "", *ids_in(row["clicks"])]
         for product in named:
             at_row = catalogue.row(product) if product else -1
