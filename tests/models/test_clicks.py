@@ -91,7 +91,8 @@ def test_the_same_log_gives_the_same_values():
 
 
 def test_planted_figures_by_seed():
-    rows = evaluate_planted([1])
+    kinds = ("places", "reading")
+    rows = evaluate_planted((1, kind, make_click_log(1, kind=kind, searches=8000)) for kind in kinds)
     assert [row["told_best"] for row in rows] == ["pbm", "sdbn"]
     places = rows[0]["models"]
     assert places["pbm"]["ndcg@10"] > places["rate"]["ndcg@10"]

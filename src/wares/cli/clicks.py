@@ -11,6 +11,9 @@ from wares.cli import output
 from wares.cli.main import Json
 from wares.cli.tools import evaluate_app
 
+KINDS = ("places", "reading")
+"""Habits of the planted shoppers."""
+
 
 def register(app: typer.Typer) -> None:
     """Put the command onto its group, once."""
@@ -37,12 +40,14 @@ def clicks(
     """Click models: is a planted position bias recovered; what do sessions of a file teach, and does it carry to other queries."""
     from wares.core.errors import QueryError
     from wares.evaluate.clicks import evaluate_planted, evaluate_sessions
+    from wares.testing.click_log import make_click_log
 
     output.check_files(products, sessions)
     drawn = tuple(range(1, seeds + 1))
     with output.stage_progress("evaluate", quiet=json) as stage:
         if sessions is None and products is None:
-            planted = evaluate_planted(drawn, stage)
+            logs = ((seed, kind, make_click_log(seed, kind=kind)) for seed in drawn for kind in KINDS)
+            planted = evaluate_planted(logs, stage)
             found: dict[str, Any] = {"seeds": list(drawn), "planted": planted}
         elif sessions is None or products is None:
             raise QueryError(
@@ -67,7 +72,7 @@ def _mean(values: list[float]) -> str:
 
 
 def _print_planted(rows: list[dict[str, Any]]) -> None:
-    for kind in ("places", "reading"):
+    for kind in KINDS:
         some = [row for row in rows if row["kind"] == kind]
         table = [
             [name, *(_mean([row["models"][name][figure] for row in some]) for figure in ("rank_correlation", "ndcg@10", "error", "log_likelihood"))]

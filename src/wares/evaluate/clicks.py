@@ -8,9 +8,9 @@ the SDBN grades of sessions that nothing was learned from.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,9 @@ from wares.evaluate.files import encode_texts
 from wares.evaluate.metrics import bootstrap
 from wares.models.search.clicks import MODELS, Clicks, Sessions, likelihood, sdbn, weighed
 from wares.models.search.order_train import Lists, Shape, grow, ndcg, quality
-from wares.testing.click_log import ClickLog, make_click_log
+
+if TYPE_CHECKING:
+    from wares.testing.click_log import ClickLog
 
 RESAMPLES = 2000
 SMALL = Shape(rounds=60, leaves=4, rate=0.1, least=10, columns=0.5)
@@ -69,14 +71,13 @@ def _planted(log: ClickLog, seed: int, kind: str) -> dict[str, Any]:
 
 
 def evaluate_planted(
-    seeds: Sequence[int], say: Callable[[str], None] = lambda _: None
+    logs: Iterable[tuple[int, str, ClickLog]], say: Callable[[str], None] = lambda _: None
 ) -> list[dict[str, Any]]:
-    """Position bias planted and recovered: logs of shoppers who look by place, and of shoppers who read down."""
+    """Position bias planted and recovered, on logs as (seed, kind, log): see `wares.testing.click_log.make_click_log`."""
     out: list[dict[str, Any]] = []
-    for seed in seeds:
-        for kind in ("places", "reading"):
-            say(f"planted {kind} {seed}")
-            out.append(_planted(make_click_log(seed, kind=kind), seed, kind))
+    for seed, kind, log in logs:
+        say(f"planted {kind} {seed}")
+        out.append(_planted(log, seed, kind))
     return out
 
 

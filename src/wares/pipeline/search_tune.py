@@ -93,9 +93,7 @@ def tune_search(
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
     start = {name: float(trial.first[name]) for name in SPREAD}
     start |= {f"boost_{name}": float(value) for name, value in trial.first["boosts"].items()}
-    study.enqueue_trial(
-        {n: float(np.clip(v, *(SPREAD[n] if n in SPREAD else BOOSTS))) for n, v in start.items()}
-    )
+    study.enqueue_trial({n: float(np.clip(v, *SPREAD.get(n, BOOSTS))) for n, v in start.items()})
 
     def judged(one: optuna.Trial) -> float:
         setting: dict[str, Any] = {name: one.suggest_float(name, *bounds) for name, bounds in SPREAD.items()}
