@@ -7,16 +7,15 @@ import csv
 import numpy as np
 import pytest
 
-from wares.core.arrays import open_artifact
 from wares.core.files import read_json
 from wares.features.catalogue import Catalogue
 from wares.models.search.asked import Asked
 from wares.models.search.candidates import Candidates
-from wares.models.search.judge import COUNTS, Rates, common_texts
-from wares.models.search.order_infer import KIND, Order
+from wares.models.search.judge import COUNTS, Rates, choose_model, common_texts, judge
+from wares.models.search.order_infer import Order
 from wares.pipeline.ordering import examples_of, read_judgements
 from wares.pipeline.plan import Context
-from wares.pipeline.search_log import Search, ids_in, searches, windows
+from wares.pipeline.search_log import Search, ids_in, searches, sessions_of, windows
 from wares.pipeline.workspace import init_workspace
 from wares.testing.click_log import make_click_shop
 
@@ -41,14 +40,9 @@ def write(path, rows):
         writer.writerows(rows)
 
 
-def shop_of(root, data, *, lists=True):
-    queries = (
-        data.queries
-        if lists
-        else [{k: v for k, v in row.items() if k not in ("shown", "clicks")} for row in data.queries]
-    )
+def shop_of(root, data):
     write(root / "exports" / "products.csv", data.products)
-    write(root / "exports" / "queries.csv", queries)
+    write(root / "exports" / "queries.csv", data.queries)
     shop = init_workspace(root, CONFIG)
     shop.ingest(root / "exports")
     shop.build()
@@ -123,12 +117,18 @@ def test_tuning_gets_its_examples(clicked):
     assert len(examples_of(context_of(clicked))) > 20
 
 
-def test_without_lists_clicks_are_counted_and_that_is_said(tmp_path, data):
-    shop = shop_of(tmp_path / "shop", data, lists=False)
-    judged = read_judgements(step(shop, "search_judgements"))
+def test_without_lists_clicks_are_counted_and_that_is_said(clicked):
+    found = searches(context_of(clicked), Catalogue(step(clicked, "catalogue")))
+    for one in found:
+        one.shown = []
+    texts = common_texts(found)
+    sessions = sessions_of(found, texts.index)
+    model, told = choose_model(sessions, 7)
+    assert (model, told, len(sessions)) == (COUNTS, {}, 0)
+    judged = judge(found, sessions, texts, model)
     assert judged.facts["model"] == COUNTS
     assert not len(judged.examined)
-    assert open_artifact(step(shop, "search_order"), KIND)["facts"]["debiased"] is False
+    assert max(judged.grades[texts[0]].values()) == 1
 
 
 def test_a_shop_without_searches_has_no_order_of_its_own(built):
