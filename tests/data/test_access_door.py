@@ -142,8 +142,8 @@ MATRIX = {
         "service": "h v 0 v v h v v 0", "partner": "-", "public": "-", "tester": "-",
     },
     "queries": {
-        "owner": "v v v v v v", "steward": "h 0 h h v v", "analyst": "h 0 h h v v", "marketer": "h 0 h h v v",
-        "service": "h 0 h h v v", "partner": "-", "public": "-", "tester": "-",
+        "owner": "v v v v v v v v", "steward": "h 0 h h v v v v", "analyst": "h 0 h h v v v v", "marketer": "h 0 h h v v v v",
+        "service": "h 0 h h v v v v", "partner": "-", "public": "-", "tester": "-",
     },
     "prices": dict.fromkeys(ROLES, "v v v v v") | {"tester": "v v 0 v v"},
     "quarantine": dict.fromkeys(ROLES, "-") | {"owner": "v v v v v v v v v v", "steward": "v v v v v v 0 0 v v"},

@@ -33,7 +33,7 @@ def test_only_what_depends_on_a_change_is_made_again(copy_of_built, shop_data, t
     config = (copy_of_built.root / "wares.toml").read_text()
     (copy_of_built.root / "wares.toml").write_text(config + "[search]\nvector_weight = 0.3\n")
     shop = open_workspace(copy_of_built.root)
-    assert list(shop.build().ran) == ["search", "search_tuned", "mood_uses"]
+    assert list(shop.build().ran) == ["search", "search_tuned", "search_order", "mood_uses"]
     shop.ingest(
         str(
             write_rows(

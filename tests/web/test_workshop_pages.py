@@ -41,6 +41,8 @@ PAGES = {
     "/workshop/prices": ("held against the product's own past", "自身的历史价格"),
     "/workshop/emerging": ("with the trend of its neighbours taken out", "扣除同类走势"),
     "/workshop/satisfaction": ("The shop has no table of searches", "店铺没有搜索记录"),
+    "/workshop/search-gaps": ("The shop has no table of searches", "店铺没有搜索记录"),
+    "/workshop/rules": ("Rules count at once", "规则立即生效"),
     "/workshop/service": ("most pressing first", "最紧迫在前"),
     "/workshop/improve": ("complaints go furthest beyond", "投诉明显多于同类"),
     "/workshop/improve?product=ghost": ("There is no such product", "没有这个商品"),
@@ -168,7 +170,7 @@ def test_sections_stand_in_the_order_of_the_work(page, site):
     links = page.locator(".sections a")
     links.first.wait_for()
     assert links.all_inner_texts() == [
-        "Overview", "Assets", "Lineage", "Quality", "Quarantine", "Cleaning", "Fusion", "Labels", "Moods", "Prices", "Rising", "Searches", "Service", "To improve", "Access", "Audit",
+        "Overview", "Assets", "Lineage", "Quality", "Quarantine", "Cleaning", "Fusion", "Labels", "Moods", "Prices", "Rising", "Searches", "Lost searches", "Search rules", "Service", "To improve", "Access", "Audit",
     ]  # fmt: skip
     page.wait_for_function("document.querySelector('.sections .in').scrollLeft > 0")
     box = page.locator(".sections .on").bounding_box()

@@ -52,6 +52,9 @@ GROUPS = (
     "mood_uses",
     "search_reading",
     "synonyms",
+    "clicks",
+    "rules",
+    "search_tune",
 )
 """Modules of this package that put further commands onto the application; each has a ``register(app)``."""
 

@@ -26,6 +26,8 @@ from wares.console import (
     quality,
     quarantine,
     satisfaction,
+    search_gaps,
+    search_rules,
     service,
     storefront,
     workshop,
@@ -68,6 +70,8 @@ def mount(app: FastAPI, workspace: Path) -> None:
     prices.register()
     emerging.register()
     satisfaction.register()
+    search_gaps.register()
+    search_rules.register()
     service.register()
     arrange()
     ui.run_with(app, title="wares", storage_secret=secret.read_text(), show_welcome_message=False)

@@ -29,6 +29,8 @@ ORDER = (
     "prices",
     "emerging",
     "satisfaction",
+    "search_gaps",
+    "search_rules",
     "service",
     "improve",
     "access",

@@ -23,6 +23,7 @@ PARTS = (
     "search",
     "search_reader",
     "search_tuned",
+    "search_order",
     "graph",
     "together",
     "rebuy",

@@ -44,6 +44,8 @@ TEXT: Final = "text"
 RATING: Final = "rating"
 SELLER: Final = "seller"
 QUERY: Final = "query"
+SHOWN: Final = "shown"
+CLICKS: Final = "clicks"
 
 LINE: Final = "_line"
 SOURCE: Final = "_source"

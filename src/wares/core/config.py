@@ -293,6 +293,18 @@ class Search(Section):
     min_cosine: float = Field(
         default=0.35, ge=-1, le=1, description="Products less similar than this are no match by meaning."
     )
+    diversity: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Where a query means several categories, how much the first page is spread over them; 0: not at all. See docs/search-ranking.md.",
+    )
+    tail_share: float = Field(
+        default=0.0,
+        ge=0,
+        le=0.5,
+        description="Least share of the first page from the long tail (products that make the last fifth of the deeds), where so many are found.",
+    )
 
 
 class GraphLlm(Section):

@@ -175,6 +175,8 @@ SYNONYMS: dict[str, dict[str, list[str]]] = {
         c.SESSION_ID: ["sessionid", "session"],
         c.PRODUCT_ID: [*_COMMON_ID, "clicked", "clickedid"],
         c.AT: _AT,
+        c.SHOWN: ["shown", "shownids", "results", "impressions", "展示商品"],
+        c.CLICKS: ["clicks", "clickedids", "clickedproducts", "点击商品"],
     },
     c.PRICES: {
         c.PRODUCT_ID: _COMMON_ID,

@@ -67,6 +67,14 @@ ABOUT = {
         "model",
         "How much likeness to the best hits counts in search, and its proof in clicks.",
     ),
+    "search_judgements": (
+        "feature",
+        "How good each product is for each text that shoppers searched, out of clicks and purchases, and the habit of looking.",
+    ),
+    "search_order": (
+        "model",
+        "The learned order of search with its gate: what it is worth on searches that it did not see.",
+    ),
     "price": ("model", "What each price is held against, and the prices that look wrong."),
     "elasticity": (
         "model",

@@ -62,6 +62,8 @@ from wares.pipeline.graphing import event_log
 from wares.pipeline.mood_side import MOOD_SIDE_MODULES, mood_side
 from wares.pipeline.mood_uses import MOOD_USES, MOOD_USES_MODULES, build_mood_uses
 from wares.pipeline.mood_uses import TABLES as MOOD_TABLES
+from wares.pipeline.ordering import JUDGE_MODULES, JUDGEMENTS, ORDER_MODULES, build_judgements, build_order
+from wares.pipeline.ordering import ORDER as SEARCH_ORDER
 from wares.pipeline.plan import Context, Step, Tick
 from wares.pipeline.search_reading import reader_step
 from wares.pipeline.searching import SEARCH_TUNED_MODULES, build_tuned
@@ -360,6 +362,8 @@ STEPS = [
     Step("search", SEARCH, _search, (), ("catalogue", "vectors", "interactions"), ("search",), ("wares.models.search.train", "wares.models.search.analysis", "wares.models.search.schema", "wares.models.search.forward", "wares.models.search.variants", "wares.models.search.infer")),
     reader_step(),
     Step("search_tuned", SEARCH_TUNED, build_tuned, (c.QUERIES, c.clean_name(c.QUERIES)), ("catalogue", "encoder", "similar", "search", reading.READINGS), (), SEARCH_TUNED_MODULES),
+    Step(JUDGEMENTS, JUDGEMENTS, build_judgements, (c.QUERIES, c.clean_name(c.QUERIES), c.EVENTS), ("catalogue", "interactions"), ("recommend.kinds",), JUDGE_MODULES),
+    Step(SEARCH_ORDER, SEARCH_ORDER, build_order, (c.QUERIES, c.clean_name(c.QUERIES), c.EVENTS), ("catalogue", "encoder", "interactions", "search", reading.READINGS), ("search.diversity", "search.tail_share", "recommend.kinds"), ORDER_MODULES),
     Step("together", TOGETHER, _together, (c.EVENTS,), ("catalogue", "interactions", "graph_pairs"), ("recommend.kinds",), (f"{_R}together_train", f"{_R}together_infer", "wares.graph.behaviour")),
     Step("rebuy", REBUY, _rebuy, (c.EVENTS,), ("catalogue", "interactions"), ("recommend.kinds",), (f"{_R}rebuy_train", f"{_R}rebuy_infer")),
     Step("segments", SEGMENTS, _segments, (c.EVENTS,), ("catalogue", "interactions"), ("recommend.kinds", "recommend.popular_days"), (f"{_R}segments_train",)),

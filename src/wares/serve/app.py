@@ -22,6 +22,7 @@ from wares.core.audit import Audit
 from wares.core.config import FILE, Serve, load_config
 from wares.core.errors import NotFitted, QueryError, WaresError
 from wares.core.nouns import Hit
+from wares.core.search_rules import RuleBook
 from wares.core.state import State
 from wares.core.synonyms import SynonymBook
 from wares.serve import (
@@ -35,6 +36,7 @@ from wares.serve import (
     problems,
     quality,
     search_api,
+    rules,
     services_api,
     synonyms,
 )
@@ -188,6 +190,7 @@ def create_app(workspace: Path, *, require_keys: bool = False, settings: Serve |
     synonyms.routes(
         app, SynonymBook(state, audit), lambda: bundles.live_bundle(workspace), gate, may, _ERRORS, _MISSING
     )
+    rules.routes(app, RuleBook(state, audit), gate, may, _ERRORS, _MISSING)
     assets.routes(app, state, may("read"), _ERRORS)
     return app
 
