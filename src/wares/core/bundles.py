@@ -22,6 +22,7 @@ PARTS = (
     "moods",
     "search",
     "search_tuned",
+    "suggest",
     "graph",
     "together",
     "rebuy",

@@ -63,6 +63,10 @@ ABOUT = {
         "model",
         "How much likeness to the best hits counts in search, and its proof in clicks.",
     ),
+    "suggest": (
+        "model",
+        "What is proposed while a shopper types, by its beginning, its sound and past slips.",
+    ),
     "price": ("model", "What each price is held against, and the prices that look wrong."),
     "elasticity": (
         "model",

@@ -48,6 +48,7 @@ from wares.models.recommend.trending_train import build_trending
 from wares.models.recommend.tune import Window, tune
 from wares.models.search import train as search
 from wares.models.search.infer import KIND as SEARCH
+from wares.models.search.suggest import KIND as SUGGEST
 from wares.models.search.tuned import KIND as SEARCH_TUNED
 from wares.models.sentiment.moods import KIND as MOODS
 from wares.models.sentiment.reader import KIND as READER
@@ -64,6 +65,7 @@ from wares.pipeline.mood_uses import MOOD_USES, MOOD_USES_MODULES, build_mood_us
 from wares.pipeline.mood_uses import TABLES as MOOD_TABLES
 from wares.pipeline.plan import Context, Step, Tick
 from wares.pipeline.searching import SEARCH_TUNED_MODULES, build_tuned
+from wares.pipeline.suggesting import SUGGEST_MODULES, SUGGEST_STEP, build_suggest
 
 TUNED = "tuned"
 TEXT_NEIGHBOURS = 50
@@ -358,6 +360,7 @@ STEPS = [
     Step("recommend", RECOMMENDER, _recommend, (c.EVENTS,), ("catalogue", "text_neighbours", "interactions", "graph_neighbours", "similar", "tune", reading.READINGS), ("recommend", "build.memory_gb"), (f"{_R}train", f"{_R}closed_form", *MOOD_SIDE_MODULES, *_RANKER)),
     Step("search", SEARCH, _search, (), ("catalogue", "vectors", "interactions"), ("search",), ("wares.models.search.train", "wares.models.search.analysis", "wares.models.search.infer")),
     Step("search_tuned", SEARCH_TUNED, build_tuned, (c.QUERIES, c.clean_name(c.QUERIES)), ("catalogue", "encoder", "similar", "search", reading.READINGS), (), SEARCH_TUNED_MODULES),
+    Step(SUGGEST_STEP, SUGGEST, build_suggest, (c.QUERIES, c.clean_name(c.QUERIES)), ("catalogue", "interactions"), ("suggest",), SUGGEST_MODULES),
     Step("together", TOGETHER, _together, (c.EVENTS,), ("catalogue", "interactions", "graph_pairs"), ("recommend.kinds",), (f"{_R}together_train", f"{_R}together_infer", "wares.graph.behaviour")),
     Step("rebuy", REBUY, _rebuy, (c.EVENTS,), ("catalogue", "interactions"), ("recommend.kinds",), (f"{_R}rebuy_train", f"{_R}rebuy_infer")),
     Step("segments", SEGMENTS, _segments, (c.EVENTS,), ("catalogue", "interactions"), ("recommend.kinds", "recommend.popular_days"), (f"{_R}segments_train",)),
