@@ -45,6 +45,7 @@ GROUPS = (
     "similar",
     "sentiment",
     "bench_sentiment",
+    "bench_suggest",
     "aspects",
     "mood",
     "mood_uses",

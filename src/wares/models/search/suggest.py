@@ -25,7 +25,7 @@ POOL, WIDE_POOL = 120, 400
 """Best phrases of each way to find them, before the mistakes order them; and before the person or the category do."""
 ENOUGH = 3
 """With fewer phrases than this, words in any order and slips are tried as well."""
-MOST_POSTINGS = 4000
+MOST_POSTINGS = 2000
 SCOPES = 2
 SCOPE_SHARE = 0.15
 
@@ -110,7 +110,7 @@ class Suggester:
         self.trie = Trie.load(folder)
         names = (
             "start_phrase", "start_offset", "start_score", "start_peaks", "sound_phrase", "sound_offset", "sound_score",
-            "sound_peaks", "phrase_level", "phrase_kind", "phrase_category", "phrase_words_ptr", "phrase_words_ids",
+            "sound_peaks", "phrase_level", "phrase_kind", "phrase_category", "phrase_length", "phrase_words_ptr", "phrase_words_ids",
             "word_phrases_ptr", "word_phrases_ids",
         )  # fmt: skip
         self.arrays: dict[str, NDArray[Any]] = {name: load_array(folder, name) for name in names}
@@ -202,10 +202,14 @@ class Suggester:
             self._range("sound", (low, high), ways, pool, less + MISTAKE * chinese, int(chinese))
 
     def _slipped(self, asked: list[str], ways: dict[int, _Way]) -> None:
-        """With one mistake a word, two in long ones."""
-        self._unordered(asked, 2 if any(len(word) >= 8 for word in asked) else 1, ways)
+        """With one mistake a word, two in long ones; first in words that are no beginning of any, then in every one."""
+        most = 2 if any(len(word) >= 8 for word in asked) else 1
+        before = len(ways)
+        self._unordered(asked, most, ways)
+        if len(ways) == before and len(asked) > 1:
+            self._unordered(asked, most, ways, every=True)
 
-    def _options(self, word: str, last: bool, mistakes: int) -> list[Near]:
+    def _options(self, word: str, last: bool, mistakes: int, every: bool) -> list[Near]:
         low = bisect_left(self.words, word)
         if last:
             high = bisect_left(self.words, word + "\U0010ffff", low)
@@ -213,15 +217,15 @@ class Suggester:
         else:
             found = [Near(low, low + 1, 0)] if low < len(self.words) and self.words[low] == word else []
         # Numbers and short words are not misspelt, they are other words.
-        if mistakes and len(word) >= 4 and word.isascii() and word.isalpha():
+        if mistakes and (every or not found) and len(word) >= 4 and word.isascii() and word.isalpha():
             allowed = min(mistakes, 1 if len(word) < 8 else 2)
             found += [near for near in self.trie.near(word, allowed, whole=not last) if near.mistakes]
         return found
 
-    def _unordered(self, asked: list[str], mistakes: int, ways: dict[int, _Way]) -> None:
+    def _unordered(self, asked: list[str], mistakes: int, ways: dict[int, _Way], every: bool = False) -> None:
         """Phrases that have every word, the last one begun."""
         ptr, ids = self.arrays["word_phrases_ptr"], self.arrays["word_phrases_ids"]
-        options = [self._options(word, i == len(asked) - 1, mistakes) for i, word in enumerate(asked)]
+        options = [self._options(word, i == len(asked) - 1, mistakes, every) for i, word in enumerate(asked)]
         if not options or not all(options):
             return
         sizes = [sum(int(ptr[o.high] - ptr[o.low]) for o in some) for some in options]
@@ -263,14 +267,14 @@ class Suggester:
     def _order(
         self, ways: dict[int, _Way], typed: str, affinity: Mapping[int, float], within: str
     ) -> list[int]:
-        category = self.arrays["phrase_category"]
+        category, length = self.arrays["phrase_category"], self.arrays["phrase_length"]
         allowed = None if not within else self._below(within)
         ranked: list[tuple[float, int]] = []
         for phrase, way in ways.items():
             code = int(category[phrase])
             if allowed is not None and code not in allowed:
                 continue
-            beyond = 1.0 - min(1.0, len(typed) / max(1, len(self.phrases[phrase])))
+            beyond = 1.0 - min(1.0, len(typed) / max(1, int(length[phrase])))
             score = way.score - ADDED * beyond + AFFINITY * affinity.get(code, 0.0)
             ranked.append((-score - AT_BEGIN * (way.offset in (0, -2)), phrase))
         return [phrase for _, phrase in sorted(ranked)]

@@ -19,7 +19,31 @@ FACTORS = {"product": 1.0, "category": 0.5, "brand": 0.3}
 SHARED = 0.8
 SEQUENCE, LEAST_NAMES, AT_END, NAMES = 3, 3, 0.3, 200_000
 _SEAM = re.compile(r"\s[-–|/]\s|[,;|(（，；【\[]")
-_STOPS = frozenset("a an and for from in of on or the to with by at as per is it la le de".split())
+_STOPS = frozenset(
+    [
+        "a",
+        "an",
+        "and",
+        "for",
+        "from",
+        "in",
+        "of",
+        "on",
+        "or",
+        "the",
+        "to",
+        "with",
+        "by",
+        "at",
+        "as",
+        "per",
+        "is",
+        "it",
+        "la",
+        "le",
+        "de",
+    ]
+)
 
 
 def name_of(column: str, cell: str) -> str:

@@ -119,7 +119,15 @@ def write(
             f"{name}_phrase": phrase, f"{name}_offset": np.array([at for _, _, at in entries], np.uint8),
             f"{name}_score": score, f"{name}_peaks": peaks(score),
         }  # fmt: skip
-    save_arrays(folder, **arrays, phrase_level=level, phrase_kind=kinds, phrase_category=categories)
+    length = np.array([len(text) for text in texts], np.uint8)
+    save_arrays(
+        folder,
+        **arrays,
+        phrase_level=level,
+        phrase_kind=kinds,
+        phrase_category=categories,
+        phrase_length=length,
+    )
     named = Counter(KINDS[kind] for kind in kinds.tolist())
     return {"phrases": len(texts), "starts": len(starts), "sounds": len(sounds), "words": n_words, "log_most": log_most, "kinds": dict(sorted(named.items()))}  # fmt: skip
 

@@ -14,6 +14,10 @@ from wares.core.arrays import load_array, save_arrays
 LONGEST = 24
 _BITS = 21
 """Bits of a Unicode character."""
+_ERRORS, _MASK = 2, 3
+"""Bits of the mistakes in a state."""
+_MANY = 300
+_END = np.iinfo(np.int64).max
 Nodes = NDArray[np.int64]
 
 
@@ -30,7 +34,7 @@ class Trie:
     """A trie over an ascending list of words, in arrays.
 
     Nodes are numbered level by level, so that the children of one stand together: node ``i + 1`` is the end of edge ``i``.
-    ``edges (n_nodes - 1,) int64`` is ``parent << 21 | character``, ascending; ``lows`` and ``highs (n_nodes,) int32`` the
+    ``edges (n_nodes,) int64`` is ``parent << 21 | character``, ascending, with a last one that nothing matches; ``lows`` and ``highs (n_nodes,) int32`` the
     words below a node, ``whole (n_nodes,) bool`` whether the first of them ends there.
     """
 
@@ -59,9 +63,11 @@ class Trie:
                 nodes.append((begin, at))
             done += 1
         spans = np.array(nodes, np.int32).reshape(-1, 2)
-        depths = _depths(np.array(edges, np.int64), len(nodes))
+        depths = _depths(edges, len(nodes))
         ends = [low < high and len(words[low]) == d for (low, high), d in zip(nodes, depths, strict=True)]
-        return cls(np.array(edges, np.int64), spans[:, 0].copy(), spans[:, 1].copy(), np.array(ends, bool))
+        return cls(
+            np.array([*edges, _END], np.int64), spans[:, 0].copy(), spans[:, 1].copy(), np.array(ends, bool)
+        )
 
     def save(self, folder: Path) -> None:
         """Write the arrays as ``trie_*.npy``."""
@@ -74,74 +80,81 @@ class Trie:
         """Read what `save` wrote, memory-mapped."""
         return cls(*(load_array(folder, f"trie_{name}") for name in ("edges", "lows", "highs", "whole")))
 
-    def _step(self, nodes: Nodes, letter: str) -> Nodes:
-        """The nodes that a letter leads to."""
-        keys = nodes << _BITS | ord(letter)
+    def _step(self, states: Nodes, letter: int) -> Nodes:
+        """The states that a letter leads to."""
+        keys = states >> _ERRORS << _BITS | letter
         at = np.searchsorted(self.edges, keys)
-        at = at[at < len(self.edges)] if len(at) and at[-1] >= len(self.edges) else at
-        return at[self.edges[at] == keys[: len(at)]] + 1
+        there = self.edges[at] == keys
+        return (at[there] + 1) << _ERRORS | states[there] & _MASK
 
-    def _children(self, nodes: Nodes) -> Nodes:
-        begin = np.searchsorted(self.edges, nodes << _BITS)
-        end = np.searchsorted(self.edges, (nodes + 1) << _BITS)
+    def _children(self, states: Nodes) -> Nodes:
+        nodes = states >> _ERRORS
+        begin, end = np.searchsorted(self.edges, np.stack([nodes, nodes + 1]) << _BITS)
         counts = end - begin
-        total = int(counts.sum())
-        if not total:
-            return np.zeros(0, np.int64)
-        shift = np.repeat(begin - np.concatenate([[0], np.cumsum(counts)[:-1]]), counts)
-        return np.arange(total, dtype=np.int64) + shift + 1
+        ends = np.cumsum(counts)
+        if not ends[-1]:
+            return states[:0]
+        shift = np.repeat(begin - ends + counts + 1, counts)
+        return (np.arange(ends[-1]) + shift) << _ERRORS | np.repeat(states & _MASK, counts)
 
     def near(self, word: str, mistakes: int, *, whole: bool) -> list[Near]:
-        """Words within optimal string alignment of `mistakes` of `word` or, unless `whole`, words that begin so; fewest
+        """Words within optimal string alignment of `mistakes` (0 to 2) of `word` or, unless `whole`, words that begin so; fewest
         mistakes first.
 
         The first letter is taken as right, but for a swap with the second: a slip there is rare, and would open the whole list.
         """
         word = word[:LONGEST]
-        n, none = len(word), np.zeros(0, np.int64)
-        if not n or not len(self.edges):
+        n = len(word)
+        if not n or len(self.edges) < 2:
             return []
-        reached: list[list[Nodes]] = [[none] * (mistakes + 1) for _ in range(n + 2)]
+        letters = [ord(ch) for ch in word]
+        # A state is a node and its mistakes; all states after the same letters are walked on at once.
+        reached: list[list[Nodes]] = [[] for _ in range(n + 2)]
         root = np.zeros(1, np.int64)
-        reached[1][0] = self._step(root, word[0])
+        reached[1].append(self._step(root, letters[0]))
         if n > 1 and mistakes:
-            reached[2][1] = self._step(self._step(root, word[1]), word[0])
+            reached[2].append(self._step(self._step(root, letters[1]), letters[0]) + 1)
+        ended = root[:0]
         for i in range(1, n + 1):
-            for e in range(mistakes + 1):
-                nodes = reached[i][e]
-                if not len(nodes):
-                    continue
-                # `_step` needs ascending nodes.
-                nodes = reached[i][e] = np.unique(nodes)
-                below = self._children(nodes) if e < mistakes else none
-                if e < mistakes and (i < n or whole):
-                    reached[i][e + 1] = np.concatenate([reached[i][e + 1], below])
-                if i == n:
-                    continue
-                there = reached[i + 1]
-                there[e] = np.concatenate([there[e], self._step(nodes, word[i])])
-                if e < mistakes:
-                    there[e + 1] = np.concatenate([there[e + 1], nodes, below])
-                    if i + 1 < n:
-                        swapped = self._step(self._step(nodes, word[i + 1]), word[i])
-                        reached[i + 2][e + 1] = np.concatenate([reached[i + 2][e + 1], swapped])
-        return self._found(reached[n], whole)
+            states = np.concatenate(reached[i])
+            if len(states) > _MANY:
+                states = np.unique(states)
+            free = states[(states & _MASK) < mistakes]
+            below = self._children(free) + 1 if len(free) else free
+            if i < n or whole:
+                # Letters that were left out: a child further on for the same letters typed.
+                more = below
+                while len(more):
+                    states = np.concatenate([states, more])
+                    again = more[(more & _MASK) < mistakes]
+                    further = self._children(again) + 1 if len(again) else again
+                    free, below = np.concatenate([free, again]), np.concatenate([below, further])
+                    more = further
+            if i == n:
+                ended = states
+                break
+            if len(states):
+                reached[i + 1] += [self._step(states, letters[i]), free + 1, below]
+            if i + 1 < n and len(free):
+                reached[i + 2].append(self._step(self._step(free, letters[i + 1]), letters[i]) + 1)
+            if not reached[i + 1]:
+                reached[i + 1].append(root[:0])
+        return self._found(ended, whole)
 
-    def _found(self, by_mistakes: list[Nodes], whole: bool) -> list[Near]:
-        out: list[Near] = []
-        seen: set[int] = set()
-        for e, nodes in enumerate(by_mistakes):
-            for node in np.unique(nodes).tolist():
-                if node in seen or (whole and not self.whole[node]):
-                    continue
-                seen.add(node)
-                low = int(self.lows[node])
-                out.append(Near(low, low + 1 if whole else int(self.highs[node]), e))
-        return out
+    def _found(self, states: Nodes, whole: bool) -> list[Near]:
+        best: dict[int, int] = {}
+        for state in states.tolist():
+            node, e = state >> _ERRORS, state & _MASK
+            if (not whole or self.whole[node]) and e < best.get(node, 9):
+                best[node] = e
+        return [
+            Near(int(self.lows[node]), int(self.lows[node]) + 1 if whole else int(self.highs[node]), e)
+            for node, e in sorted(best.items(), key=lambda item: (item[1], item[0]))
+        ]
 
 
-def _depths(edges: Nodes, n: int) -> list[int]:
+def _depths(edges: Sequence[int], n: int) -> list[int]:
     depth = [0] * n
-    for i, parent in enumerate((edges >> _BITS).tolist()):
-        depth[i + 1] = depth[parent] + 1
+    for i, edge in enumerate(edges):
+        depth[i + 1] = depth[edge >> _BITS] + 1
     return depth
