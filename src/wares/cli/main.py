@@ -38,6 +38,7 @@ GROUPS = (
     "recommend",
     "services",
     "evaluate_services",
+    "search_evaluate",
     "match",
     "price",
     "elasticity",
