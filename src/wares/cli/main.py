@@ -47,6 +47,7 @@ GROUPS = (
     "similar",
     "sentiment",
     "bench_sentiment",
+    "bench_suggest",
     "aspects",
     "mood",
     "mood_uses",

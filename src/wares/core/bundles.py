@@ -24,6 +24,7 @@ PARTS = (
     "search_reader",
     "search_tuned",
     "search_order",
+    "suggest",
     "graph",
     "together",
     "rebuy",

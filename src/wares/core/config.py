@@ -307,6 +307,16 @@ class Search(Section):
     )
 
 
+class SuggestConfig(Section):
+    """What is proposed while a shopper types: docs/suggestions.md."""
+
+    people: int = Field(
+        default=5,
+        ge=0,
+        description="A past query is proposed when at least so many people typed it; 0: past queries never are.",
+    )
+
+
 class GraphLlm(Section):
     """Triples that a language model reads out of product texts. Nothing is contacted until `base_url` and `model` are set."""
 
@@ -588,6 +598,7 @@ class Config(Section):
     image: ImageConfig = Field(default_factory=ImageConfig)
     recommend: Recommend = Field(default_factory=Recommend)
     search: Search = Field(default_factory=Search)
+    suggest: SuggestConfig = Field(default_factory=SuggestConfig)
     graph: GraphConfig = Field(default_factory=GraphConfig)
     columns: ColumnsConfig = Field(default_factory=ColumnsConfig)
     build: Build = Field(default_factory=Build)

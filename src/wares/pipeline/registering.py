@@ -75,6 +75,10 @@ ABOUT = {
         "model",
         "The learned order of search with its gate: what it is worth on searches that it did not see.",
     ),
+    "suggest": (
+        "model",
+        "What is proposed while a shopper types, by its beginning, its sound and past slips.",
+    ),
     "price": ("model", "What each price is held against, and the prices that look wrong."),
     "elasticity": (
         "model",

@@ -48,6 +48,7 @@ from wares.models.recommend.trending_train import build_trending
 from wares.models.recommend.tune import Window, tune
 from wares.models.search import train as search
 from wares.models.search.infer import KIND as SEARCH
+from wares.models.search.suggest import KIND as SUGGEST
 from wares.models.search.tuned import KIND as SEARCH_TUNED
 from wares.models.sentiment.moods import KIND as MOODS
 from wares.models.sentiment.reader import KIND as READER
@@ -67,6 +68,7 @@ from wares.pipeline.ordering import ORDER as SEARCH_ORDER
 from wares.pipeline.plan import Context, Step, Tick
 from wares.pipeline.search_reading import reader_step
 from wares.pipeline.searching import SEARCH_TUNED_MODULES, build_tuned
+from wares.pipeline.suggesting import SUGGEST_MODULES, SUGGEST_STEP, build_suggest
 
 TUNED = "tuned"
 TEXT_NEIGHBOURS = 50
@@ -364,6 +366,7 @@ STEPS = [
     Step("search_tuned", SEARCH_TUNED, build_tuned, (c.QUERIES, c.clean_name(c.QUERIES)), ("catalogue", "encoder", "similar", "search", reading.READINGS), (), SEARCH_TUNED_MODULES),
     Step(JUDGEMENTS, JUDGEMENTS, build_judgements, (c.QUERIES, c.clean_name(c.QUERIES), c.EVENTS), ("catalogue", "interactions"), ("recommend.kinds",), JUDGE_MODULES),
     Step(SEARCH_ORDER, SEARCH_ORDER, build_order, (c.QUERIES, c.clean_name(c.QUERIES), c.EVENTS), ("catalogue", "encoder", "interactions", "search", reading.READINGS), ("search.diversity", "search.tail_share", "recommend.kinds"), ORDER_MODULES),
+    Step(SUGGEST_STEP, SUGGEST, build_suggest, (c.QUERIES, c.clean_name(c.QUERIES)), ("catalogue", "interactions"), ("suggest",), SUGGEST_MODULES),
     Step("together", TOGETHER, _together, (c.EVENTS,), ("catalogue", "interactions", "graph_pairs"), ("recommend.kinds",), (f"{_R}together_train", f"{_R}together_infer", "wares.graph.behaviour")),
     Step("rebuy", REBUY, _rebuy, (c.EVENTS,), ("catalogue", "interactions"), ("recommend.kinds",), (f"{_R}rebuy_train", f"{_R}rebuy_infer")),
     Step("segments", SEGMENTS, _segments, (c.EVENTS,), ("catalogue", "interactions"), ("recommend.kinds", "recommend.popular_days"), (f"{_R}segments_train",)),

@@ -25,6 +25,7 @@ from wares.core.nouns import Hit
 from wares.core.search_rules import RuleBook
 from wares.core.state import State
 from wares.core.synonyms import SynonymBook
+from wares.models.search.suggest import SCOPE
 from wares.serve import (
     assets,
     elasticity,
@@ -56,6 +57,7 @@ from wares.serve.schemas import (
 )
 from wares.serve.situation import MAX_K, Situation
 from wares.serve.steering import Steering
+from wares.serve.suggesting import suggestion_json
 
 log = logging.getLogger("wares.serve")
 WATCH_SECONDS = 0.5
@@ -218,9 +220,22 @@ def _reading(app: FastAPI, shelf: Shelf, allowed: Any) -> None:
         responses=_ERRORS,
     )
     async def suggest(
-        q: Annotated[str, Query(max_length=200, openapi_examples={"begun": {"value": "choc"}})] = "", k: K = 8
+        q: Annotated[str, Query(max_length=200, openapi_examples={"begun": {"value": "choc"}})] = "",
+        k: K = 8,
+        user: Annotated[
+            str | None, Query(max_length=200, description="The shopper, for a personal order.")
+        ] = None,
+        category: Annotated[
+            str, Query(max_length=1000, description="Keep to this category and what lies below it.")
+        ] = "",
     ) -> Response:
-        return json_response({"suggestions": shelf.ranker.suggest(q, k)})
+        found = shelf.ranker.suggestions(q, k, user, category)
+        return json_response(
+            {
+                "suggestions": [one.text for one in found if one.kind != SCOPE],
+                "items": [suggestion_json(one) for one in found],
+            }
+        )
 
     @app.get(
         "/v1/recommend",

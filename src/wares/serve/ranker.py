@@ -38,6 +38,7 @@ from wares.models.search.asked import Asked
 from wares.models.search.highlight import highlighted_words, highlights
 from wares.models.search.infer import Filters, Found
 from wares.models.search.pages import FURTHEST, check_page, make_cursor, read_cursor
+from wares.models.search.suggest import SCOPE, Suggestion
 from wares.models.sentiment.moods import Moods
 from wares.models.sentiment.opinions import AspectReader
 from wares.models.sentiment.reader import Reader
@@ -55,6 +56,7 @@ from wares.serve.searching import open_searcher
 from wares.serve.services import Services
 from wares.serve.situation import Situation, check_k
 from wares.serve.steering import Prior, Steering
+from wares.serve.suggesting import Suggesting, check_text
 
 _SEAMS = str.maketrans(dict.fromkeys("-/,:;.()[]&+>|\"'", " "))
 EXPLAINED = 4
@@ -97,6 +99,7 @@ class Ranker:
         self.recommender = Recommender(folder / "recommend")
         self.likeness = Similar(folder / "similar")
         self.searcher = open_searcher(folder, self.catalogue, self._query_vector, self.likeness)
+        self.suggesting = Suggesting(folder)
         self.interactions, self.users = Interactions.load(folder / "interactions")
         # A bundle of an earlier version has none.
         there = (folder / "graph").is_dir()
@@ -141,7 +144,7 @@ class Ranker:
         self.recommend(None, k=1)
         if len(self.catalogue):
             self.similar(str(self.catalogue.ids[0]), k=1)
-        self.searcher.suggest("a")
+        self.suggest("a", k=1)
         if self.online is not None:
             self.online.refresh()
 
@@ -656,15 +659,24 @@ class Ranker:
             _SEAMS
         )
 
-    def suggest(self, text: str, k: int = 8) -> list[str]:
-        """Completions of what was typed so far, best-selling first."""
+    def suggest(self, text: str, k: int = 8, user: str | None = None, category: str = "") -> list[str]:
+        """Completions of what was typed so far, best first: the texts of `suggestions`, without its scopes."""
+        return [one.text for one in self.suggestions(text, k, user, category) if one.kind != SCOPE]
+
+    def suggestions(
+        self, text: str, k: int = 8, user: str | None = None, category: str = ""
+    ) -> list[Suggestion]:
+        """Proposals for what was typed so far, best first: by weight, nearer to a shopper's categories higher.
+
+        `category` keeps to a category and what lies below it.
+
+        Raises:
+            QueryError: when `k` is out of range, or for a text of more than 1,000 characters.
+        """
         check_k(k)
+        check_text(text)
         self.refresh()
-        typed = " ".join(text.lower().split())
-        new = [
-            n.product.title
-            for n in self._new().values()
-            if typed
-            and any(w.startswith(typed) for w in (n.product.title.lower(), *n.product.title.lower().split()))
-        ]
-        return list(dict.fromkeys([*self.searcher.suggest(text, k), *new]))[:k]
+        version = self.online.version if self.online is not None else 0
+        return self.suggesting.suggest(
+            text, k, self._affinity(user) if user else {}, category, self._new(), version
+        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -53,16 +52,6 @@ Arrange = Callable[[Asked, Rows], Rows]
 """The merchant's rules over an ordered list ``(n,)``: what is pinned comes in, what is banned goes."""
 
 
-def completion_text(column: str, cell: str) -> str:
-    """What of a cell is worth proposing: the leaf of a category path, a title up to its first comma."""
-    part = (
-        cell.rsplit(">", 1)[-1]
-        if column == "category"
-        else cell.split(",", 1)[0]
-        if column == "title"
-        else cell
-    )
-    return " ".join(part.split())
 
 
 @dataclass(slots=True)
@@ -157,10 +146,6 @@ class Searcher:
         self.vocabulary: list[str] = list(StringTable.load(folder, "words"))
         self.word_counts: NDArray[Any] = load_array(folder, "word_counts")
         self._everything: tuple[Rows, dict[str, list[tuple[str, int]]]] | None = None
-        self.phrases = StringTable.load(folder, "phrases")
-        self.phrase_weight: NDArray[Any] = load_array(folder, "phrase_weight")
-        self.starts = StringTable.load(folder, "starts")
-        self.start_phrase: NDArray[Any] = load_array(folder, "start_phrase")
 
     # -- reaching ----------------------------------------------------------------------------------------------
 
@@ -563,21 +548,6 @@ class Searcher:
             if values := facet(name, among, self.catalogue, names, self.size_of):
                 out[name] = values
         return out
-
-    def suggest(self, text: str, k: int = 8) -> list[str]:
-        """Completions of what was typed so far, best-selling first; the start of any word counts."""
-        typed = " ".join(text.lower().split())[:80]
-        if not typed:
-            return []
-        at = bisect_left(self.starts, typed)
-        hits: dict[int, float] = {}
-        while at < len(self.starts) and len(hits) < 2000 and self.starts[at].startswith(typed):
-            phrase = int(self.start_phrase[at])
-            hits[phrase] = float(self.phrase_weight[phrase])
-            at += 1
-        best = sorted(hits, key=lambda p: (-hits[p], p))
-        shown = dict.fromkeys(str(self.phrases[p]) for p in best)
-        return list(shown)[:k]
 
 
 def _with_words(asked: Asked) -> Asked:

@@ -1,4 +1,4 @@
-"""Build the search artefact: a tantivy index, a vector index, and completions."""
+"""Build the search artefact: a tantivy index, and a vector index."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from wares.core.strings import StringTable
 from wares.features.catalogue import Catalogue, codes
 from wares.models.search.analysis import ANALYZER, analyzer, prepare, surface_words
 from wares.models.search.forward import save_forward
-from wares.models.search.infer import completion_text
 from wares.models.search.schema import (
     ATTRIBUTES,
     EXACT,
@@ -34,7 +33,6 @@ from wares.models.search.schema import (
 from wares.models.search.variants import variant_codes
 
 HEAP = 256 << 20
-MAX_COMPLETIONS = 300_000
 
 
 def fit(
@@ -45,7 +43,7 @@ def fit(
     folder: Path,
     progress: Callable[[int, int], None] = lambda *_: None,
 ) -> dict[str, Any]:
-    """Write the artefact into `folder`; `sold (n_items,)` ranks ties and completions."""
+    """Write the artefact into `folder`; `sold (n_items,)` ranks ties."""
     home = folder / "words"
     home.mkdir(parents=True)
     index = tantivy.Index(schema(), str(home))
@@ -91,10 +89,6 @@ def fit(
             np.arange(len(vectors)), vectors.astype(np.float32), threads=1
         )  # one thread: the same graph every time
     graph.save(str(folder / "meaning.usearch"))
-    phrases, weights = _completions(catalogue, sold)
-    phrases.save(folder, "phrases")
-    suffixes = sorted({(suffix, i) for i, phrase in enumerate(phrases) for suffix in _suffixes(phrase)})
-    StringTable.of([s for s, _ in suffixes]).save(folder, "starts")
     names = (
         sorted({v for v in catalogue.columns["brand"] if v}),
         sorted({v for v in catalogue.columns["category"] if v}),
@@ -113,7 +107,7 @@ def fit(
         np.int64
     )
     save_arrays(
-        folder, start_phrase=np.array([i for _, i in suffixes], np.int32), phrase_weight=weights, word_counts=word_counts, members=order, members_ptr=ptr,
+        folder, word_counts=word_counts, members=order, members_ptr=ptr,
         log_sold=log_sold / max(float(log_sold.max(initial=0)), 1.0), vectors=vectors, size_of=size_of, since=_since(catalogue),
         variant_of=variant_codes(zip(titles, brands, categories, texts, strict=True)),
     )  # fmt: skip
@@ -124,7 +118,6 @@ def fit(
             config.model_dump(),
             digest(vectors[:1000].tolist()),
             int(sold.sum()),
-            len(suffixes),
         ]
     )
     return seal(
@@ -158,18 +151,6 @@ def _since(catalogue: Catalogue) -> NDArray[np.int64]:
     return out
 
 
-def _completions(catalogue: Catalogue, sold: NDArray[np.int64]) -> tuple[StringTable, NDArray[np.float32]]:
-    """What can be proposed while typing: kinds of product, categories and brands, weighted by sales."""
-    weight: dict[str, float] = {}
-    for name, factor in (("title", 1.0), ("category", 0.5), ("brand", 0.3)):
-        for row, cell in enumerate(catalogue.columns[name]):
-            phrase = completion_text(name, cell)
-            if 2 <= len(phrase) <= 80:
-                weight[phrase] = weight.get(phrase, 0.0) + factor * (1.0 + float(sold[row]))
-    best = sorted(weight, key=lambda p: (-weight[p], p))[:MAX_COMPLETIONS]
-    return StringTable.of(best), np.array([weight[p] for p in best], np.float32)
-
-
 def _vocabulary(catalogue: Catalogue) -> tuple[StringTable, NDArray[np.int64]]:
     """The words of titles, brands and categories as they are written, with how many cells hold them."""
     counts: Counter[str] = Counter()
@@ -180,11 +161,3 @@ def _vocabulary(catalogue: Catalogue) -> tuple[StringTable, NDArray[np.int64]]:
                     counts[word] += times
     words = sorted(counts)
     return StringTable.of(words), np.array([counts[w] for w in words], np.int64)
-
-
-def _suffixes(phrase: str) -> list[str]:
-    """A phrase from each of its words on, so that the middle of a name can be typed too."""
-    words = prepare(phrase.lower()).split() if not phrase.isascii() else phrase.lower().split()
-    return [
-        " ".join(words[i:]) if phrase.isascii() else "".join(words[i:]) for i in range(min(len(words), 6))
-    ]
