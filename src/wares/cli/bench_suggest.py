@@ -114,7 +114,8 @@ def generate(n: int, rng: np.random.Generator) -> list[str]:
     """Distinct phrases, heaviest first: of made-up English words, and of real Chinese words of two characters."""
     from pypinyin.phrases_dict import phrases_dict
 
-    syllables = [a + b for a in "b c d f g h l m n p r s t v w st tr pl ch".split(" ") for b in "a e i o u ar en il on".split(" ")]  # fmt: skip
+    begins, ends = [*"bcdfghlmnprstvw", "st", "tr", "pl", "ch"], [*"aeiou", "ar", "en", "il", "on"]
+    syllables = [a + b for a in begins for b in ends]
     english = sorted({"".join(rng.choice(syllables, 2 + int(rng.integers(2)))) for _ in range(30_000)})
     chinese = sorted(word for word in phrases_dict if len(word) == 2 and all(map(is_chinese, word)))
     out: dict[str, None] = {}

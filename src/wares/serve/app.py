@@ -36,8 +36,8 @@ from wares.serve import (
     prices,
     problems,
     quality,
-    search_api,
     rules,
+    search_api,
     services_api,
     synonyms,
 )

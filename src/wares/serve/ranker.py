@@ -52,7 +52,7 @@ from wares.serve.mood_words import with_mood
 from wares.serve.online import Deed, NewProduct, Online, matching
 from wares.serve.people import People
 from wares.serve.reasons import reason, same
-from wares.serve.searching import open_searcher
+from wares.serve.searching import hooks_of, open_searcher
 from wares.serve.services import Services
 from wares.serve.situation import Situation, check_k
 from wares.serve.steering import Prior, Steering
@@ -98,7 +98,13 @@ class Ranker:
         self._row = lru_cache(50_000)(self.catalogue.row)
         self.recommender = Recommender(folder / "recommend")
         self.likeness = Similar(folder / "similar")
-        self.searcher = open_searcher(folder, self.catalogue, self._query_vector, self.likeness)
+        self.searcher = open_searcher(
+            folder,
+            self.catalogue,
+            self._query_vector,
+            self.likeness,
+            hooks_of(folder, self.catalogue, state),
+        )
         self.suggesting = Suggesting(folder)
         self.interactions, self.users = Interactions.load(folder / "interactions")
         # A bundle of an earlier version has none.

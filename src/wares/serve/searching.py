@@ -4,17 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
 from wares.core.arrays import load_array, open_artifact
+from wares.core.search_rules import RuleBook
+from wares.core.state import State
+from wares.core.synonyms import SynonymBook
 from wares.features.catalogue import Catalogue
 from wares.models.search.asked import Read
 from wares.models.search.infer import Arrange, Order, Searcher
+from wares.models.search.order_infer import KIND as ORDER
+from wares.models.search.order_infer import Order as LearnedOrder
 from wares.models.search.tuned import KIND
 from wares.models.similar.around import Surroundings
 from wares.models.similar.infer import Similar
+from wares.serve.reading import open_reader
+from wares.serve.rules import Merchandiser
+
+
+class Hooks(NamedTuple):
+    """What stands around retrieval: what reads queries, the learned order, and the merchant's rules; None for what is not there."""
+
+    read: Read | None = None
+    order: Order | None = None
+    rules: Arrange | None = None
+
+
+def hooks_of(bundle: Path, catalogue: Catalogue, state: State | None) -> Hooks:
+    """Those of a bundle, with the synonyms and rules that people keep in the `state`."""
+    reader = open_reader(bundle, SynonymBook(state).curated if state is not None else None)
+    # A bundle of an earlier version has none.
+    order = LearnedOrder(bundle / ORDER, catalogue) if (bundle / ORDER).is_dir() else None
+    return Hooks(
+        None if reader is None else reader.read,
+        order if order is not None and order.works else None,
+        None if state is None else Merchandiser(RuleBook(state), catalogue).arrange,
+    )
 
 
 def open_searcher(
@@ -22,15 +49,9 @@ def open_searcher(
     catalogue: Catalogue,
     encode: Callable[[str], NDArray[Any]],
     similar: Similar,
-    *,
-    read: Read | None = None,
-    order: Order | None = None,
-    rules: Arrange | None = None,
+    hooks: Hooks = Hooks(),
 ) -> Searcher:
-    """The search of a bundle; its parts, likeness to the best hits and moods count as much as the shop's clicks have shown to help.
-
-    `read`, `order` and `rules` are as `wares.models.search.infer.Searcher` takes them.
-    """
+    """The search of a bundle; its parts, likeness to the best hits and moods count as much as the shop's clicks have shown to help."""
     tuned = bundle / "search_tuned"
     # A bundle of an earlier version has none.
     found = open_artifact(tuned, KIND)["tuned"] if tuned.is_dir() else {}
@@ -44,8 +65,8 @@ def open_searcher(
         float(found.get("alike", 0.0)),
         moods,
         mood,
-        read=read,
+        read=hooks.read,
         learned=found.get("fusion", {}).get("weights") or None,
-        order=order,
-        rules=rules,
+        order=hooks.order,
+        rules=hooks.rules,
     )

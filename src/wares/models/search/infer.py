@@ -30,7 +30,7 @@ from wares.models.search.schema import EXACT, FIELDS, KIND, NUMBERS, schema, tit
 from wares.models.search.tuned import Surroundings
 from wares.models.search.words import WordQueries
 
-__all__ = ["FIELDS", "KIND", "Filters", "Found", "Searcher", "completion_text", "schema"]
+__all__ = ["FIELDS", "KIND", "Filters", "Found", "Searcher", "schema"]
 
 DEPTH = 1500
 RESCORED = 300
@@ -48,10 +48,9 @@ Rows = NDArray[np.int32]
 Part = NDArray[np.float32]
 Order = Callable[[Asked, Candidates, Mapping[int, float] | None], Part]
 """Scores candidates ``(n,)`` anew, of the shopper's liking of categories by code, where one is known."""
-Arrange = Callable[[Asked, Rows], Rows]
-"""The merchant's rules over an ordered list ``(n,)``: what is pinned comes in, what is banned goes."""
-
-
+Arrange = Callable[[Asked, Rows, Part | None, Callable[[int], bool]], Rows]
+"""The merchant's rules over an ordered list ``(n,)`` with its scores, if it has any: what is banned goes, and what is pinned comes
+in where it is allowed, that is, passes the filters."""
 
 
 @dataclass(slots=True)
@@ -330,7 +329,7 @@ class Searcher:
         found.relaxed = ", ".join(reached.said)
         found.facets = self._facets(reached, filters, rows, corrected)
         if self.rules is not None:
-            arranged = self.rules(reached.asked, rows)
+            arranged = self.rules(reached.asked, rows, scores, self._passing(reached.limits, hidden))
             found.total += len(arranged) - len(rows)
             rows, scores, parts = _arranged(rows, arranged, scores, parts)
         if sort not in ("", "relevance"):
@@ -340,6 +339,15 @@ class Searcher:
             rows, scores, parts = rows[best], scores[best], {n: p[best] for n, p in parts.items()}
             found.total = len(rows)
         return self._page(found, rows, scores, parts, k, offset, group)
+
+    def _passing(self, limits: Limits, hidden: NDArray[np.int32] | None) -> Callable[[int], bool]:
+        """Whether a product passes the limits."""
+
+        def passes(row: int) -> bool:
+            gone = hidden is not None and row in hidden
+            return not gone and bool(limits.keep(self.catalogue, self.size_of, np.array([row]))[0])
+
+        return passes
 
     def _page(
         self, found: Found, rows: Rows, scores: Part, parts: dict[str, Part], k: int, offset: int, group: str
@@ -503,7 +511,7 @@ class Searcher:
                 for name in self._facet_names()
             }
             if self.rules is not None:
-                rows = self.rules(asked, rows)
+                rows = self.rules(asked, rows, None, self._passing(limits, hidden))
             if whole:
                 self._everything = (rows, found.facets)
         found.facets = {name: values for name, values in found.facets.items() if values}
