@@ -197,7 +197,7 @@ def test_highlights():
 
 def test_an_order_and_rules_have_the_last_word(searcher):
     searcher.order = lambda asked, some, liking: np.arange(len(some), dtype=np.float32)
-    searcher.rules = lambda asked, rows: np.concatenate([[10], rows[rows != 10]]).astype(np.int32)
+    searcher.rules = lambda asked, rows, *_: np.concatenate([[10], rows[rows != 10]]).astype(np.int32)
     try:
         found = searcher.search("shoes", 10)
     finally:

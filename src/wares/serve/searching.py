@@ -32,6 +32,9 @@ class Hooks(NamedTuple):
     rules: Arrange | None = None
 
 
+NO_HOOKS = Hooks()
+
+
 def hooks_of(bundle: Path, catalogue: Catalogue, state: State | None) -> Hooks:
     """Those of a bundle, with the synonyms and rules that people keep in the `state`."""
     reader = open_reader(bundle, SynonymBook(state).curated if state is not None else None)

@@ -329,7 +329,9 @@ class Searcher:
         found.relaxed = ", ".join(reached.said)
         found.facets = self._facets(reached, filters, rows, corrected)
         if self.rules is not None:
-            arranged = self.rules(reached.asked, rows, scores, self._passing(reached.limits, hidden))
+            arranged = self.rules(
+                _within(reached.asked, filters), rows, scores, self._passing(reached.limits, hidden)
+            )
             found.total += len(arranged) - len(rows)
             rows, scores, parts = _arranged(rows, arranged, scores, parts)
         if sort not in ("", "relevance"):
@@ -491,7 +493,7 @@ class Searcher:
     ) -> Found:
         """What passes the filters and the limits of the query, best-sellers first."""
         limits = limits_of(filters, asked, self.names)
-        plain = not limits and not asked.not_words and not asked.attributes and self.rules is None
+        plain = not limits and not asked.not_words and not asked.attributes
         whole = plain and (hidden is None or not len(hidden))
         found = Found.nothing(asked)
         if whole and self._everything is not None:
@@ -510,10 +512,10 @@ class Searcher:
                 )
                 for name in self._facet_names()
             }
-            if self.rules is not None:
-                rows = self.rules(asked, rows, None, self._passing(limits, hidden))
             if whole:
                 self._everything = (rows, found.facets)
+        if self.rules is not None:
+            rows = self.rules(_within(asked, filters), rows, None, self._passing(limits, hidden))
         found.facets = {name: values for name, values in found.facets.items() if values}
         if sort not in ("", "relevance", "popular"):
             rows = rows[sorted_rows(rows, sort, self.catalogue, self.log_sold, self.since)]
@@ -565,6 +567,11 @@ def _with_words(asked: Asked) -> Asked:
     typed = " ".join(span for span, kind, _ in asked.notes if kind == "size")
     typed = typed or " ".join(f"{size.amount:g} {size.unit}" for size in asked.sizes)
     return replace(asked, words=tuple(surface_words(typed)))
+
+
+def _within(asked: Asked, filters: Filters) -> Asked:
+    """The same with the categories that were set beside it, for rules of a category."""
+    return replace(asked, categories=(*asked.categories, *filters.category)) if filters.category else asked
 
 
 def _arranged(
