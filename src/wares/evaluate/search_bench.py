@@ -18,7 +18,10 @@ from wares.models.search.asked import Asked
 DIM = 64
 K = 10
 Say = Callable[[str], None]
-_ONSETS, _VOWELS = ["b", "c", "d", "f", "g", "k", "l", "m", "n", "p", "r", "s", "t", "v", "z", "br", "tr", "st", "pl"], ["a", "e", "i", "o", "u", "ai", "or", "en"]
+_ONSETS, _VOWELS = (
+    ["b", "c", "d", "f", "g", "k", "l", "m", "n", "p", "r", "s", "t", "v", "z", "br", "tr", "st", "pl"],
+    ["a", "e", "i", "o", "u", "ai", "or", "en"],
+)
 
 
 @dataclass(frozen=True, slots=True)
