@@ -254,12 +254,18 @@ def search(
     query: Annotated[str, typer.Argument(help="What to look for.")],
     user: Annotated[str, typer.Option(help="The shopper.")] = "",
     k: Annotated[int, typer.Option(min=1, max=200, help="How many.")] = 10,
+    sort: Annotated[str, typer.Option(help="relevance, price, -price, newest, popular.")] = "relevance",
+    group: Annotated[str, typer.Option(help="variant: one product of each group of variants.")] = "",
     shop: Shop = Path(),
     json: Json = False,
 ) -> None:
     """Ask the live bundle, without a server."""
-    page = _load(shop).search(query, user or None, k)
-    _print_hits(page.hits, as_json=json, total=page.total, relaxed=page.relaxed, corrected=page.corrected)
+    from wares.serve.search_api import asked_json
+
+    page = _load(shop).search(query, user or None, k, sort=sort, group=group)
+    _print_hits(
+        page.hits, as_json=json, total=page.total, relaxed=page.relaxed, corrected=page.corrected, asked=asked_json(page.asked),
+    )  # fmt: skip
 
 
 def run() -> None:

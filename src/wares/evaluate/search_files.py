@@ -53,7 +53,11 @@ def read_catalogue(path: Path) -> tuple[dict[str, list[str]], NDArray[np.float64
             parameter="products",
         )  # fmt: skip
     ids = [v or "" for v in text_of(table[key]).to_pylist()]
-    first = list({name: i for i, name in reversed(list(enumerate(ids))) if name}.values())[::-1]
+    places: dict[str, int] = {}
+    for i, name in enumerate(ids):
+        if name:
+            places.setdefault(name, i)
+    first = list(places.values())
     out = {"product_id": [ids[i] for i in first]}
     for ours in FIELDS:
         if ours in mapping:

@@ -36,6 +36,7 @@ class WordQueries:
         fields = (*FIELDS, ATTRIBUTES) if rich else FIELDS
         self.boosts = {name: float(boosts.get(name, 0.8 if name == ATTRIBUTES else 1.0)) for name in fields}
         self.known = lru_cache(50_000)(self._known)
+        self.numbers = lru_cache(4096)(self._numbers)
 
     def _known(self, token: str) -> tuple[tuple[str, int], ...]:
         """The fields that have a token, with how many products have it there."""
@@ -102,7 +103,7 @@ class WordQueries:
             ]
         return out
 
-    def numbers(self, text: str) -> list[tuple[str, int]]:
+    def _numbers(self, text: str) -> list[tuple[str, int]]:
         """Product numbers in a query that some product has, with how many have each."""
         if not self.rich:
             return []
