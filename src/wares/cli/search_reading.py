@@ -68,12 +68,12 @@ def search_robust(
         output.print_json(found)
         return
     rows = [
-        [kind or "all", r["queries"], r["words"], r["fuzzy"], r["read"], f"{r['gain']:+.4f} ({r['interval'][0]:+.4f} to {r['interval'][1]:+.4f})"]
+        [kind or "all", r["queries"], r["words"], r["fuzzy"], r["read"], r["search"], f"{r['search_gain']:+.4f} ({r['search_interval'][0]:+.4f} to {r['search_interval'][1]:+.4f})"]
         for kind, r in found["kinds"].items()
         if r["queries"]
     ]  # fmt: skip
     output.print_table(
-        ["mistake", "queries", "words", "tantivy fuzzy", "read", "read - fuzzy"],
+        ["mistake", "queries", "words", "tantivy fuzzy", "read", "search", "search - fuzzy"],
         rows,
         f"Recall@10 over {found['products']} products",
     )

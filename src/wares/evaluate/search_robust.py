@@ -16,8 +16,10 @@ import tantivy
 from wares.core.errors import QueryError
 from wares.evaluate.readers import read_columns
 from wares.evaluate.search_mistakes import KINDS, Mistaken, mistaken_queries
+from wares.evaluate.search_shop import make_searcher
 from wares.models.search.analysis import ANALYZER, analyzer, prepare, stem, surface_words
 from wares.models.search.asked import Asked
+from wares.models.search.infer import Searcher
 from wares.models.search.read_infer import Reader
 from wares.models.search.read_lexicon import size_key
 from wares.models.search.read_tokens import lower, normal, tokens
@@ -152,10 +154,11 @@ class WordIndex:
 def evaluate_robust(
     path: Path, total: int = 10_000, most: int = 0, seed: int = 0, progress: Progress = lambda _: None
 ) -> dict[str, Any]:
-    """Recall@10 by kind of mistake for three ways to ask one word index, and the names that were miscorrected.
+    """Recall@10 by kind of mistake for three ways to ask one word index and for the search itself, and the names that were miscorrected.
 
-    ``words`` asks it what was typed, ``fuzzy`` allows mistakes in every word, ``read`` asks it what the reader understood. Intervals are of
-    the paired difference of ``read`` and ``fuzzy`` (bootstrap over queries).
+    ``words`` asks the index what was typed, ``fuzzy`` allows mistakes in every word, ``read`` asks it what the reader understood;
+    ``search`` is the search of a bundle with its reader, without vectors. Intervals are of the paired differences of ``read`` and of ``search``
+    to ``fuzzy`` (bootstrap over queries).
     """
     goods = read_goods(path, most, seed)
     queries = mistaken_queries(goods.shelf.titles, total, seed)
@@ -166,10 +169,12 @@ def evaluate_robust(
         progress("fit")
         fit_reader(goods.shelf, Path(folder))
         reader, index = Reader(Path(folder)), WordIndex(goods)
+        searcher = _searcher(goods, reader, Path(folder) / "search")
         ways: dict[str, Answer] = {
             "words": index.plain,
             "fuzzy": index.fuzzy,
             "read": lambda text: index.asked(reader.read(text)),
+            "search": lambda text: [int(row) for row in searcher.search(text, DEPTH).rows],
         }
         recall: dict[str, list[float]] = {}
         took: dict[str, list[float]] = {}
@@ -202,15 +207,29 @@ def _figures(queries: list[Mistaken], recall: dict[str, list[float]], kind: str,
     if not len(at):
         return {"queries": 0}
     values = {name: np.asarray(v)[at] for name, v in recall.items()}
-    apart = values["read"] - values["fuzzy"]
-    draws = np.random.default_rng(seed).integers(0, len(apart), (RESAMPLES, len(apart)))
-    low, high = np.quantile(apart[draws].mean(1), (0.025, 0.975))
-    return {
+    draws = np.random.default_rng(seed).integers(0, len(at), (RESAMPLES, len(at)))
+    out: dict[str, Any] = {
         "queries": len(at),
         **{name: round(float(v.mean()), 4) for name, v in values.items()},
-        "gain": round(float(apart.mean()), 4),
-        "interval": [round(float(low), 4), round(float(high), 4)],
     }
+    for name in ("read", "search"):
+        apart = values[name] - values["fuzzy"]
+        low, high = np.quantile(apart[draws].mean(1), (0.025, 0.975))
+        out[f"{name}_gain"] = round(float(apart.mean()), 4)
+        out[f"{name}_interval"] = [round(float(low), 4), round(float(high), 4)]
+    return out
+
+
+def _searcher(goods: Goods, reader: Reader, folder: Path) -> Searcher:
+    """The search of a shop with these products; no vectors, so that mistakes are told apart from meaning."""
+    shelf = goods.shelf
+    columns = {
+        "product_id": [f"row {i}" for i in range(len(shelf.titles))], "title": shelf.titles, "brand": shelf.brands,
+        "category": shelf.categories, "size": shelf.sizes,
+    }  # fmt: skip
+    texts = [""] * len(shelf.titles)
+    vectors = np.zeros((len(texts), 1), np.float32)
+    return make_searcher(folder, columns, texts, vectors, None, read=reader.read)
 
 
 def names_of(goods: Goods, most: int, seed: int) -> list[str]:
