@@ -47,7 +47,8 @@ def test_filters_facets_and_pages(ranker):
     page = ranker.search("", k=10, filters=Filters(category=("Garden",), price_max=20))
     assert page.hits
     assert all(h.product.category == "Garden" and h.product.price <= 20 for h in page.hits)
-    assert dict(page.facets["category"]) == {"Garden": page.total}
+    assert dict(page.facets["category"])["Garden"] == page.total
+    assert len(page.facets["category"]) > 1
     both = [h.product.product_id for h in ranker.search("lamp", k=6).hits]
     paged = [h.product.product_id for o in (0, 3) for h in ranker.search("lamp", k=3, offset=o).hits]
     assert both == paged

@@ -38,6 +38,8 @@ GROUPS = (
     "recommend",
     "services",
     "evaluate_services",
+    "search_evaluate",
+    "bench_search",
     "match",
     "price",
     "elasticity",

@@ -61,13 +61,23 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class SearchPage:
-    """An answer to a query: hits, how many there are in all, facets with counts, and what was relaxed."""
+    """An answer to a query: hits, how many there are in all, facets with counts, and what was relaxed.
+
+    ``asked`` is the query as it was read (`wares.models.search.asked.Asked`), ``highlights`` has for each hit the spans
+    ``(start, end)`` of its title that the query matches, ``variants`` how many others of its group each hit stands for, and
+    ``cursor`` asks for the next page; it is empty on the last.
+    """
 
     hits: list[Hit]
     total: int
     facets: dict[str, list[tuple[str, int]]]
     relaxed: str = ""
     corrected: str = ""
+    asked: Any = None
+    highlights: list[list[tuple[int, int]]] = field(default_factory=list[list[tuple[int, int]]])
+    sort: str = ""
+    variants: list[int] = field(default_factory=list[int])
+    cursor: str = ""
 
     def __len__(self) -> int:
         return len(self.hits)

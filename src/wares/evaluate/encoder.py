@@ -20,6 +20,10 @@ from wares.features.pairs import TEST, VALID, PairSet, split_nodes
 from wares.features.retrieval import NAMES, Retrieval, means, paired
 
 Say = Callable[[str], None]
+KEPT = (
+    "share_trained", "minutes", "minutes_training", "steps", "best_step", "ended", "precision", "validation", "unread", "signals",
+    "augmented", "pseudo",
+)  # fmt: skip
 UNTUNED, BM25, TOGETHER = "untuned", "bm25", "adapted + words + codes"
 
 
@@ -77,8 +81,6 @@ def evaluate_encoder(
 
 
 def _one_seed(task: EncoderTask, seed: int, home: Path, say: Say) -> dict[str, Any]:
-    from wares.features.adapt_pseudo_train import adapt
-
     pairs = task.pairs
     part = split_nodes(pairs, seed)
     test = Retrieval.of(pairs, part, TEST, task.most_queries, seed)
@@ -89,47 +91,9 @@ def _one_seed(task: EncoderTask, seed: int, home: Path, say: Say) -> dict[str, A
     facts: dict[str, dict[str, Any]] = {BM25: {}}
     tables: dict[str, NDArray[np.float32]] = {}
     for method in task.methods:
-        recipe = replace(
-            task.recipe, build=replace(task.recipe.build, method=method, seed=seed), seed=seed,
-            gate_queries=task.most_queries, gate_pool=0,
-        )  # fmt: skip
-        cache = home / f"{digest([pairs.digest, task.name])}-{seed}"
-        folder = cache / f"{method}-{digest(asdict(recipe))}"
-        folder.mkdir(parents=True, exist_ok=True)
-        done = folder / "figures.json"
-        if not done.is_file():
-            going = any((folder / name).is_file() for name in ("run.json", "pseudo.json"))
-            outcome = adapt(
-                pairs,
-                part,
-                recipe,
-                folder,
-                resume=going,
-                cache=cache,
-                say=lambda t, m=method: say(f"seed {seed}, {m}: {t}"),
-            )
-            np.save(folder / "adapted.npy", outcome.vectors, allow_pickle=False)
-            np.save(folder / "before.npy", outcome.untuned, allow_pickle=False)
-            keep = (
-                "share_trained",
-                "minutes",
-                "minutes_training",
-                "steps",
-                "best_step",
-                "ended",
-                "precision",
-                "validation",
-                "unread",
-                "signals",
-                "augmented",
-                "pseudo",
-            )
-            write_json(done, {k: outcome.facts[k] for k in keep if k in outcome.facts})
-        facts[method] = read_json(done)
-        tables[method] = np.load(folder / "adapted.npy", allow_pickle=False)
+        tables[method], untuned, facts[method] = adapted_vectors(task, method, seed, part, home, say)
         values[method] = test.by_cosine(tables[method])
         if UNTUNED not in values:
-            untuned = np.load(folder / "before.npy", allow_pickle=False)
             values[UNTUNED], facts[UNTUNED] = test.by_cosine(untuned), {}
             if task.blend:
                 say(f"seed {seed}: untuned, words and codes")
@@ -152,6 +116,45 @@ def _one_seed(task: EncoderTask, seed: int, home: Path, say: Say) -> dict[str, A
         "seed": seed, "queries": len(test), "candidates": len(test.candidates),
         "systems": {name: {**means(v), **facts[name]} for name, v in values.items()}, "differences": against,
     }  # fmt: skip
+
+
+def adapted_vectors(
+    task: EncoderTask, method: str, seed: int, part: NDArray[np.int8], home: Path | None, say: Say
+) -> tuple[NDArray[np.float32], NDArray[np.float32], dict[str, Any]]:
+    """Vectors ``(n, dim)`` of all nodes after and before adapting on the training nodes of `part`, and figures of the run.
+
+    What `home` holds of the same run is taken; a killed one goes on. Without a home nothing is kept.
+    """
+    from wares.features.adapt_pseudo_train import adapt
+
+    if home is None:
+        with tempfile.TemporaryDirectory(prefix="wares-encoder-") as scratch:
+            return adapted_vectors(task, method, seed, part, Path(scratch), say)
+    pairs = task.pairs
+    recipe = replace(
+        task.recipe, build=replace(task.recipe.build, method=method, seed=seed), seed=seed,
+        gate_queries=task.most_queries, gate_pool=0,
+    )  # fmt: skip
+    cache = home / f"{digest([pairs.digest, task.name])}-{seed}"
+    folder = cache / f"{method}-{digest(asdict(recipe))}"
+    folder.mkdir(parents=True, exist_ok=True)
+    done = folder / "figures.json"
+    if not done.is_file():
+        going = any((folder / name).is_file() for name in ("run.json", "pseudo.json"))
+        outcome = adapt(
+            pairs,
+            part,
+            recipe,
+            folder,
+            resume=going,
+            cache=cache,
+            say=lambda t: say(f"seed {seed}, {method}: {t}"),
+        )
+        np.save(folder / "adapted.npy", outcome.vectors, allow_pickle=False)
+        np.save(folder / "before.npy", outcome.untuned, allow_pickle=False)
+        write_json(done, {k: outcome.facts[k] for k in KEPT if k in outcome.facts})
+    adapted, before = (np.load(folder / f"{n}.npy", allow_pickle=False) for n in ("adapted", "before"))
+    return adapted, before, read_json(done)
 
 
 def _blended(

@@ -24,7 +24,6 @@ from wares.core.errors import NotFitted, QueryError, WaresError
 from wares.core.nouns import Hit
 from wares.core.search_rules import RuleBook
 from wares.core.state import State
-from wares.models.search.infer import Filters
 from wares.serve import (
     assets,
     elasticity,
@@ -36,6 +35,7 @@ from wares.serve import (
     problems,
     quality,
     rules,
+    search_api,
     services_api,
 )
 from wares.serve.answers import json_response
@@ -57,7 +57,6 @@ from wares.serve.steering import Steering
 
 log = logging.getLogger("wares.serve")
 WATCH_SECONDS = 0.5
-_MAX_QUERY = 1000
 
 
 class Shelf:
@@ -176,6 +175,7 @@ def create_app(workspace: Path, *, require_keys: bool = False, settings: Serve |
     _health(app, shelf)
     # Before the product itself, whose id may hold slashes and would take the end of the path for its own.
     moods.routes(app, lambda: shelf.ranker, state, gate, may, _ERRORS, _MISSING)
+    search_api.routes(app, lambda: shelf.ranker, may("read"), _ERRORS)
     _reading(app, shelf, may("read"))
     services_api.routes(app, lambda: shelf.ranker, _hits, may("read"), _ERRORS, _MISSING)
     _writing(app, shelf, may("write"))
@@ -205,45 +205,6 @@ def _health(app: FastAPI, shelf: Shelf) -> None:
 
 
 def _reading(app: FastAPI, shelf: Shelf, allowed: Any) -> None:
-    @app.get(
-        "/v1/search",
-        tags=["read"],
-        summary="Search by words and meaning",
-        dependencies=[allowed],
-        responses=_ERRORS,
-    )
-    async def search(
-        q: Annotated[
-            str,
-            Query(
-                max_length=_MAX_QUERY,
-                description="What the shopper typed; empty browses.",
-                openapi_examples={"plain": {"value": "chocolate cookies"}},
-            ),
-        ] = "",
-        user: Annotated[
-            str | None, Query(max_length=200, description="The shopper, for a personal order.")
-        ] = None,
-        k: K = 20,
-        offset: Annotated[int, Query(ge=0, le=10_000)] = 0,
-        brand: Annotated[list[str] | None, Query(description="One of these brands.")] = None,
-        category: Annotated[
-            list[str] | None, Query(description="One of these categories, or anything below them.")
-        ] = None,
-        price_min: Annotated[float | None, Query(ge=0, le=1e9, allow_inf_nan=False)] = None,
-        price_max: Annotated[float | None, Query(ge=0, le=1e9, allow_inf_nan=False)] = None,
-        available: Annotated[bool | None, Query()] = None,
-        language: Language = "en",
-    ) -> Response:
-        if price_min is not None and price_max is not None and price_min > price_max:
-            raise QueryError("price_min is above price_max", mend="Swap them", parameter="price_min")
-        filters = Filters(tuple(brand or ()), tuple(category or ()), price_min, price_max, available)
-        page = await run_in_threadpool(shelf.ranker.search, q, user, k, offset, filters, language)
-        facets = {name: [{"value": v, "count": c} for v, c in values] for name, values in page.facets.items()}
-        return _hits(
-            page.hits, total=page.total, facets=facets, relaxed=page.relaxed, corrected=page.corrected
-        )
-
     @app.get(
         "/v1/suggest",
         tags=["read"],

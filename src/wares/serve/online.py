@@ -22,6 +22,7 @@ from wares.core.people import People
 from wares.core.sessions import Links, links_after, session_users
 from wares.core.state import State
 from wares.models.search.analysis import stem, surface_words
+from wares.models.search.asked import Asked
 from wares.models.search.infer import Filters
 
 
@@ -190,6 +191,8 @@ def passes(product: Product, filters: Filters) -> bool:
         return False
     if filters.brand and product.brand not in filters.brand:
         return False
+    if filters.size and product.size not in filters.size:
+        return False
     if filters.category and not any(
         product.category == f or product.category.startswith(f"{f} >") for f in filters.category
     ):
@@ -207,19 +210,22 @@ def matching(
     filters: Filters,
     encode: Callable[[str], NDArray[np.float32]],
     config: dict[str, Any],
+    asked: Asked | None = None,
 ) -> list[tuple[NewProduct, float]]:
-    """New products that match a query, scored on the scale of the bundle's own list."""
+    """New products that match a query, scored on the scale of the bundle's own list; limits that it names are heeded."""
     if not new:
         return []
-    words = [stem(w) for w in surface_words(query)]
-    vector = encode(query[:500]) if words else None
+    asked = asked or Asked(query, tuple(surface_words(query)))
+    words = [stem(w) for word in asked.words for w in surface_words(word)]
+    meant = " ".join((*asked.brands, *asked.words)) if asked.structured else query[:500]
+    vector = encode(meant) if words else None
     out: list[tuple[NewProduct, float]] = []
     v, low = float(config["vector_weight"]), float(config["min_cosine"])
     for candidate in new.values():
-        if not passes(candidate.product, filters):
+        if not passes(candidate.product, filters) or not heeds(candidate, asked):
             continue
         if vector is None:
-            if not query.strip():
+            if not query.strip() or asked.structured:
                 out.append((candidate, 0.5))
             continue
         share = sum(0.5 * (w in candidate.words) + 0.5 * (w in candidate.title_words) for w in words) / len(
@@ -230,3 +236,21 @@ def matching(
         if share > 0 or near > 0 or named:
             out.append((candidate, 2.0 if named else (1 - v) * share + v * near))
     return out
+
+
+def heeds(candidate: NewProduct, asked: Asked) -> bool:
+    """Whether a new product keeps the limits that a query names."""
+    product = candidate.product
+    brand = product.brand.casefold()
+    parts = {part.strip().casefold() for part in product.category.split(">")} | {product.category.casefold()}
+    price = None if product.price is None else float(product.price)
+    low = 0.0 if asked.price_min is None else asked.price_min
+    high = float("inf") if asked.price_max is None else asked.price_max
+    priced = asked.price_min is None and asked.price_max is None
+    return (
+        (not asked.brands or brand in {b.casefold() for b in asked.brands})
+        and brand not in {b.casefold() for b in asked.not_brands}
+        and (not asked.categories or bool(parts & {c.casefold() for c in asked.categories}))
+        and (priced or (price is not None and low <= price <= high))
+        and not any(all(stem(w) in candidate.words for w in surface_words(n)) for n in asked.not_words)
+    )

@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -33,7 +34,10 @@ from wares.models.price.emerging_infer import Emerging
 from wares.models.price.infer import PriceBook
 from wares.models.recommend.infer import SIGNALS, History, Recommender
 from wares.models.search.analysis import stem, surface_words
+from wares.models.search.asked import Asked
+from wares.models.search.highlight import highlighted_words, highlights
 from wares.models.search.infer import Filters, Found
+from wares.models.search.pages import FURTHEST, check_page, make_cursor, read_cursor
 from wares.models.sentiment.moods import Moods
 from wares.models.sentiment.opinions import AspectReader
 from wares.models.sentiment.reader import Reader
@@ -550,47 +554,74 @@ class Ranker:
         offset: int = 0,
         filters: Filters | None = None,
         language: str = "en",
+        *,
+        sort: str = "",
+        group: str = "",
+        cursor: str = "",
+        verbatim: bool = False,
     ) -> SearchPage:
         """Products for a query, by words and by meaning, with facets; an empty query browses what passes the filters.
 
+        `sort` is one of `wares.models.search.pages.SORTS`, `group` ``variant`` shows one product of each group of variants, `cursor`
+        is that of the page before (then `offset` is not looked at), and `verbatim` takes every word as it was typed.
+
         Raises:
-            QueryError: when `k` or `offset` is out of range.
+            QueryError: when `k`, `offset`, `sort`, `group` or `cursor` is not what it can be.
         """
         check_k(k)
-        if not 0 <= offset <= 10_000:
-            raise QueryError(
-                "offset must be between 0 and 10000",
-                mend="Narrow the query with filters instead of paging on",
-                parameter="offset",
-            )
+        filters = filters or Filters()
+        question = [query, user, asdict(filters), sort, group, verbatim]
+        offset = read_cursor(cursor, question) if cursor else offset
+        check_page(offset, sort, group)
         self.refresh()
-        new = matching(self._new(), query, filters or Filters(), self._query_vector, self.searcher.config)
+        asked = (
+            Asked(query[:2000], tuple(surface_words(query))) if verbatim else self.searcher.understand(query)
+        )
+        by_relevance = sort in ("", "relevance")
+        new = matching(self._new(), query, filters, self._query_vector, self.searcher.config, asked) if by_relevance else []  # fmt: skip
         # New products lie over the list of the bundle: with j of them, j fewer places come from it.
         depth = k + offset if new else k
         found = self.searcher.search(
-            query, depth, 0 if new else offset, filters, self._affinity(user), self._hidden()
-        )
+            query, depth, 0 if new else offset, filters, self._affinity(user), self._hidden(),
+            asked=asked, sort=sort, group=group, mend=not verbatim,
+        )  # fmt: skip
         hits = [
-            Hit(
-                self.catalogue.product(int(row)),
-                float(score),
-                self._why_found(query, int(row), float(word), float(near), found, language),
-                {"words": float(word), "meaning": float(near)}
-                | ({"alike": float(alike)} if self.searcher.alike else {}),
-            )
-            for row, score, word, near, alike in zip(
-                found.rows, found.scores, found.words, found.meaning, found.alike, strict=True
-            )
+            (self._hit(query, place, found, language), int(others))
+            for place, others in enumerate(found.variants)
         ]
         if new:
             hits = sorted(
-                [*hits, *(Hit(n.product, score, reason("new", language)) for n, score in new)],
-                key=lambda hit: -hit.score,
+                [*hits, *((Hit(n.product, score, reason("new", language)), 0) for n, score in new)],
+                key=lambda hit: -hit[0].score,
             )[offset : offset + k]
         corrected = (
             " ".join(found.corrected.get(w, w) for w in query.lower().split()) if found.corrected else ""
         )
-        return SearchPage(hits, found.total + len(new), found.facets, found.relaxed, corrected)
+        words = highlighted_words(found.asked, found.corrected)
+        total = found.total + len(new)
+        more = offset + len(hits) < min(total, FURTHEST) and bool(hits)
+        return SearchPage(
+            [hit for hit, _ in hits], total, found.facets, found.relaxed, corrected, found.asked,
+            [highlights(hit.product.title, words) for hit, _ in hits], sort, [others for _, others in hits],
+            make_cursor(question, offset + len(hits)) if more else "",
+        )  # fmt: skip
+
+    def _hit(self, query: str, place: int, found: Found, language: str) -> Hit:
+        row, word, near = int(found.rows[place]), float(found.words[place]), float(found.meaning[place])
+        parts = {"words": word, "meaning": near}
+        if self.searcher.alike:
+            parts["alike"] = float(found.alike[place])
+        return Hit(
+            self.catalogue.product(row),
+            float(found.scores[place]),
+            self._why_found(query, row, word, near, found, language),
+            parts
+            | {
+                name: float(part[place])
+                for name, part in found.parts.items()
+                if name not in ("alike", *parts)
+            },
+        )
 
     def _affinity(self, user: str | None) -> dict[int, float]:
         history = self.history(user)
@@ -610,7 +641,7 @@ class Ranker:
             return reason("code", language)
         if word > 0:
             text = self._text_of(row)
-            asked = [found.corrected.get(w, w) for w in surface_words(query)]
+            asked = highlighted_words(found.asked, found.corrected) or surface_words(query)
             matched = [w for w in asked if f" {stem(w) or w}" in text]
             if matched:
                 return reason("words", language, words=" · ".join(f"“{w}”" for w in matched[:5]))

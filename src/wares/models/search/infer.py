@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,33 +17,31 @@ from usearch.index import Index
 
 from wares.core.arrays import load_array, open_artifact
 from wares.core.strings import StringTable
-from wares.features.catalogue import PRICE_SCALE, Catalogue
-from wares.models.search.analysis import ANALYZER, analyzer, stem, surface_words
+from wares.features.catalogue import Catalogue
+from wares.models.search.analysis import ANALYZER, analyzer, surface_words
+from wares.models.search.asked import Asked, Read
+from wares.models.search.candidates import Candidates
+from wares.models.search.facets import facet
+from wares.models.search.filters import Filters, Limits, Names, limits_of
+from wares.models.search.forward import Forward
+from wares.models.search.found import Found, Part, Reached, Rows
+from wares.models.search.fuse import fused, weights_of, with_learned
+from wares.models.search.pages import first_of_groups, sorted_rows
+from wares.models.search.reach import DEPTH, Reaching
+from wares.models.search.schema import EXACT, FIELDS, KIND, NUMBERS, schema, title_key
 from wares.models.search.tuned import Surroundings
+from wares.models.search.words import WordQueries
 
-KIND = "search"
-FIELDS = ("title", "brand", "category", "size", "description")
-DEPTH = 1500
+__all__ = ["FIELDS", "KIND", "Filters", "Found", "Searcher", "completion_text", "schema"]
+
 RESCORED = 300
-NEAR_TEXTS = 64
-A_TEXT = 30
-POPULARITY = 0.12
-AFFINITY = 0.15
-PRICE_BANDS = 5
 SEEDS = 5
 SEED_FLOOR = 0.5
 """A hit with less than this share of the best one's score does not say what was meant."""
-
-
-def schema() -> tantivy.Schema:
-    """The fields of the word index."""
-    builder = tantivy.SchemaBuilder()
-    for name in FIELDS:
-        builder.add_text_field(name, tokenizer_name=ANALYZER)
-    builder.add_text_field("code", tokenizer_name="raw", index_option="basic")
-    for name in ("row", "brand_code", "category_code", "price", "available"):
-        builder.add_integer_field(name, fast=True, indexed=True)
-    return builder.build()
+Order = Callable[[Asked, Candidates, Mapping[int, float] | None], Part]
+"""Scores candidates ``(n,)`` anew, of the shopper's liking of categories by code, where one is known."""
+Arrange = Callable[[Asked, Rows], Rows]
+"""The merchant's rules over an ordered list ``(n,)``: what is pinned comes in, what is banned goes."""
 
 
 def completion_text(column: str, cell: str) -> str:
@@ -58,43 +56,7 @@ def completion_text(column: str, cell: str) -> str:
     return " ".join(part.split())
 
 
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """What a hit must be. ``category`` also takes everything below a path."""
-
-    brand: tuple[str, ...] = ()
-    category: tuple[str, ...] = ()
-    price_min: float | None = None
-    price_max: float | None = None
-    available: bool | None = None
-
-    def __bool__(self) -> bool:
-        return bool(
-            self.brand
-            or self.category
-            or self.available is not None
-            or self.price_min is not None
-            or self.price_max is not None
-        )
-
-
-@dataclass(slots=True)
-class Found:
-    """An answer by row, best first, with ``words``, ``meaning`` and ``alike`` parts, the total, facets, and what was done
-    to the query."""
-
-    rows: NDArray[np.int32]
-    scores: NDArray[np.float32]
-    words: NDArray[np.float32]
-    meaning: NDArray[np.float32]
-    alike: NDArray[np.float32]
-    total: int
-    facets: dict[str, list[tuple[str, int]]]
-    relaxed: str = ""
-    corrected: dict[str, str] = field(default_factory=dict[str, str])
-
-
-class Searcher:
+class Searcher(Reaching):
     """The search of a bundle."""
 
     def __init__(
@@ -106,13 +68,23 @@ class Searcher:
         alike: float = 0.0,
         moods: NDArray[np.float32] | None = None,
         mood: float = 0.0,
+        *,
+        read: Read | None = None,
+        learned: Mapping[str, float] | None = None,
+        order: Order | None = None,
+        rules: Arrange | None = None,
     ) -> None:
         """Open the artefact in `folder`; `alike` is the share of likeness to the best hits, told by `around`, and `mood` that of
-        the capped moods ``(n_items,)``."""
+        the capped moods ``(n_items,)``.
+
+        `read` understands what was typed; without it, all of it is words. `learned` are weights of parts from judgements
+        (`wares.models.search.fuse_train`), `order` scores the candidates at last, and `rules` arranges the list.
+        """
         self.manifest = open_artifact(folder, KIND)
         self.config: dict[str, Any] = self.manifest["config"]
         self.catalogue, self.encode, self.around, self.alike = catalogue, encode, around, alike
         self.moods, self.mood = moods, mood
+        self.read, self.learned, self.order, self.rules = read, learned, order, rules
         self.schema = schema()
         index = tantivy.Index.open(str(folder / "words"))
         index.register_tokenizer(ANALYZER, analyzer())
@@ -125,46 +97,24 @@ class Searcher:
         self.brands = StringTable.load(folder, "brands")
         self.categories = StringTable.load(folder, "categories")
         self.category_names: list[str] = list(self.categories)
+        # A bundle of an earlier version has none of these.
+        rich = bool(self.manifest.get("rich"))
+        self.forward = Forward(folder) if rich else None
+        self.size_of: NDArray[Any] | None = load_array(folder, "size_of") if rich else None
+        self.variant_of: NDArray[Any] | None = load_array(folder, "variant_of") if rich else None
+        self.since: NDArray[Any] | None = load_array(folder, "since") if rich else None
+        self.sizes: list[str] = list(StringTable.load(folder, "sizes")) if rich else []
+        self.names = Names(list(self.brands), self.category_names, self.sizes)
+        self.queries = WordQueries(self.words, self.schema, self.config["boosts"], rich=rich)
         self.vocabulary: list[str] = list(StringTable.load(folder, "words"))
         self.word_counts: NDArray[Any] = load_array(folder, "word_counts")
-        self._everything: Found | None = None
+        self._everything: tuple[Rows, dict[str, list[tuple[str, int]]]] | None = None
         self.phrases = StringTable.load(folder, "phrases")
         self.phrase_weight: NDArray[Any] = load_array(folder, "phrase_weight")
         self.starts = StringTable.load(folder, "starts")
         self.start_phrase: NDArray[Any] = load_array(folder, "start_phrase")
 
-    # -- words -----------------------------------------------------------------------------------------------
-
-    def _word(self, word: str, *, prefix: bool, corrected: dict[str, str]) -> Any:
-        query = tantivy.Query
-        token = stem(word)
-        if not token:
-            return None
-        boosts = self.config["boosts"]
-
-        def exact(token: str) -> list[Any]:
-            fields = [name for name in FIELDS if self.words.doc_freq(name, token) > 0]
-            return [
-                query.boost_query(query.term_query(self.schema, f, token), float(boosts.get(f, 1.0)))
-                for f in fields
-            ]
-
-        def begun() -> list[Any]:
-            if not prefix or len(word) < 2:
-                return []
-            return [
-                query.boost_query(query.fuzzy_term_query(self.schema, f, word, 0, prefix=True), 0.5)
-                for f in ("title", "brand", "category")
-            ]
-
-        found = exact(token)
-        if not found:
-            near = self.correct(word)
-            if near:
-                corrected[word] = near
-                found = exact(stem(near))
-        found += begun()
-        return query.disjunction_max_query(found, 0.1) if found else None
+    # -- reaching ----------------------------------------------------------------------------------------------
 
     def correct(self, word: str) -> str:
         """The word of this catalogue that was probably meant; empty when there is none.
@@ -180,101 +130,9 @@ class Searcher:
             return ""
         return min(near, key=lambda hit: (hit[1], hit[0][0] != word[0], -self.word_counts[hit[2]], hit[0]))[0]
 
-    def _limits(self, filters: Filters, limited: dict[str, NDArray[Any]]) -> list[Any]:
-        query, out = tantivy.Query, []
-        kind = tantivy.FieldType.Integer
-        for name, codes in limited.items():
-            out.append(
-                query.term_set_query(self.schema, f"{name}_code", [int(c) for c in codes])
-                if len(codes)
-                else query.empty_query()
-            )
-        if filters.price_min is not None or filters.price_max is not None:
-            low, high = _price_bounds(filters)
-            out.append(query.range_query(self.schema, "price", kind, low, high))
-        if filters.available is not None:
-            out.append(query.term_query(self.schema, "available", int(filters.available)))
-        return [query.const_score_query(q, 0.0) for q in out]
-
-    def _codes(self, filters: Filters) -> dict[str, NDArray[Any]]:
-        limited: dict[str, NDArray[Any]] = {}
-        if filters.brand:
-            limited["brand"] = np.array(
-                [row for name in filters.brand if (row := self.brands.find(name)) >= 0], np.int32
-            )
-        if filters.category:
-            hits = [
-                i
-                for i, name in enumerate(self.category_names)
-                if any(name == f or name.startswith(f"{f} >") for f in filters.category)
-            ]
-            limited["category"] = np.array(hits, np.int32)
-        return limited
-
-    def _keep(
-        self, rows: NDArray[Any], filters: Filters, limited: dict[str, NDArray[Any]]
-    ) -> NDArray[np.bool_]:
-        keep = np.ones(len(rows), bool)
-        if "brand" in limited:
-            keep &= np.isin(self.catalogue.brand_of[rows], limited["brand"])
-        if "category" in limited:
-            keep &= np.isin(self.catalogue.category_of[rows], limited["category"])
-        if filters.price_min is not None or filters.price_max is not None:
-            low, high = _price_bounds(filters)
-            price = self.catalogue.prices[rows]
-            keep &= (price >= low) & (price <= high)
-        if filters.available is not None:
-            keep &= self.catalogue.available[rows] == int(filters.available)
-        return keep
-
-    def _by_words(
-        self, text: str, words: list[str], limits: list[Any], found: Found
-    ) -> tuple[NDArray[Any], NDArray[Any], int]:
-        query, occur = tantivy.Query, tantivy.Occur
-        parts = [
-            self._word(t, prefix=i == len(words) - 1 and not text.endswith(" "), corrected=found.corrected)
-            for i, t in enumerate(words)
-        ]
-        known = [p for p in parts if p is not None]
-        code = query.boost_query(query.term_query(self.schema, "code", text.strip().lower()[:200]), 50.0)
-        must = [(occur.Must, q) for q in limits]
-        if len(known) == len(parts) and known:
-            every = query.boolean_query([(occur.Must, q) for q in known])
-            rows, scores, total = self._run(
-                query.boolean_query([(occur.Must, query.disjunction_max_query([every, code])), *must])
-            )
-            if total or len(known) == 1:
-                return rows, scores, total
-        some = [*known, code]
-        rows, scores, total = self._run(
-            query.boolean_query([(occur.Must, query.boolean_query([(occur.Should, q) for q in some])), *must])
-        )
-        if total and len(words) > 1:
-            found.relaxed = "any of the words"
-        return rows, scores, total
-
-    def _run(self, query: Any) -> tuple[NDArray[Any], NDArray[Any], int]:
-        result = self.words.search(query, DEPTH, count=True)
-        scores = np.array([score for score, _ in result.hits], np.float32)
-        rows = self.words.fast_field_values("row", [address for _, address in result.hits])
-        return np.array(rows, np.int32), scores, int(getattr(result, "count", 0) or 0)
-
-    # -- meaning ---------------------------------------------------------------------------------------------
-
-    def _by_meaning(self, vector: NDArray[np.float32]) -> NDArray[Any]:
-        """Products of the texts nearest to the query."""
-        found = self.near.search(vector, NEAR_TEXTS)
-        keys = np.asarray(found.keys).astype(np.int64)[
-            1.0 - np.asarray(found.distances) >= self.config["min_cosine"]
-        ]
-        rows = [
-            self.members[int(self.members_ptr[key]) : int(self.members_ptr[key + 1])][:A_TEXT] for key in keys
-        ]
-        return np.concatenate(rows).astype(np.int32) if rows else np.zeros(0, np.int32)
-
-    def _cosines(self, rows: NDArray[Any], vector: NDArray[np.float32]) -> NDArray[np.float32]:
-        texts, back = np.unique(self.catalogue.text_of[rows], return_inverse=True)
-        return (self.vectors[texts].astype(np.float32) @ vector)[back]
+    def understand(self, text: str) -> Asked:
+        """What was typed, read; without a reader all of it is words."""
+        return self.read(text) if self.read is not None else Asked(text[:2000], tuple(surface_words(text)))
 
     # -- answers ---------------------------------------------------------------------------------------------
 
@@ -286,71 +144,173 @@ class Searcher:
         filters: Filters | None = None,
         affinity: dict[int, float] | None = None,
         hidden: NDArray[np.int32] | None = None,
+        *,
+        asked: Asked | None = None,
+        sort: str = "",
+        group: str = "",
+        mend: bool = True,
     ) -> Found:
         """Products for `text`: places `offset` to `offset + k` of the fused list.
 
-        score = (1 − v) · words/max + v · scaled cosine + a little popularity and, for a known shopper, `affinity` to
-        a category (by code, 0..1). Where the shop's clicks showed that moods help, so does the capped mood. Where the clicks showed that it helps, likeness to the best hits adds to it, and
-        brings in products that neither words nor meaning found. An empty text gives what passes the filters, best-sellers first. Ties go to
-        the lower row. `hidden` rows are left out (a newer form of the product is elsewhere).
+        The best by words, with what is near in meaning and, where clicks showed that it helps, like the best hits, are scored by the
+        weighted sum of their parts (`wares.models.search.fuse`), or by `order`; what is further down by words follows as it
+        stands, so that every page is cut from one list. An empty text gives what passes the filters, best-sellers first. Ties
+        go to the lower row. `hidden` rows are left out (a newer form of the product is elsewhere).
+
+        `asked` is the query where it was read already; `sort` one of `wares.models.search.pages.SORTS` (others than relevance order
+        the best `DEPTH` hits), `group` ``variant`` shows one product of each group of variants. Without `mend` no word is
+        taken for another.
         """
         filters = filters or Filters()
-        words = surface_words(text)
-        none = np.zeros(0, np.float32)
-        found = Found(np.zeros(0, np.int32), none, none, none, none, 0, {})
-        limited = self._codes(filters)
-        if not words:
-            return self._browse(text, k, offset, filters, limited, found, hidden)
-        rows, lexical, total = self._by_words(text, words, self._limits(filters, limited), found)
-        meant = (
-            " ".join(found.corrected.get(word, word) for word in text[:500].lower().split())
-            if found.corrected
-            else text[:500]
+        asked = _with_words(self.understand(text) if asked is None else asked)
+        if not asked.words and (text.strip() and not asked.structured):
+            return Found.nothing(asked)
+        if not asked.words:
+            return self._browse(asked, k, offset, filters, hidden, sort, group)
+        corrected = dict(asked.corrected)
+        depth = max(DEPTH, offset + k + 2 * RESCORED) if offset + k > DEPTH - RESCORED else DEPTH
+        reached, vector = self._reach(
+            asked, filters, depth, corrected, hidden, mend=mend and self.read is None
         )
-        vector = self.encode(meant) if self.encode is not None and len(self.vectors) else None
-        near = self._by_meaning(vector) if vector is not None else np.zeros(0, np.int32)
-        near = near[self._keep(near, filters, limited)]
-        extra = near[~np.isin(near, rows)]
-        everything = np.concatenate([rows, extra])
-        if hidden is not None and len(hidden):
-            mask = ~np.isin(everything, hidden)
-            total -= int((~mask[: len(rows)]).sum())
-            lexical = lexical[mask[: len(rows)]]
-            extra = extra[mask[len(rows) :]]
-            everything = everything[mask]
-        word_part = np.zeros(len(everything), np.float32)
-        word_part[: len(lexical)] = lexical / max(float(lexical.max(initial=0)), 1e-9)
-        # Far down the word list meaning cannot lift a product into sight any more.
-        shown = np.concatenate(
-            [np.arange(min(RESCORED, len(lexical))), np.arange(len(lexical), len(everything))]
-        )
-        near_part = np.zeros(len(everything), np.float32)
-        near_part[shown] = self._nearness(everything[shown], vector)
-        scores = self._scores(everything, word_part, near_part, affinity)
-        alike_part = np.zeros(len(everything), np.float32)
-        if self.alike > 0 and self.around is not None and len(everything):
-            around = self.around(*_seeds(everything, scores))
-            more = around.rows[self._keep(around.rows, filters, limited) & ~np.isin(around.rows, everything)]
-            if hidden is not None:
-                more = more[~np.isin(more, hidden)]
-            nothing = np.zeros(len(more), np.float32)
-            meant_part = self._nearness(more, vector)
-            shown = np.concatenate([shown, np.arange(len(everything), len(everything) + len(more))])
-            everything = np.concatenate([everything, more])
-            word_part = np.concatenate([word_part, nothing])
-            near_part = np.concatenate([near_part, meant_part])
-            alike_part = np.zeros(len(everything), np.float32)
-            alike_part[shown] = around.scores(everything[shown])
-            scores = np.concatenate([scores, self._scores(more, nothing, meant_part, affinity)])
-            scores = scores + self.alike * alike_part
-            total += len(more)
-        order = np.lexsort((everything, -scores))
-        page = order[offset : offset + k]
-        found.rows, found.scores = everything[page], scores[page].astype(np.float32)
-        found.words, found.meaning, found.alike = word_part[page], near_part[page], alike_part[page]
-        found.total = total + len(extra)
-        found.facets = self._facets(everything)
+        rows, scores, parts, extra = self._ranked(reached, vector, affinity, hidden)
+        found = Found.nothing(replace(reached.asked, corrected=corrected))
+        found.corrected, found.total = corrected, reached.total + extra
+        found.relaxed = ", ".join(reached.said)
+        found.facets = self._facets(reached, filters, rows, corrected)
+        if self.rules is not None:
+            arranged = self.rules(reached.asked, rows)
+            found.total += len(arranged) - len(rows)
+            rows, scores, parts = _arranged(rows, arranged, scores, parts)
+        if sort not in ("", "relevance"):
+            sure = np.flatnonzero(np.isin(rows, reached.rows)) if len(reached.rows) else np.arange(len(rows))
+            best = sure[:DEPTH]
+            best = best[sorted_rows(rows[best], sort, self.catalogue, self.log_sold, self.since)]
+            rows, scores, parts = rows[best], scores[best], {n: p[best] for n, p in parts.items()}
+            found.total = len(rows)
+        return self._page(found, rows, scores, parts, k, offset, group)
+
+    def _page(
+        self, found: Found, rows: Rows, scores: Part, parts: dict[str, Part], k: int, offset: int, group: str
+    ) -> Found:
+        chosen, others = np.arange(len(rows)), np.zeros(len(rows), np.int64)
+        if group and self.variant_of is not None:
+            chosen, others = first_of_groups(self.variant_of[rows])
+            found.total -= int(others.sum())
+        at = chosen[offset : offset + k]
+        found.rows, found.scores, found.variants = rows[at], scores[at], others[offset : offset + k]
+        found.parts = {name: part[at] for name, part in parts.items()}
+        none = np.zeros(len(at), np.float32)
+        found.words, found.meaning = found.parts.get("words", none), found.parts.get("meaning", none)
+        found.alike = found.parts.get("alike", none)
         return found
+
+    def weights(self) -> dict[str, float]:
+        """What each part counts now."""
+        weights = weights_of(float(self.config["vector_weight"]), self.alike, self.mood)
+        return weights if self.learned is None else with_learned(weights, self.learned)
+
+    def _ranked(
+        self,
+        reached: Reached,
+        vector: NDArray[np.float32] | None,
+        affinity: dict[int, float] | None,
+        hidden: NDArray[np.int32] | None,
+    ) -> tuple[Rows, Part, dict[str, Part], int]:
+        """Everything reached in its order, with scores and parts, and how many of it words did not reach."""
+        weights = self.weights()
+        word_part = reached.lexical / max(float(reached.lexical.max(initial=0)), 1e-9)
+        before = {"words": word_part} | self._known_parts(reached.asked, reached.rows, affinity)
+        # Far down the word list meaning cannot lift a product into sight any more.
+        quick = fused(before, weights)
+        best = np.lexsort((reached.rows, -quick))[:RESCORED]
+        extra = reached.near[~np.isin(reached.near, reached.rows)]
+        rows = np.concatenate([reached.rows[best], extra])
+        words = np.concatenate([word_part[best], np.zeros(len(extra), np.float32)])
+        parts = self._parts(reached.asked, rows, words, vector, affinity)
+        scores = fused(parts, weights)
+        if self.alike > 0 and self.around is not None and len(rows):
+            around = self.around(*_seeds(rows, scores))
+            more = around.rows[
+                reached.limits.keep(self.catalogue, self.size_of, around.rows)
+                & ~np.isin(around.rows, np.concatenate([reached.rows, extra]))
+            ]
+            more = self._allowed(reached.asked, more if hidden is None else more[~np.isin(more, hidden)])
+            added = self._parts(reached.asked, more, np.zeros(len(more), np.float32), vector, affinity)
+            rows = np.concatenate([rows, more])
+            parts = {name: np.concatenate([part, added[name]]) for name, part in parts.items()}
+            parts["alike"] = around.scores(rows)
+            scores = fused(parts, weights)
+            extra = np.concatenate([extra, more])
+        if self.order is not None and len(rows):
+            first = np.lexsort((rows, -scores))
+            given = {name: part[first] for name, part in parts.items()} | {"score": scores[first]}
+            scores[first] = self.order(reached.asked, Candidates(rows[first], given), affinity)
+        head = np.lexsort((rows, -scores))
+        rest = np.setdiff1d(np.arange(len(reached.rows)), best)
+        rest = rest[np.lexsort((reached.rows[rest], -reached.lexical[rest]))]
+        floor = float(scores.min(initial=0.0)) if len(scores) else 0.0
+        nothing = np.zeros(len(rest), np.float32)
+        out = {name: np.concatenate([part[head], nothing]) for name, part in parts.items()}
+        out["words"][len(head) :] = word_part[rest]
+        return (
+            np.concatenate([rows[head], reached.rows[rest]]),
+            np.concatenate([scores[head], np.minimum(quick[rest], floor)]).astype(np.float32),
+            out,
+            len(extra),
+        )
+
+    def _known_parts(self, asked: Asked, rows: Rows, affinity: Mapping[int, float] | None) -> dict[str, Part]:
+        """Parts that need no look at words or vectors."""
+        parts: dict[str, Part] = {"popularity": np.asarray(self.log_sold[rows], np.float32)}
+        if self.mood > 0 and self.moods is not None:
+            parts["mood"] = np.asarray(self.moods[rows], np.float32)
+        for name, given in (("affinity", affinity), ("likely", asked.likely)):
+            if given:
+                table = np.zeros(len(self.category_names) + 1, np.float32)
+                for category, value in given.items():
+                    if 0 <= category < len(self.category_names):
+                        table[category] = value
+                parts[name] = table[self.catalogue.category_of[rows]]
+        return parts
+
+    def _parts(
+        self,
+        asked: Asked,
+        rows: Rows,
+        words: Part,
+        vector: NDArray[np.float32] | None,
+        affinity: Mapping[int, float] | None,
+    ) -> dict[str, Part]:
+        """All parts of candidates but likeness, each ``(len(rows),)``."""
+        parts = {"words": words, "meaning": self._nearness(rows, vector)}
+        parts |= self._known_parts(asked, rows, affinity)
+        parts["code"] = parts["exact"] = parts["model"] = np.zeros(len(rows), np.float32)
+        typed = asked.text.strip().lower()
+        own = self.catalogue.row(asked.text.strip()) if len(typed) <= 200 else -1
+        if own >= 0:
+            parts["code"] = (rows == own).astype(np.float32)
+        if self.forward is not None:
+            said = (
+                asked.words if not asked.corrected else tuple(asked.corrected.get(w, w) for w in asked.words)
+            )
+            parts |= self.forward.parts(said, asked.sizes, rows)
+            parts["exact"] = self._having(EXACT, [(title_key(asked.text), 1)], rows)
+            parts["model"] = self._having(NUMBERS, self.queries.numbers(asked.text), rows)
+        return parts
+
+    def _having(self, name: str, terms: list[tuple[str, int]], rows: Rows) -> Part:
+        """The share of some terms of a field, each by its rarity, that products have ``(len(rows),)``."""
+        out = np.zeros(len(rows), np.float32)
+        whole = 0.0
+        for term, count in terms:
+            weight = float(np.log1p(len(self.catalogue) / max(count, 1)))
+            whole += weight
+            if term and count <= DEPTH:
+                have, _, _ = self._run(
+                    tantivy.Query.term_query(self.schema, name, term, "basic"), DEPTH, count=False
+                )
+                out += weight * np.isin(rows, have)
+        return out / max(whole, 1e-9)
 
     def _nearness(self, rows: NDArray[Any], vector: NDArray[np.float32] | None) -> NDArray[np.float32]:
         """How near in meaning products are to the query, scaled to 0..1."""
@@ -359,79 +319,82 @@ class Searcher:
         low = self.config["min_cosine"]
         return np.clip((self._cosines(rows, vector) - low) / (1 - low), 0, 1).astype(np.float32)
 
-    def _scores(
-        self,
-        rows: NDArray[Any],
-        word_part: NDArray[np.float32],
-        near_part: NDArray[np.float32],
-        affinity: dict[int, float] | None,
-    ) -> NDArray[np.float32]:
-        v = float(self.config["vector_weight"])
-        scores = (1 - v) * word_part + v * near_part + POPULARITY * self.log_sold[rows]
-        if self.mood > 0 and self.moods is not None:
-            scores = scores + self.mood * self.moods[rows]
-        if affinity:
-            like = np.zeros(len(self.category_names) + 1, np.float32)
-            for category, value in affinity.items():
-                like[category] = value
-            scores = scores + AFFINITY * like[self.catalogue.category_of[rows]]
-        return np.asarray(scores, np.float32)
-
     def _browse(
         self,
-        text: str,
+        asked: Asked,
         k: int,
         offset: int,
         filters: Filters,
-        limited: dict[str, NDArray[Any]],
-        found: Found,
         hidden: NDArray[np.int32] | None,
+        sort: str,
+        group: str,
     ) -> Found:
-        if text.strip():
-            return found
-        whole = not filters and (hidden is None or not len(hidden))
+        """What passes the filters and the limits of the query, best-sellers first."""
+        limits = limits_of(filters, asked, self.names)
+        plain = not limits and not asked.not_words and not asked.attributes and self.rules is None
+        whole = plain and (hidden is None or not len(hidden))
+        found = Found.nothing(asked)
         if whole and self._everything is not None:
-            ranked, facets = self._everything.rows, self._everything.facets
+            rows, found.facets = self._everything
         else:
-            mask = self._keep(np.arange(len(self.catalogue)), filters, limited)
-            if hidden is not None and len(hidden):
-                mask[hidden] = False
-            rows = np.flatnonzero(mask).astype(np.int32)
-            ranked, facets = rows[np.lexsort((rows, -self.log_sold[rows]))], self._facets(rows)
-        found.rows, found.total, found.facets = ranked[offset : offset + k], len(ranked), facets
-        found.scores = np.asarray(self.log_sold[found.rows])
-        nothing = found.words = found.meaning = found.alike = np.zeros(len(found.rows), np.float32)
-        if whole and self._everything is None:
-            self._everything = Found(ranked, found.scores, nothing, nothing, nothing, len(ranked), facets)
-        return found
+            rows = self._within(asked, limits, hidden)
+            found.facets = {
+                name: facet(
+                    name,
+                    rows
+                    if not self._filtered(name, filters)
+                    else self._within(asked, limits_of(filters.without(name), asked, self.names), hidden),
+                    self.catalogue,
+                    {"brand": self.brands, "category": self.categories, "size": self.sizes},
+                    self.size_of,
+                )
+                for name in self._facet_names()
+            }
+            if self.rules is not None:
+                rows = self.rules(asked, rows)
+            if whole:
+                self._everything = (rows, found.facets)
+        found.facets = {name: values for name, values in found.facets.items() if values}
+        if sort not in ("", "relevance", "popular"):
+            rows = rows[sorted_rows(rows, sort, self.catalogue, self.log_sold, self.since)]
+        found.total = len(rows)
+        return self._page(found, rows, np.asarray(self.log_sold[rows], np.float32), {}, k, offset, group)
 
-    def _facets(self, rows: NDArray[Any]) -> dict[str, list[tuple[str, int]]]:
+    def _within(self, asked: Asked, limits: Limits, hidden: NDArray[np.int32] | None) -> Rows:
+        mask = limits.keep(self.catalogue, self.size_of, np.arange(len(self.catalogue)))
+        if hidden is not None and len(hidden):
+            mask[hidden] = False
+        rows = self._allowed(asked, np.flatnonzero(mask).astype(np.int32))
+        return rows[np.lexsort((rows, -self.log_sold[rows]))]
+
+    # -- facets ----------------------------------------------------------------------------------------------
+
+    def _facet_names(self) -> list[str]:
+        beside = ["size", "available"] if self.size_of is not None else []
+        return [*self.config["facets"], *beside, "price"]
+
+    @staticmethod
+    def _filtered(name: str, filters: Filters) -> bool:
+        if name == "price":
+            return filters.price_min is not None or filters.price_max is not None
+        return getattr(filters, name) not in ((), None)
+
+    def _facets(
+        self, reached: Reached, filters: Filters, rows: Rows, corrected: dict[str, str]
+    ) -> dict[str, list[tuple[str, int]]]:
+        """Counts over the best hits; those of a facet that filters do not heed its own filter."""
+        names = {"brand": self.brands, "category": self.categories, "size": self.sizes}
         out: dict[str, list[tuple[str, int]]] = {}
-        for name, code_of, names in (
-            ("brand", self.catalogue.brand_of, self.brands),
-            ("category", self.catalogue.category_of, self.categories),
-        ):
-            if name not in self.config["facets"]:
-                continue
-            codes = code_of[rows]
-            counts = np.bincount(codes[codes >= 0], minlength=len(names))
-            best = np.lexsort((np.arange(len(counts)), -counts))[:20] if len(counts) else []
-            out[name] = [(str(names[int(code)]), int(counts[code])) for code in best if counts[code]]
-        prices = self.catalogue.prices[rows]
-        prices = prices[prices >= 0]
-        if len(prices):
-            edges = np.unique(
-                np.quantile(prices, np.linspace(0, 1, PRICE_BANDS + 1)).round(-2).astype(np.int64)
-            )
-            edges[-1] = max(edges[-1], int(prices.max()))
-            bands = [(a, b) for a, b in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)] or [
-                (int(edges[0]), int(edges[0]))
-            ]
-            counts = [int(((prices >= a) & ((prices < b) | (b == bands[-1][1]))).sum()) for a, b in bands]
-            out["price"] = [
-                (f"{a / PRICE_SCALE:.2f}-{b / PRICE_SCALE:.2f}", c)
-                for (a, b), c in zip(bands, counts, strict=True)
-            ]
+        for name in self._facet_names():
+            among = rows
+            if self._filtered(name, filters):
+                limits = limits_of(filters.without(name), reached.asked, self.names)
+                among, _, _ = self._lexical(
+                    reached.asked, limits, some=reached.some, depth=DEPTH, corrected=corrected, count=False
+                )
+                among = np.union1d(among, rows).astype(np.int32)
+            if values := facet(name, among, self.catalogue, names, self.size_of):
+                out[name] = values
         return out
 
     def suggest(self, text: str, k: int = 8) -> list[str]:
@@ -450,15 +413,33 @@ class Searcher:
         return list(shown)[:k]
 
 
+def _with_words(asked: Asked) -> Asked:
+    """A size alone is looked for as it was typed."""
+    if asked.words or not asked.sizes:
+        return asked
+    typed = " ".join(span for span, kind, _ in asked.notes if kind == "size")
+    typed = typed or " ".join(f"{size.amount:g} {size.unit}" for size in asked.sizes)
+    return replace(asked, words=tuple(surface_words(typed)))
+
+
+def _arranged(
+    rows: Rows, arranged: Rows, scores: Part, parts: dict[str, Part]
+) -> tuple[Rows, Part, dict[str, Part]]:
+    """Scores and parts for a list that rules made of `rows`; what they put in has none."""
+    order = np.argsort(rows, kind="stable")
+    at = np.minimum(np.searchsorted(rows[order], arranged), max(len(rows) - 1, 0))
+    if not len(rows):
+        nothing = np.zeros(len(arranged), np.float32)
+        return arranged, nothing, dict.fromkeys(parts, nothing)
+    known = rows[order][at] == arranged
+    place = order[at]
+    out = {name: np.where(known, part[place], 0).astype(np.float32) for name, part in parts.items()}
+    return arranged, np.where(known, scores[place], 0).astype(np.float32), out
+
+
 def _seeds(rows: NDArray[Any], scores: NDArray[np.float32]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """The best hits and their shares, of sum one."""
     best = np.lexsort((rows, -scores))[:SEEDS]
     value = np.maximum(scores[best], 1e-9)
     sure = value >= SEED_FLOOR * value[0]
     return rows[best][sure].astype(np.int32), (value[sure] / value[sure].sum()).astype(np.float32)
-
-
-def _price_bounds(filters: Filters) -> tuple[int, int]:
-    low = 0 if filters.price_min is None else int(filters.price_min * PRICE_SCALE)
-    high = 2**62 if filters.price_max is None else int(filters.price_max * PRICE_SCALE)
-    return low, high

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -16,9 +17,21 @@ from wares.core.arrays import load_array, save_arrays, seal
 from wares.core.config import Search
 from wares.core.files import digest
 from wares.core.strings import StringTable
-from wares.features.catalogue import Catalogue
+from wares.features.catalogue import Catalogue, codes
 from wares.models.search.analysis import ANALYZER, analyzer, prepare, surface_words
-from wares.models.search.infer import FIELDS, KIND, completion_text, schema
+from wares.models.search.forward import save_forward
+from wares.models.search.infer import completion_text
+from wares.models.search.schema import (
+    ATTRIBUTES,
+    EXACT,
+    FIELDS,
+    KIND,
+    NUMBERS,
+    product_numbers,
+    schema,
+    title_key,
+)
+from wares.models.search.variants import variant_codes
 
 HEAP = 256 << 20
 MAX_COMPLETIONS = 300_000
@@ -40,8 +53,11 @@ def fit(
     writer = index.writer(HEAP, 1)
     prices, available = catalogue.prices, catalogue.available
     n = len(catalogue)
-    columns = [catalogue.columns[name] for name in FIELDS]
+    columns = [list(catalogue.columns[name]) for name in FIELDS]
+    size_of, sizes = codes(columns[FIELDS.index("size")])
+    attributes = catalogue.columns["attributes"]
     for row, cells in enumerate(zip(*columns, strict=True)):
+        values = _values(attributes[row])
         fields: dict[str, Any] = {
             name: prepare(cell) for name, cell in zip(FIELDS, cells, strict=True) if cell
         }
@@ -53,7 +69,9 @@ def fit(
                 category_code=int(catalogue.category_of[row]),
                 price=int(prices[row]),
                 available=int(available[row]),
+                size_code=int(size_of[row]),
                 **fields,
+                **_beside(cells[0], values),
             )
         )
         if row % 5000 == 0:
@@ -83,6 +101,10 @@ def fit(
     )
     StringTable.of(names[0]).save(folder, "brands")
     StringTable.of(names[1]).save(folder, "categories")
+    titles, brands, categories, _, _ = columns
+    texts = columns[FIELDS.index("size")]
+    save_forward(zip(titles, brands, texts, strict=True), folder)
+    StringTable.of(sizes).save(folder, "sizes")
     words, word_counts = _vocabulary(catalogue)
     words.save(folder, "words")
     log_sold = np.log1p(sold).astype(np.float32)
@@ -92,7 +114,8 @@ def fit(
     )
     save_arrays(
         folder, start_phrase=np.array([i for _, i in suffixes], np.int32), phrase_weight=weights, word_counts=word_counts, members=order, members_ptr=ptr,
-        log_sold=log_sold / max(float(log_sold.max(initial=0)), 1.0), vectors=vectors,
+        log_sold=log_sold / max(float(log_sold.max(initial=0)), 1.0), vectors=vectors, size_of=size_of, since=_since(catalogue),
+        variant_of=variant_codes(zip(titles, brands, categories, texts, strict=True)),
     )  # fmt: skip
     # Index files carry random names, so the artefact is named by what went in.
     content = digest(
@@ -104,7 +127,35 @@ def fit(
             len(suffixes),
         ]
     )
-    return seal(folder, KIND, content=content, n_items=n, texts=len(vectors), config=config.model_dump())
+    return seal(
+        folder, KIND, content=content, n_items=n, texts=len(vectors), rich=True, config=config.model_dump()
+    )
+
+
+def _values(cell: str) -> list[str]:
+    """The values of a product's attributes."""
+    found: Any = json.loads(cell) if cell else {}
+    return [str(value) for value in found.values()] if isinstance(found, dict) else []
+
+
+def _beside(title: str, values: list[str]) -> dict[str, Any]:
+    """What is indexed beside the texts: attributes, the whole title, product numbers."""
+    said = " ".join(values)
+    out: dict[str, Any] = {ATTRIBUTES: prepare(said)} if said else {}
+    if whole := title_key(title):
+        out[EXACT] = whole
+    if numbers := product_numbers(f"{title} {said}"):
+        out[NUMBERS] = " ".join(numbers)
+    return out
+
+
+def _since(catalogue: Catalogue) -> NDArray[np.int64]:
+    """The first known price of each product in Unix seconds ``(n,)``, 0 where there is none: how new it is."""
+    ptr, at = np.asarray(catalogue.price_ptr), np.asarray(catalogue.price_at)
+    out = np.zeros(len(catalogue), np.int64)
+    some = np.flatnonzero(ptr[1:] > ptr[:-1])
+    out[some] = at[ptr[:-1][some]]
+    return out
 
 
 def _completions(catalogue: Catalogue, sold: NDArray[np.int64]) -> tuple[StringTable, NDArray[np.float32]]:
