@@ -53,6 +53,8 @@ GROUPS = (
     "clicks",
     "rules",
     "search_tune",
+    "search_reading",
+    "synonyms",
 )
 """Modules of this package that put further commands onto the application; each has a ``register(app)``."""
 

@@ -89,7 +89,7 @@ def _fusion(searcher: Searcher, clicked: dict[str, dict[int, float]], seed: int)
     return learn_fusion(judged, searcher.weights(), seed)
 
 
-def clicked_queries(context: Context, catalogue: Catalogue) -> dict[str, dict[int, float]]:
+def clicked_queries(context: Context, catalogue: Catalogue, most: int = MOST) -> dict[str, dict[int, float]]:
     """What was typed, with the rows of the products clicked for it and the logarithm of how often; most clicked first."""
     files = context.files(c.QUERIES)
     if files is None:
@@ -104,5 +104,5 @@ def clicked_queries(context: Context, catalogue: Catalogue) -> dict[str, dict[in
         product = catalogue.row(str(row[c.PRODUCT_ID]))
         if text and product >= 0:
             counts[text][product] += 1
-    best = sorted(counts, key=lambda text: (-sum(counts[text].values()), text))[:MOST]
+    best = sorted(counts, key=lambda text: (-sum(counts[text].values()), text))[:most]
     return {text: {p: float(np.log1p(n)) for p, n in sorted(counts[text].items())} for text in best}

@@ -65,6 +65,7 @@ from wares.pipeline.mood_uses import TABLES as MOOD_TABLES
 from wares.pipeline.ordering import JUDGE_MODULES, JUDGEMENTS, ORDER_MODULES, build_judgements, build_order
 from wares.pipeline.ordering import ORDER as SEARCH_ORDER
 from wares.pipeline.plan import Context, Step, Tick
+from wares.pipeline.search_reading import reader_step
 from wares.pipeline.searching import SEARCH_TUNED_MODULES, build_tuned
 
 TUNED = "tuned"
@@ -359,6 +360,7 @@ STEPS = [
     Step("tune", TUNED, _tune, (c.EVENTS,), ("catalogue", "vectors", "text_neighbours", "graph", "graph_neighbours", "images", "review_vectors", reading.READINGS), ("recommend", "evaluate.test_days", "build.memory_gb"), (*likening.MODULES, f"{_R}tune", f"{_R}table", f"{_R}newcomers_train", f"{_R}train", f"{_R}closed_form", f"{_R}infer", f"{_R}learn", f"{_R}forest_train", f"{_F}trees_build", f"{_F}trees", *MOOD_SIDE_MODULES, *_RANKER)),
     Step("recommend", RECOMMENDER, _recommend, (c.EVENTS,), ("catalogue", "text_neighbours", "interactions", "graph_neighbours", "similar", "tune", reading.READINGS), ("recommend", "build.memory_gb"), (f"{_R}train", f"{_R}closed_form", *MOOD_SIDE_MODULES, *_RANKER)),
     Step("search", SEARCH, _search, (), ("catalogue", "vectors", "interactions"), ("search",), ("wares.models.search.train", "wares.models.search.analysis", "wares.models.search.schema", "wares.models.search.forward", "wares.models.search.variants", "wares.models.search.infer")),
+    reader_step(),
     Step("search_tuned", SEARCH_TUNED, build_tuned, (c.QUERIES, c.clean_name(c.QUERIES)), ("catalogue", "encoder", "similar", "search", reading.READINGS), (), SEARCH_TUNED_MODULES),
     Step(JUDGEMENTS, JUDGEMENTS, build_judgements, (c.QUERIES, c.clean_name(c.QUERIES), c.EVENTS), ("catalogue", "interactions"), ("recommend.kinds",), JUDGE_MODULES),
     Step(SEARCH_ORDER, SEARCH_ORDER, build_order, (c.QUERIES, c.clean_name(c.QUERIES), c.EVENTS), ("catalogue", "encoder", "interactions", "search", reading.READINGS), ("search.diversity", "search.tail_share", "recommend.kinds"), ORDER_MODULES),

@@ -24,6 +24,7 @@ from wares.core.errors import NotFitted, QueryError, WaresError
 from wares.core.nouns import Hit
 from wares.core.search_rules import RuleBook
 from wares.core.state import State
+from wares.core.synonyms import SynonymBook
 from wares.serve import (
     assets,
     elasticity,
@@ -37,6 +38,7 @@ from wares.serve import (
     rules,
     search_api,
     services_api,
+    synonyms,
 )
 from wares.serve.answers import json_response
 from wares.serve.auth import Gate
@@ -186,6 +188,9 @@ def create_app(workspace: Path, *, require_keys: bool = False, settings: Serve |
     elasticity.routes(app, lambda: shelf.ranker, may("read"), _ERRORS, _MISSING)
     mood_uses.routes(app, lambda: shelf.ranker, may("read"), _ERRORS, _MISSING)
     rules.routes(app, RuleBook(state, audit), gate, may, _ERRORS, _MISSING)
+    synonyms.routes(
+        app, SynonymBook(state, audit), lambda: bundles.live_bundle(workspace), gate, may, _ERRORS, _MISSING
+    )
     assets.routes(app, state, may("read"), _ERRORS)
     return app
 
