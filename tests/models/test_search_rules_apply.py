@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from wares.core.search_rules import Rule
+from wares.core.strings import StringTable
+from wares.features.catalogue import codes
 from wares.models.search.rules import Goods, apply_rules, meant
 
 N = 8
@@ -17,34 +19,23 @@ class Shop(SimpleNamespace):
     def row(self, product_id):
         return int(product_id[1:]) if product_id[1:].isdigit() and int(product_id[1:]) < N else -1
 
+    def __len__(self):
+        return N
+
+
+COLUMNS = {
+    "brand": ["Acme", "ACME", "Bolt", "Bolt", "", "Acme", "Coil", "Coil"],
+    "category": ["Home > Lamps", "Home > Lamps > Desk", "Home", "Toys", "Toys", "Toys", "Homeware", "Home > Lamps"],
+    "title": ["red lamp", "desk lamp", "water gun", "toy guns", "ball", "台灯 蓝色", "gundog whistle", "ｌａｍｐ shade, batteries, überzug"],
+    "description": [""] * N,
+}  # fmt: skip
+
 
 @pytest.fixture
 def goods():
-    columns = {
-        "brand": ["Acme", "Acme", "Bolt", "Bolt", "", "Acme", "Coil", "Coil"],
-        "category": [
-            "Home > Lamps",
-            "Home > Lamps > Desk",
-            "Home",
-            "Toys",
-            "Toys",
-            "Toys",
-            "Homeware",
-            "Home > Lamps",
-        ],
-        "title": [
-            "red lamp",
-            "desk lamp",
-            "water gun",
-            "toy guns",
-            "ball",
-            "台灯 蓝色",
-            "gundog whistle",
-            "lamp shade",
-        ],
-        "description": [""] * N,
-    }
-    return Goods(Shop(columns=columns))
+    numbers = {name: codes(COLUMNS[name])[0] for name in ("brand", "category")}
+    tables = {name: StringTable.of(values) for name, values in COLUMNS.items()}
+    return Goods(Shop(columns=tables, brand_of=numbers["brand"], category_of=numbers["category"]))
 
 
 def order(rules, goods, rows=range(6), allowed=lambda _: True):
@@ -117,3 +108,15 @@ def test_which_rules_a_query_means():
     assert meant(rules, "", ["Home > Lamps > Desk"]) == [within, every]
     assert meant(rules, "ｄｅｓｋ lamp", ["Home > Lampshades"]) == [exact, holds, every]
     assert meant([Rule("ban", "product", "p1", "蓝牙", "contains")], "蓝牙耳机") != []
+
+
+def test_long_lists_are_told_as_short_ones(goods, monkeypatch):
+    rows = np.arange(N, dtype=np.int32)
+    for word in ("gun", "lamp", "LAMPS", "battery", "台灯", "desk lamp", "nothing", "a", "uberzug"):
+        rule = Rule("ban", "word", word)
+        short = goods.of(rule, rows)
+        monkeypatch.setattr("wares.models.search.rules.LONG", 0)
+        assert goods.of(rule, rows).tolist() == short.tolist(), word
+        monkeypatch.undo()
+    assert goods.of(Rule("ban", "word", "lamp"), rows).tolist() == [True, True, *[False] * 5, True]
+    assert goods.of(Rule("ban", "word", "battery"), rows)[7]

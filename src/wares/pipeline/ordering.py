@@ -22,7 +22,6 @@ from wares.features.encoder import TextEncoder
 from wares.features.interactions import KIND as INTERACTIONS
 from wares.features.interactions import Interactions
 from wares.features.trees_build import save_trees
-from wares.models.search.analysis import surface_words
 from wares.models.search.asked import Asked
 from wares.models.search.asked_log import write_asked
 from wares.models.search.candidates import Candidates
@@ -31,12 +30,17 @@ from wares.models.search.judge import FEWEST_SHOWN, Judgements, Rates, choose_mo
 from wares.models.search.order_infer import KIND as ORDER
 from wares.models.search.order_infer import PERSONAL, Features, impersonal
 from wares.models.search.order_train import FEWEST, Gate, Lists, gate, grow
+from wares.models.search.read_infer import Reader
+from wares.models.search.tuned import KIND as TUNED
 from wares.models.sentiment.readings import Readings
 from wares.models.sentiment.satisfaction import product_moods
+from wares.models.similar.around import Surroundings
+from wares.models.similar.infer import Similar
 from wares.pipeline.graphing import event_log
 from wares.pipeline.plan import Context, Tick
 from wares.pipeline.reading import READINGS
 from wares.pipeline.search_log import Search, searches, sessions_of, windows
+from wares.pipeline.search_reading import SEARCH_READER
 
 JUDGEMENTS = "search_judgements"
 SHARES = (0.5, 0.25, 0.25)
@@ -53,7 +57,7 @@ TAIL = 0.2
 FACTS = ("log_taken", "days_known", "mood", "texts_said")
 ORDER_MODULES = (
     "wares.models.search.judge", "wares.models.search.clicks", "wares.models.search.order_train", "wares.models.search.order_infer",
-    "wares.models.search.spread", "wares.models.search.asked_log", "wares.models.search.infer", "wares.features.trees", "wares.features.trees_build",
+    "wares.models.search.spread", "wares.models.search.asked_log", "wares.models.search.infer", "wares.models.search.fuse", "wares.models.search.read_infer", "wares.models.similar.around", "wares.features.trees", "wares.features.trees_build",
     "wares.models.sentiment.satisfaction", "wares.pipeline.search_log", "wares.pipeline.ordering",
 )  # fmt: skip
 JUDGE_MODULES = ("wares.models.search.judge", "wares.models.search.clicks", "wares.pipeline.search_log", "wares.pipeline.ordering")  # fmt: skip
@@ -96,33 +100,38 @@ def open_catalogue(context: Context) -> Catalogue:
 
 
 class Retrieval:
-    """Candidates of texts, as the search of this build finds them for a stranger."""
+    """Candidates of texts, as the search of this build finds them for a stranger: read, with the fusion and likeness that were tuned."""
 
     def __init__(self, context: Context, catalogue: Catalogue) -> None:
-        encoder = TextEncoder(context.done["encoder"], context.config.build.threads or 1)
+        done = context.done
+        encoder = TextEncoder(done["encoder"], context.config.build.threads or 1)
 
         @lru_cache(maxsize=2 * MOST)
         def encode(text: str) -> NDArray[np.float32]:
             return np.asarray(encoder.encode([text], "query")[0], np.float32)
 
-        self.searcher: Any = Searcher(context.done["search"], catalogue, encode)
+        tuned = open_artifact(done["search_tuned"], TUNED)["tuned"]
+        mood = float(tuned.get("mood", {}).get("share", 0.0))
+        self.searcher = Searcher(
+            done["search"], catalogue, encode, Surroundings(Similar(done["similar"])), float(tuned.get("alike", 0.0)),
+            load_array(done["search_tuned"], "moods") if mood > 0 else None, mood, read=Reader(done[SEARCH_READER]),
+            learned=tuned.get("fusion", {}).get("weights") or None, order=self._keep,
+        )  # fmt: skip
         self._seen: list[tuple[Asked, Candidates]] = []
-        if hasattr(self.searcher, "order"):
-            self.searcher.order = self._keep
         self.of = lru_cache(maxsize=4 * MOST)(self._of)
 
     def _keep(self, asked: Asked, candidates: Candidates, _: Any = None) -> NDArray[np.float32]:
         self._seen.append((asked, candidates))
         return impersonal(candidates)
 
-    def _of(self, text: str) -> tuple[Asked, Candidates]:
+    def _of(self, text: str) -> tuple[Asked, Candidates] | None:
         self._seen.clear()
-        found = self.searcher.search(text, DEEP)
-        if self._seen:
-            return self._seen[-1]
-        parts = {"score": found.scores, "words": found.words, "meaning": found.meaning, "alike": found.alike}
-        kept = {name: np.asarray(part, np.float32) for name, part in parts.items()}
-        return Asked(text, tuple(surface_words(text))), Candidates(found.rows, kept)
+        self.searcher.search(text, 1)
+        if not self._seen:
+            return None
+        asked, candidates = self._seen[-1]
+        parts = {name: part[:DEEP] for name, part in candidates.parts.items()}
+        return asked, Candidates(candidates.rows[:DEEP], parts)
 
 
 class Facts:
@@ -155,9 +164,10 @@ def _lists(
     """Candidates of the graded texts with their grades; None where none of what is graded was found."""
     table, grades, sizes, base, query = [], [], list[int](), [], list[int]()
     for number, text in enumerate(texts):
-        asked, candidates = retrieval.of(text)
-        if not len(candidates):
+        found = retrieval.of(text)
+        if found is None:
             continue
+        asked, candidates = found
         wanted = judged.grades[text]
         graded = np.array([wanted.get(int(row), 0.0) for row in candidates.rows])
         if not graded.any():
@@ -261,9 +271,8 @@ def _asked(
 def _part_names(retrieval: Retrieval, texts: Sequence[str]) -> tuple[str, ...]:
     """The parts that retrieval says of candidates, whoever asks."""
     for text in texts:
-        _, candidates = retrieval.of(text)
-        if len(candidates):
-            return tuple(sorted({*candidates.parts, "score"} - {PERSONAL}))
+        if (found := retrieval.of(text)) is not None:
+            return tuple(sorted({*found[1].parts, "score"} - {PERSONAL}))
     return ("score",)
 
 

@@ -45,8 +45,7 @@ class Trial:
     def __init__(self, retrieval: Retrieval, grades: Mapping[str, Mapping[int, float]]) -> None:
         self.searcher, self.grades = retrieval.searcher, grades
         # Neither trees nor rules: it is retrieval that is tuned.
-        if hasattr(self.searcher, "order"):
-            self.searcher.order = None
+        self.searcher.order = None
         self.first = deepcopy({name: self.searcher.config[name] for name in (*SPREAD, "boosts")})
 
     def quality(self, setting: Mapping[str, Any], texts: list[str]) -> NDArray[np.float64]:

@@ -365,7 +365,7 @@ STEPS = [
     reader_step(),
     Step("search_tuned", SEARCH_TUNED, build_tuned, (c.QUERIES, c.clean_name(c.QUERIES)), ("catalogue", "encoder", "similar", "search", reading.READINGS), (), SEARCH_TUNED_MODULES),
     Step(JUDGEMENTS, JUDGEMENTS, build_judgements, (c.QUERIES, c.clean_name(c.QUERIES), c.EVENTS), ("catalogue", "interactions"), ("recommend.kinds",), JUDGE_MODULES),
-    Step(SEARCH_ORDER, SEARCH_ORDER, build_order, (c.QUERIES, c.clean_name(c.QUERIES), c.EVENTS), ("catalogue", "encoder", "interactions", "search", reading.READINGS), ("search.diversity", "search.tail_share", "recommend.kinds"), ORDER_MODULES),
+    Step(SEARCH_ORDER, SEARCH_ORDER, build_order, (c.QUERIES, c.clean_name(c.QUERIES), c.EVENTS), ("catalogue", "encoder", "interactions", "similar", "search", "search_reader", "search_tuned", reading.READINGS), ("search.diversity", "search.tail_share", "recommend.kinds"), ORDER_MODULES),
     Step(SUGGEST_STEP, SUGGEST, build_suggest, (c.QUERIES, c.clean_name(c.QUERIES)), ("catalogue", "interactions"), ("suggest",), SUGGEST_MODULES),
     Step("together", TOGETHER, _together, (c.EVENTS,), ("catalogue", "interactions", "graph_pairs"), ("recommend.kinds",), (f"{_R}together_train", f"{_R}together_infer", "wares.graph.behaviour")),
     Step("rebuy", REBUY, _rebuy, (c.EVENTS,), ("catalogue", "interactions"), ("recommend.kinds",), (f"{_R}rebuy_train", f"{_R}rebuy_infer")),

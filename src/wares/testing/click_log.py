@@ -43,21 +43,22 @@ def make_click_log(
     satisfies = rng.uniform(0.2, 0.9, (queries, products))
     believed = rng.normal(size=(queries, products))
     examined = (1 / np.arange(1, products + 1)) ** eta
-    rows: list[tuple[int, list[int], list[int]]] = []
-    for query in rng.integers(0, queries, searches).tolist():
-        order = np.argsort(-(believed[query] + shuffle * rng.normal(size=products)), kind="stable")
-        likes = rng.random(products) < worth[query, order]
-        if kind == "places":
-            clicked = np.flatnonzero(likes & (rng.random(products) < examined)).tolist()
-        else:
-            done = rng.random(products) < satisfies[query, order]
-            clicked = []
-            for place in np.flatnonzero(likes).tolist():
-                clicked.append(place)
-                if done[place]:
-                    break
-        rows.append((query, order.tolist(), clicked))
-    return ClickLog(Sessions.of(rows), worth, examined, satisfies)
+    query = rng.integers(0, queries, searches)
+    order = np.argsort(
+        -(believed[query] + shuffle * rng.normal(size=(searches, products))), axis=1, kind="stable"
+    )
+    at = query[:, None]
+    clicked = rng.random((searches, products)) < worth[at, order]
+    if kind == "places":
+        clicked &= rng.random((searches, products)) < examined
+    else:
+        ends = clicked & (rng.random((searches, products)) < satisfies[at, order])
+        # Nothing is read below the click that satisfied.
+        clicked &= np.cumsum(ends, axis=1) - ends == 0
+    sessions = Sessions(
+        query.astype(np.int32), np.arange(searches + 1, dtype=np.int64) * products, order.ravel().astype(np.int32), clicked.ravel()
+    )  # fmt: skip
+    return ClickLog(sessions, worth, examined, satisfies)
 
 
 @dataclass(frozen=True)

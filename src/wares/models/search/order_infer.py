@@ -155,4 +155,4 @@ class Order:
         out = np.empty(len(order), np.float32)
         out[order] = np.sort(scores)[::-1]
         # Equal scores would fall back to the lower row.
-        return (out - 1e-6 * np.argsort(order)).astype(np.float32)
+        return (out - 1e-5 * np.argsort(order)).astype(np.float32)

@@ -3,8 +3,10 @@ stands in its place. A pure function: the rules come from `wares.core.search_rul
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,10 +51,13 @@ def meant(rules: Sequence[Rule], query: str, categories: Sequence[str] = ()) -> 
 
 
 class Goods:
-    """What rules look at of products: a catalogue."""
+    """What rules look at of products: a catalogue. A mask over the whole of it is made once for a rule, when a long list needs it."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
+        self._codes = lru_cache(256)(self._find_codes)
+        self._with_words = lru_cache(64)(self._find_words)
+        self._stems = lru_cache(20_000)(self._read_stems)
 
     def row(self, product_id: str) -> int:
         """The row of a product, -1 for none."""
@@ -62,19 +67,63 @@ class Goods:
         """Which products a rule is about ``(n,)``."""
         if rule.target == "product":
             return rows == self.row(rule.value)
-        columns = self.catalogue.columns
-        if rule.target == "brand":
-            brand = rule.value.casefold()
-            return np.array([str(columns["brand"][int(r)]).casefold() == brand for r in rows], bool)
-        if rule.target == "category":
-            return np.array([below(str(columns["category"][int(r)]), rule.value) for r in rows], bool)
-        wanted = {stem(word) for word in surface_words(rule.value)}
-        fields = ("title", "brand", "category", "description")
-        return np.array([wanted <= self._stems(int(r), fields) for r in rows], bool)
+        if rule.target != "word":
+            code_of = self.catalogue.brand_of if rule.target == "brand" else self.catalogue.category_of
+            return np.isin(code_of[rows], self._codes(rule.target, rule.value))
+        if len(rows) > LONG:
+            return self._with_words(rule.value)[rows]
+        wanted = _stems_of(rule.value)
+        return np.array([wanted <= self._stems(int(row)) for row in rows], bool)
 
-    def _stems(self, row: int, fields: Sequence[str]) -> set[str]:
-        text = " ".join(str(self.catalogue.columns[name][row]) for name in fields)
-        return {stem(word) for word in surface_words(text, 400)}
+    def _find_codes(self, name: str, value: str) -> NDArray[np.int64]:
+        """The codes of a brand's spellings, or of a category and those below it."""
+        code_of = self.catalogue.brand_of if name == "brand" else self.catalogue.category_of
+        codes, first = np.unique(np.asarray(code_of), return_index=True)
+        column = self.catalogue.columns[name]
+        names = [str(column[int(row)]) for row in first]
+        wanted = value.casefold()
+        fits = [n.casefold() == wanted if name == "brand" else below(n, value) for n in names]
+        return codes[np.array(fits, bool) & (codes >= 0)].astype(np.int64)
+
+    def _find_words(self, value: str) -> NDArray[np.bool_]:
+        """The products that have all words of a text ``(n_items,)``: rows in whose bytes a beginning of the rarest word stands, looked
+        at closely."""
+        wanted = _stems_of(value)
+        out = np.zeros(len(self.catalogue), bool)
+        if not wanted:
+            return out
+        longest = max(wanted, key=len)
+        # An ending may change a word's last letters: "batteri" stands for "battery".
+        begin = longest[: max(len(longest) - 2, 3)] if longest.isascii() else longest[0]
+        patterns = [re.compile(re.escape(begin.encode()), re.IGNORECASE)]
+        if longest.isascii():
+            patterns.append(_OTHER_LATIN)
+        near: set[int] = set()
+        for name in WORD_FIELDS:
+            table = self.catalogue.columns[name]
+            for pattern in patterns:
+                hits = (hit.start() for hit in pattern.finditer(memoryview(table.blob)))
+                near.update(
+                    np.unique(np.searchsorted(table.ends, np.fromiter(hits, np.int64), side="right")).tolist()
+                )
+        for row in near:
+            out[row] = wanted <= self._stems(row)
+        return out
+
+    def _read_stems(self, row: int) -> frozenset[str]:
+        text = " ".join(str(self.catalogue.columns[name][row]) for name in WORD_FIELDS)
+        return _stems_of(text, 400)
+
+
+WORD_FIELDS = ("title", "brand", "category", "description")
+LONG = 600
+"""Products up to which each is read; longer lists take the mask."""
+_OTHER_LATIN = re.compile(b"\xef\xbc[\xa1-\xbf]|\xef\xbd[\x80-\x9a]|[\xc3-\xc5]")
+"""Latin letters of full width or with accents, in UTF-8: they are folded before words are compared."""
+
+
+def _stems_of(text: str, limit: int = 24) -> frozenset[str]:
+    return frozenset(found for word in surface_words(text, limit) if (found := stem(word)))
 
 
 def apply_rules(
@@ -142,22 +191,25 @@ def _pinned(
     why: dict[int, Rule],
 ) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int64]]:
     """The list with the pinned products in their places; their scores are those of who stood there."""
-    of = {row: (int(at), float(score)) for row, at, score in zip(rows.tolist(), source, scores, strict=True)}
     fixed = dict.fromkeys(row for _, row in pins)
-    rest = [row for row in rows.tolist() if row not in fixed]
-    out: list[int] = []
-    waiting = list({row: rule for rule, row in reversed(pins)}.items())[::-1]
-    while rest or waiting:
-        if waiting and (len(out) + 1 >= waiting[0][1].amount or not rest):
-            row, rule = waiting.pop(0)
-            why[row] = rule
-            out.append(row)
-        else:
-            out.append(rest.pop(0))
-    place = np.array([of.get(row, (-1, 0.0))[0] for row in out], np.int64)
-    value = np.array([np.nan if row in fixed else of[row][1] for row in out], np.float32)
-    last = float(scores.min()) if len(scores) else 0.0
-    for at in range(len(out) - 1, -1, -1):
-        if np.isnan(value[at]):
-            value[at] = value[at + 1] if at + 1 < len(out) else last
-    return np.array(out, np.int32), value, place
+    rule_of = {row: rule for rule, row in reversed(pins)}
+    why |= rule_of
+    pinned = np.fromiter(fixed, np.int32)
+    rest = ~np.isin(rows, pinned)
+    n = int(rest.sum())
+    at: list[int] = []
+    for number, row in enumerate(fixed):
+        wanted = max(int(rule_of[row].amount) - 1, at[-1] + 1 if at else 0)
+        at.append(min(wanted, n + number))
+    whole = n + len(pinned)
+    others = np.ones(whole, bool)
+    others[at] = False
+    out, place, value = np.empty(whole, np.int32), np.full(whole, -1, np.int64), np.empty(whole, np.float32)
+    out[at], out[others] = pinned, rows[rest]
+    place[others], value[others] = source[rest], scores[rest]
+    for spot, row in zip(at, pinned.tolist(), strict=True):
+        here = source[rows == row]
+        place[spot] = here[0] if len(here) else -1
+    for spot in reversed(at):
+        value[spot] = value[spot + 1] if spot + 1 < whole else (value[others].min() if n else 0.0)
+    return out, value, place
