@@ -30,7 +30,7 @@ from wares.models.search.schema import EXACT, FIELDS, KIND, NUMBERS, schema, tit
 from wares.models.search.tuned import Surroundings
 from wares.models.search.words import WordQueries
 
-__all__ = ["FIELDS", "KIND", "Filters", "Found", "Searcher", "completion_text", "schema"]
+__all__ = ["FIELDS", "KIND", "Filters", "Found", "Searcher", "schema"]
 
 DEPTH = 1500
 RESCORED = 300
