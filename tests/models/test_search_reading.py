@@ -221,3 +221,10 @@ def test_contradictory_limits_find_nothing_or_say_so(searcher):
     found = searcher.search("shoes", 5, 10_000)
     assert len(found.rows) == 0
     assert found.total >= 3
+
+
+def test_typos_are_mended_only_without_a_reader(searcher):
+    found = searcher.search("wireless headpohnes", 3)
+    assert found.corrected == {"headpohnes": "headphones"}
+    assert not found.relaxed
+    assert not searcher.search("wireless headpohnes", 3, mend=False).corrected

@@ -50,6 +50,8 @@ GROUPS = (
     "aspects",
     "mood",
     "mood_uses",
+    "search_reading",
+    "synonyms",
 )
 """Modules of this package that put further commands onto the application; each has a ``register(app)``."""
 

@@ -172,7 +172,7 @@ def named_file(text: str) -> tuple[str, Path]:
 @key_app.command("create", epilog="Example: `wares key create --name web --scope read --scope write`")
 def key_create(
     name: Annotated[str, typer.Option(help="Who uses it.")],
-    scope: Annotated[list[str], typer.Option(help="read, write or admin; several are allowed.")],
+    scope: Annotated[list[str], typer.Option(help="read, write, curate or admin; several are allowed.")],
     role: Annotated[str, typer.Option(help="In which role it reads data: docs/access.md.")] = "",
     shop: Shop = Path(),
     json: Json = False,

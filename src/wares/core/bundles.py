@@ -21,6 +21,7 @@ PARTS = (
     "sentiment",
     "moods",
     "search",
+    "search_reader",
     "search_tuned",
     "suggest",
     "graph",

@@ -59,6 +59,10 @@ ABOUT = {
         "The products most alike by the graph, by relation weights learned from behaviour.",
     ),
     "search": ("model", "The word index, its statistics and the meaning of queries."),
+    "search_reader": (
+        "model",
+        "What queries are read by: the catalogue's words, brands, attributes and sizes, and synonyms.",
+    ),
     "search_tuned": (
         "model",
         "How much likeness to the best hits counts in search, and its proof in clicks.",

@@ -16,7 +16,8 @@ from wares.core.arrays import save_arrays, seal
 from wares.data.engine import Engine
 from wares.features.catalogue import Catalogue
 from wares.features.encoder import TextEncoder
-from wares.models.search.infer import Searcher
+from wares.models.search.fuse_train import Fusion, Judged, learn_fusion
+from wares.models.search.infer import RESCORED, Searcher
 from wares.models.search.tuned import DEPTH, KIND, Tuned, choose
 from wares.models.similar.around import Surroundings
 from wares.models.similar.infer import Similar
@@ -26,17 +27,18 @@ from wares.pipeline.plan import Context, Tick
 MOST = 600
 """Clicked queries that are tried; the ones clicked most often."""
 SEARCH_TUNED_MODULES = (
-    "wares.models.search.tuned", "wares.models.search.infer", "wares.models.similar.around", "wares.models.recommend.mood",
+    "wares.models.search.tuned", "wares.models.search.infer", "wares.models.search.fuse_train", "wares.models.similar.around", "wares.models.recommend.mood",
     *MOOD_SIDE_MODULES, "wares.pipeline.searching",
 )  # fmt: skip
 
 
 def build_tuned(context: Context, folder: Path, tick: Tick) -> Any:
-    """Choose how much likeness to the best hits counts, and write it down with its proof."""
+    """Choose what parts, and then likeness to the best hits, count, and write it down with its proof."""
     catalogue = Catalogue(context.done["catalogue"])
     clicked = clicked_queries(context, catalogue)
     if not clicked:
-        return seal(folder, KIND, tuned=Tuned(0.0, "no clicked queries").facts())
+        nothing = Fusion(reason="no clicked queries").facts()
+        return seal(folder, KIND, tuned=Tuned(0.0, "no clicked queries").facts() | {"fusion": nothing})
     encoder = TextEncoder(context.done["encoder"], context.config.build.threads or 1)
 
     @lru_cache(maxsize=2 * MOST)
@@ -47,6 +49,8 @@ def build_tuned(context: Context, folder: Path, tick: Tick) -> Any:
     searcher = Searcher(
         context.done["search"], catalogue, encode, Surroundings(Similar(context.done["similar"])), moods=moods
     )
+    fusion = _fusion(searcher, clicked, context.config.shop.seed)
+    searcher.learned = fusion.weights or None
     asked = 0
 
     def find(text: str, share: float) -> NDArray[Any]:
@@ -71,10 +75,21 @@ def build_tuned(context: Context, folder: Path, tick: Tick) -> Any:
     else:
         mood = {"share": 0.0, "reason": "nothing is said of any product"}
     save_arrays(folder, moods=moods)
-    return seal(folder, KIND, tuned=replace(tuned, mood=mood).facts())
+    return seal(folder, KIND, tuned=replace(tuned, mood=mood).facts() | {"fusion": fusion.facts()})
 
 
-def clicked_queries(context: Context, catalogue: Catalogue) -> dict[str, dict[int, float]]:
+def _fusion(searcher: Searcher, clicked: dict[str, dict[int, float]], seed: int) -> Fusion:
+    """What each part of a candidate counts, by the clicks, where that is proven."""
+    judged: list[Judged] = []
+    for text, clicks in clicked.items():
+        found = searcher.search(text, RESCORED)
+        gains = np.array([clicks.get(int(row), 0.0) for row in found.rows], np.float32)
+        if (gains > 0).any():
+            judged.append(Judged(found.parts, gains, np.fromiter(clicks.values(), np.float32)))
+    return learn_fusion(judged, searcher.weights(), seed)
+
+
+def clicked_queries(context: Context, catalogue: Catalogue, most: int = MOST) -> dict[str, dict[int, float]]:
     """What was typed, with the rows of the products clicked for it and the logarithm of how often; most clicked first."""
     files = context.files(c.QUERIES)
     if files is None:
@@ -89,5 +104,5 @@ def clicked_queries(context: Context, catalogue: Catalogue) -> dict[str, dict[in
         product = catalogue.row(str(row[c.PRODUCT_ID]))
         if text and product >= 0:
             counts[text][product] += 1
-    best = sorted(counts, key=lambda text: (-sum(counts[text].values()), text))[:MOST]
+    best = sorted(counts, key=lambda text: (-sum(counts[text].values()), text))[:most]
     return {text: {p: float(np.log1p(n)) for p, n in sorted(counts[text].items())} for text in best}

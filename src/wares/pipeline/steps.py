@@ -64,6 +64,7 @@ from wares.pipeline.mood_side import MOOD_SIDE_MODULES, mood_side
 from wares.pipeline.mood_uses import MOOD_USES, MOOD_USES_MODULES, build_mood_uses
 from wares.pipeline.mood_uses import TABLES as MOOD_TABLES
 from wares.pipeline.plan import Context, Step, Tick
+from wares.pipeline.search_reading import reader_step
 from wares.pipeline.searching import SEARCH_TUNED_MODULES, build_tuned
 from wares.pipeline.suggesting import SUGGEST_MODULES, SUGGEST_STEP, build_suggest
 
@@ -359,6 +360,7 @@ STEPS = [
     Step("tune", TUNED, _tune, (c.EVENTS,), ("catalogue", "vectors", "text_neighbours", "graph", "graph_neighbours", "images", "review_vectors", reading.READINGS), ("recommend", "evaluate.test_days", "build.memory_gb"), (*likening.MODULES, f"{_R}tune", f"{_R}table", f"{_R}newcomers_train", f"{_R}train", f"{_R}closed_form", f"{_R}infer", f"{_R}learn", f"{_R}forest_train", f"{_F}trees_build", f"{_F}trees", *MOOD_SIDE_MODULES, *_RANKER)),
     Step("recommend", RECOMMENDER, _recommend, (c.EVENTS,), ("catalogue", "text_neighbours", "interactions", "graph_neighbours", "similar", "tune", reading.READINGS), ("recommend", "build.memory_gb"), (f"{_R}train", f"{_R}closed_form", *MOOD_SIDE_MODULES, *_RANKER)),
     Step("search", SEARCH, _search, (), ("catalogue", "vectors", "interactions"), ("search",), ("wares.models.search.train", "wares.models.search.analysis", "wares.models.search.schema", "wares.models.search.forward", "wares.models.search.variants", "wares.models.search.infer")),
+    reader_step(),
     Step("search_tuned", SEARCH_TUNED, build_tuned, (c.QUERIES, c.clean_name(c.QUERIES)), ("catalogue", "encoder", "similar", "search", reading.READINGS), (), SEARCH_TUNED_MODULES),
     Step(SUGGEST_STEP, SUGGEST, build_suggest, (c.QUERIES, c.clean_name(c.QUERIES)), ("catalogue", "interactions"), ("suggest",), SUGGEST_MODULES),
     Step("together", TOGETHER, _together, (c.EVENTS,), ("catalogue", "interactions", "graph_pairs"), ("recommend.kinds",), (f"{_R}together_train", f"{_R}together_infer", "wares.graph.behaviour")),

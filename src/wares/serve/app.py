@@ -18,10 +18,12 @@ from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
 from wares.core import bundles
+from wares.core.audit import Audit
 from wares.core.config import FILE, Serve, load_config
 from wares.core.errors import NotFitted, QueryError, WaresError
 from wares.core.nouns import Hit
 from wares.core.state import State
+from wares.core.synonyms import SynonymBook
 from wares.models.search.suggest import SCOPE
 from wares.serve import (
     assets,
@@ -35,6 +37,7 @@ from wares.serve import (
     quality,
     search_api,
     services_api,
+    synonyms,
 )
 from wares.serve.answers import json_response
 from wares.serve.auth import Gate
@@ -142,6 +145,8 @@ def create_app(workspace: Path, *, require_keys: bool = False, settings: Serve |
     state = State.at(workspace / "state", config.state.url)
     shelf = Shelf(workspace, state)
     gate = Gate(state, required=require_keys)
+    names = config.audit
+    audit = Audit(state, workspace / "state", key=names.key_file, anchor=names.anchor)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
@@ -182,6 +187,9 @@ def create_app(workspace: Path, *, require_keys: bool = False, settings: Serve |
     prices.routes(app, lambda: shelf.ranker, may("read"), _ERRORS, _MISSING)
     elasticity.routes(app, lambda: shelf.ranker, may("read"), _ERRORS, _MISSING)
     mood_uses.routes(app, lambda: shelf.ranker, may("read"), _ERRORS, _MISSING)
+    synonyms.routes(
+        app, SynonymBook(state, audit), lambda: bundles.live_bundle(workspace), gate, may, _ERRORS, _MISSING
+    )
     assets.routes(app, state, may("read"), _ERRORS)
     return app
 

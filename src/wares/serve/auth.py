@@ -1,4 +1,4 @@
-"""API keys: ``wk_<id>_<secret>``, stored as a hash, with the scopes read, write and admin."""
+"""API keys: ``wk_<id>_<secret>``, stored as a hash, with the scopes read, write, curate and admin."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from wares.core.errors import AccessDenied, ConfigError, NotAuthenticated
 from wares.core.key_roles import bind_role, key_roles
 from wares.core.state import State, stamp
 
-SCOPES = ("read", "write", "admin")
+SCOPES = ("read", "write", "curate", "admin")
+"""``curate`` is for those who say how search answers: rules, synonyms."""
 FRESH_SECONDS = 2.0
 
 

@@ -53,6 +53,11 @@ def stem(word: str) -> str:
     return found[0] if found else ""
 
 
+def has_han(text: str) -> bool:
+    """Whether there is a Chinese character in a text."""
+    return _CJK.search(text) is not None
+
+
 def prepare(text: str) -> str:
     """Full-width forms narrowed, Chinese segmented, ``500ml`` parted into ``500 ml``: text for the analyser."""
     text = unicodedata.normalize("NFKC", text)

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from wares.core.arrays import load_array, save_arrays
 from wares.core.strings import StringTable
-from wares.models.search.analysis import analyzer, prepare
+from wares.models.search.analysis import analyzer, has_han, prepare
 from wares.models.search.asked import Size
 
 PARTS = ("titled", "cover", "said", "phrase", "numbers", "clash", "size")
-MOST = 40
+MOST = 60
 K1, B = 0.6, 0.4
 """BM25 of titles: repetition and length say less of them than of pages (the word index has 1.2 and .75, which tantivy fixes)."""
 """Words kept of a product."""
@@ -35,6 +35,16 @@ def tokens_of(text: str) -> list[str]:
     return analyzer().analyze(prepare(text))
 
 
+def reading_tokens(text: str) -> list[str]:
+    """The same, and each character of longer Chinese words behind them: words are cut in more than one way."""
+    out: list[str] = []
+    for token in tokens_of(text):
+        out.append(token)
+        if len(token) > 1 and has_han(token):
+            out.extend(token)
+    return out
+
+
 def save_forward(cells: Iterable[tuple[str, str, str]], folder: Path) -> None:
     """Write the words of titles, then those of brand and size that the title does not have, for each product."""
     ids: dict[str, int] = {}
@@ -42,9 +52,9 @@ def save_forward(cells: Iterable[tuple[str, str, str]], folder: Path) -> None:
     flat: list[NDArray[np.int32]] = []
     lengths: list[int] = []
     for title, brand, size in cells:
-        words = tokens_of(title)[:MOST]
+        words = reading_tokens(title)[:MOST]
         known = set(words)
-        words += [t for t in tokens_of(f"{brand} {size}") if t not in known] if brand or size else []
+        words += [t for t in reading_tokens(f"{brand} {size}") if t not in known] if brand or size else []
         row = np.fromiter((ids.setdefault(w, len(ids)) for w in words), np.int32, len(words))
         flat.append(row)
         lengths.append(len(row))
@@ -86,7 +96,7 @@ class Forward:
         """
         n = len(rows)
         out = {name: np.zeros(n, np.float32) for name in PARTS}
-        asked = list(dict.fromkeys(t for word in words for t in tokens_of(word)))[:MOST]
+        asked = list(dict.fromkeys(t for word in words for t in reading_tokens(word)))[:MOST]
         if not n or not (asked or sizes):
             return out
         begin = self.ptr[rows]

@@ -38,7 +38,7 @@ NEAR_TEXTS = 64
 A_TEXT = 30
 FEW = 10
 """Hits with all words below which some of the words are enough for more."""
-MORE = 50
+MORE = 100
 EXACT_ROWS = 5000
 """Products within limits up to which meaning is compared with each."""
 SEEDS = 5
@@ -237,7 +237,14 @@ class Searcher:
         )
 
     def _reach(
-        self, asked: Asked, filters: Filters, depth: int, corrected: dict[str, str], *, mend: bool
+        self,
+        asked: Asked,
+        filters: Filters,
+        depth: int,
+        corrected: dict[str, str],
+        hidden: NDArray[np.int32] | None,
+        *,
+        mend: bool,
     ) -> tuple[_Reached, NDArray[np.float32] | None]:
         """The first reading of a query that reaches anything, and the vector of its words."""
         vector: NDArray[np.float32] | None = None
@@ -245,29 +252,35 @@ class Searcher:
         reached = _Reached(asked, Limits(), True, (), nothing, np.zeros(0, np.float32), 0, nothing)
         for reading, some, said in steps(asked):
             limits = limits_of(filters, reading, self.names)
-            rows, lexical, total = self._lexical(reading, limits, some=some, depth=depth, corrected=corrected)
+            rows, lexical, total = self._lexical(
+                reading, limits, some=some, depth=depth, corrected=corrected, mend=mend
+            )
+            if hidden is not None and len(hidden):
+                seen = ~np.isin(rows, hidden)
+                rows, lexical, total = rows[seen], lexical[seen], total - int((~seen).sum())
             if not len(rows) and not some and len(reading.words) > 1:
                 continue
             near = nothing
             # What is near within the limits is an answer where words find none at all; before, words go on with fewer limits.
             if (len(rows) or not len(reached.near)) and self.encode is not None and len(self.vectors):
                 vector = self.encode(self._meant(reading, corrected))
-                near = self._allowed(reading, self._by_meaning(vector, limits))
+                near = self._by_meaning(vector, limits)
+                near = self._allowed(reading, near if hidden is None else near[~np.isin(near, hidden)])
             if len(rows) or (len(near) and not len(reached.near)):
                 said = said if len(rows) else tuple(name for name in said if name != ANY)
                 reached = _Reached(reading, limits, some, said, rows, lexical, total, near)
             if len(rows):
                 break
         if not reached.some and 0 < reached.total < FEW and len(reached.asked.words) > 2:
-            self._fill(reached, corrected)
+            self._fill(reached, corrected, hidden)
         return reached, vector
 
-    def _fill(self, reached: _Reached, corrected: dict[str, str]) -> None:
+    def _fill(self, reached: _Reached, corrected: dict[str, str], hidden: NDArray[np.int32] | None) -> None:
         """Behind the few that have all words, those that have some of them."""
         rows, lexical, _ = self._lexical(
             reached.asked, reached.limits, some=True, depth=MORE, corrected=corrected, count=False
         )
-        fresh = ~np.isin(rows, reached.rows)
+        fresh = ~np.isin(rows, reached.rows if hidden is None else np.concatenate([reached.rows, hidden]))
         ceiling = float(reached.lexical.min(initial=0))
         reached.rows = np.concatenate([reached.rows, rows[fresh]])
         reached.lexical = np.concatenate([reached.lexical, np.minimum(lexical[fresh], ceiling)])
@@ -308,12 +321,9 @@ class Searcher:
             return self._browse(asked, k, offset, filters, hidden, sort, group)
         corrected = dict(asked.corrected)
         depth = max(DEPTH, offset + k + 2 * RESCORED) if offset + k > DEPTH - RESCORED else DEPTH
-        reached, vector = self._reach(asked, filters, depth, corrected, mend=mend and self.read is None)
-        if hidden is not None and len(hidden):
-            seen = ~np.isin(reached.rows, hidden)
-            reached.total -= int((~seen).sum())
-            reached.rows, reached.lexical = reached.rows[seen], reached.lexical[seen]
-            reached.near = reached.near[~np.isin(reached.near, hidden)]
+        reached, vector = self._reach(
+            asked, filters, depth, corrected, hidden, mend=mend and self.read is None
+        )
         rows, scores, parts, extra = self._ranked(reached, vector, affinity, hidden)
         found = Found.nothing(replace(reached.asked, corrected=corrected))
         found.corrected, found.total = corrected, reached.total + extra
