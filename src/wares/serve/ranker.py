@@ -23,6 +23,7 @@ from wares.core.nouns import Hit, Product, Reason, SearchPage
 from wares.core.people import People as Registered
 from wares.core.sessions import link
 from wares.core.state import State
+from wares.core.synonyms import SynonymBook
 from wares.core.text import fill, plain, template_parts
 from wares.features.catalogue import Catalogue
 from wares.features.encoder import TextEncoder
@@ -51,6 +52,7 @@ from wares.serve.graph_reasons import graph_reason, telling
 from wares.serve.mood_words import with_mood
 from wares.serve.online import Deed, NewProduct, Online, matching
 from wares.serve.people import People
+from wares.serve.reading import open_reader
 from wares.serve.reasons import reason, same
 from wares.serve.searching import open_searcher
 from wares.serve.services import Services
@@ -98,7 +100,14 @@ class Ranker:
         self._row = lru_cache(50_000)(self.catalogue.row)
         self.recommender = Recommender(folder / "recommend")
         self.likeness = Similar(folder / "similar")
-        self.searcher = open_searcher(folder, self.catalogue, self._query_vector, self.likeness)
+        reader = open_reader(folder, SynonymBook(state).curated if state is not None else None)
+        self.searcher = open_searcher(
+            folder,
+            self.catalogue,
+            self._query_vector,
+            self.likeness,
+            read=reader.read if reader is not None else None,
+        )
         self.suggesting = Suggesting(folder)
         self.interactions, self.users = Interactions.load(folder / "interactions")
         # A bundle of an earlier version has none.

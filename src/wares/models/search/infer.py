@@ -52,8 +52,6 @@ Arrange = Callable[[Asked, Rows], Rows]
 """The merchant's rules over an ordered list ``(n,)``: what is pinned comes in, what is banned goes."""
 
 
-
-
 @dataclass(slots=True)
 class Found:
     """An answer by row, best first, with ``words``, ``meaning`` and ``alike`` parts, the total, facets, and what was done
