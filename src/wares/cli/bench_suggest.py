@@ -27,6 +27,8 @@ K = 8
 HALF = 0.6
 """Quality is counted when this share of the letters is typed."""
 CATEGORIES = 200
+ONSETS = [*"bcdfghlmnprstvw", "st", "tr", "pl", "ch"]
+RHYMES = [*"aeiou", "ar", "en", "il", "on"]
 Propose = Callable[[str], Sequence[str]]
 
 
@@ -114,8 +116,7 @@ def generate(n: int, rng: np.random.Generator) -> list[str]:
     """Distinct phrases, heaviest first: of made-up English words, and of real Chinese words of two characters."""
     from pypinyin.phrases_dict import phrases_dict
 
-    begins, ends = [*"bcdfghlmnprstvw", "st", "tr", "pl", "ch"], [*"aeiou", "ar", "en", "il", "on"]
-    syllables = [a + b for a in begins for b in ends]
+    syllables = [a + b for a in ONSETS for b in RHYMES]
     english = sorted({"".join(rng.choice(syllables, 2 + int(rng.integers(2)))) for _ in range(30_000)})
     chinese = sorted(word for word in phrases_dict if len(word) == 2 and all(map(is_chinese, word)))
     out: dict[str, None] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from html import escape
 from typing import Any
 from urllib.parse import quote
 
@@ -54,7 +55,7 @@ a:focus-visible,button:focus-visible,[tabindex]:focus-visible{outline:3px solid 
 .card{background:#fff;border:1px solid var(--line);border-radius:10px;padding:12px 14px;text-decoration:none;color:var(--ink);display:flex;flex-direction:column;gap:3px;min-height:150px}
 .card:hover{border-color:#9db8ac;box-shadow:0 2px 10px rgba(16,40,30,.07)}
 .card .cat{font-size:12px;color:var(--soft)}.card .name{font-weight:600;line-height:1.3;overflow-wrap:anywhere}
-.card .sub{font-size:13px;color:var(--soft)}.card .price{font-weight:700;margin-top:auto}
+mark{background:#fdf0c2;color:inherit;border-radius:2px;padding:0}.card .sub{font-size:13px;color:var(--soft)}.card .price{font-weight:700;margin-top:auto}
 .card .why{font-size:12.5px;color:var(--good);line-height:1.35;overflow-wrap:anywhere}
 .split{display:grid;grid-template-columns:240px 1fr;gap:20px;width:100%}
 .facet{background:#fff;border:1px solid var(--line);border-radius:10px;padding:10px 12px;margin-bottom:10px;width:100%}
@@ -190,22 +191,33 @@ def money(product: Product) -> str:
     return t("no_price") if product.price is None else f"{product.price:.2f} {product.currency}"
 
 
-def card(hit: Hit) -> None:
-    """A product that links to its page, with the reason why it is here."""
+def marked(text: str, spans: Sequence[tuple[int, int]], tag: str = "mark") -> str:
+    """A text as HTML, with spans of characters, ascending, set off."""
+    out, at = "", 0
+    for begin, end in spans:
+        if begin < at or end > len(text):
+            continue
+        out += f"{escape(text[at:begin])}<{tag}>{escape(text[begin:end])}</{tag}>"
+        at = end
+    return out + escape(text[at:])
+
+
+def card(hit: Hit, spans: Sequence[tuple[int, int]] = ()) -> None:
+    """A product that links to its page, with the reason why it is here; `spans` of its title are set off."""
     product = hit.product
     with ui.link(target=f"/product/{quote(product.product_id, safe='')}").classes("card"):
         ui.label(product.category.rsplit(">", 1)[-1].strip()).classes("cat")
-        ui.label(product.title).classes("name")
+        ui.html(marked(product.title, spans), sanitize=False).classes("name")
         ui.label(" · ".join(part for part in (product.brand, product.size) if part)).classes("sub")
         ui.label(money(product)).classes("price")
         ui.label(hit.why.text).classes("why")
 
 
-def cards(hits: list[Hit]) -> None:
-    """Products in a grid."""
+def cards(hits: list[Hit], spans: Sequence[Sequence[tuple[int, int]]] = ()) -> None:
+    """Products in a grid; `spans` are those of each title to set off, where there are any."""
     with ui.element("div").classes("grid-cards"):
-        for hit in hits:
-            card(hit)
+        for place, hit in enumerate(hits):
+            card(hit, spans[place] if place < len(spans) else ())
 
 
 def _numeric(rows: Sequence[Sequence[Any]], column: int) -> bool:
