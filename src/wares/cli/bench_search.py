@@ -55,6 +55,7 @@ def search(
             from wares.features.encoder_train import export_encoder
 
             say("encoder")
+            (Path(scratch) / "encoder").mkdir()
             export_encoder(Encoder.model_validate({}), Path(scratch) / "encoder")
             model = TextEncoder(Path(scratch) / "encoder", 1)
 

@@ -145,6 +145,7 @@ def evaluate_search(
     whole = [" ".join(columns[f][i] for f in FIELDS if f in columns) for i in range(n)]
     with tempfile.TemporaryDirectory(prefix="wares-search-") as scratch:
         say("encode")
+        (Path(scratch) / "encoder").mkdir()
         export_encoder(encoder, Path(scratch) / "encoder")
         model = TextEncoder(Path(scratch) / "encoder", 1)
         unique = sorted(set(texts))

@@ -234,7 +234,8 @@ def matching(
         near = max(0.0, (float(candidate.vector @ vector) - low) / (1 - low))
         named = candidate.product.product_id == query.strip()
         if share > 0 or near > 0 or named:
-            out.append((candidate, 2.0 if named else (1 - v) * share + v * near))
+            # What the bundle's products get for covering the query, in order, is about as much.
+            out.append((candidate, 3.0 if named else (1 - v + 0.15) * share + v * near))
     return out
 
 

@@ -19,7 +19,8 @@ FIXED = {"affinity": AFFINITY, "size": 0.3, "code": 2.0}
 def weights_of(vector_weight: float, alike: float, mood: float) -> dict[str, float]:
     """Weights where nothing was learned: a convex mix of words and meaning, with little beside."""
     return {
-        "words": 1 - vector_weight, "meaning": vector_weight, "phrase": 0.05, "exact": 0.5, "model": 0.3, "likely": 0.1, "popularity": POPULARITY,
+        "words": 1 - vector_weight, "meaning": vector_weight, "cover": 0.1, "phrase": 0.05, "numbers": 0.1, "clash": -0.1,
+        "exact": 0.5, "model": 0.3, "likely": 0.1, "popularity": POPULARITY,
         "alike": alike, "mood": mood, **FIXED,
     }  # fmt: skip
 

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime  # noqa: F401  # Loaded after usearch (2.26) it crashes the process.
+
+# Loaded after usearch (2.26) it crashes the process.
+import onnxruntime  # noqa: F401  # pyright: ignore[reportUnusedImport]
 import tantivy
 from numpy.typing import NDArray
 from rapidfuzz import process

@@ -48,7 +48,7 @@ class Reaching:
         raise NotImplementedError
 
     def _run(self, query: Any, depth: int = DEPTH, *, count: bool = True) -> tuple[Rows, Part, int]:
-        result = self.words.search(query, depth, count=count)
+        result: Any = self.words.search(query, depth, count=count)
         scores = np.array([score for score, _ in result.hits], np.float32)
         rows = self.words.fast_field_values("row", [address for _, address in result.hits])
         return np.array(rows, np.int32), scores, int(result.count or 0)
