@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -106,7 +107,7 @@ class SynonymBook:
         t = search_synonyms.c
         with self.state.engine.connect() as connection:
             rows = connection.execute(sa.select(search_synonyms).order_by(t.phrase, t.also)).mappings()
-            return [Synonym(**row) for row in rows]
+            return [_synonym(row) for row in rows]
 
     def curated(self) -> Curated:
         """What counts now; read from the database at most every half second."""
@@ -167,8 +168,9 @@ class SynonymBook:
         """Who said and took back what, newest first."""
         t = search_synonym_history
         with self.state.engine.connect() as connection:
+            # The names that SQLAlchemy gives are no plain strings.
             return [
-                dict(row)
+                {str(name): value for name, value in row.items()}
                 for row in connection.execute(sa.select(t).order_by(t.c.seq.desc()).limit(limit)).mappings()
             ]
 
@@ -219,3 +221,7 @@ class SynonymBook:
             self.audit.record(
                 who, f"search_synonym.{deed}", made[0].phrase, {"pairs": [[s.phrase, s.also] for s in made]}
             )
+
+
+def _synonym(row: Mapping[Any, Any]) -> Synonym:
+    return Synonym(**{str(name): value for name, value in row.items()})

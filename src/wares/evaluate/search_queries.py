@@ -119,9 +119,12 @@ def evaluate_queries(path: Path, seed: int = 0) -> dict[str, Any]:
         fit_reader(shelf, Path(folder))
         reader = Reader(Path(folder))
         reader.read(queries[0].text)
-        started = time.perf_counter()
-        read = [reader.read(query.text) for query in queries]
-        took = time.perf_counter() - started
+        read: list[Asked] = []
+        took: list[float] = []
+        for query in queries:
+            started = time.perf_counter()
+            read.append(reader.read(query.text))
+            took.append(time.perf_counter() - started)
     faults: list[dict[str, Any]] = []
     by_language: dict[str, list[bool]] = defaultdict(list)
     by_field: Counter[str] = Counter()
@@ -152,6 +155,6 @@ def evaluate_queries(path: Path, seed: int = 0) -> dict[str, Any]:
         ),
         "faults_by_field": dict(by_field.most_common()),
         "faults": faults,
-        "ms_a_query": round(1000 * took / len(queries), 3),
+        "ms_a_query": round(1000 * float(np.median(took)), 3),
         "seed": seed,
     }

@@ -315,20 +315,22 @@ class Reader:
         end = at + 1
         while end < len(row) and row[end].han and row[end].start == row[end - 1].end:
             end += 1
-        # Words that the catalogue has stay; what lies between them may be misspelt.
-        unknown = ""
-        for token in [*row[at:end], None]:
-            if token is not None and (len(token.text) < 2 or self.lexicon.row(token.text) < 0):
-                unknown += token.text
-                continue
-            fixed = unknown
-            for piece, near in self.speller.han(unknown):
-                corrected[piece] = near
-                fixed = fixed.replace(piece, near, 1)
-            words += [t.text for t in tokens(fixed)] if fixed else []
-            unknown = ""
-            if token is not None:
-                words.append(token.text)
+        run = row[at:end]
+        first = 0
+        while first < len(run):
+            for last in range(len(run), first, -1):
+                piece = "".join(t.text for t in run[first:last])
+                before = run[first - 1].text if first else ""
+                after = run[last].text if last < len(run) else ""
+                near = self.speller.han(piece, before, after, whole=first == 0 and last == len(row))
+                if near:
+                    corrected[piece] = near
+                    words += [t.text for t in tokens(near)]
+                    first = last
+                    break
+            else:
+                words.append(run[first].text)
+                first += 1
         return end
 
     def _also(self, words: list[str]) -> dict[str, tuple[str, ...]]:

@@ -194,11 +194,11 @@ class Lexicon:
             score += base
         if score is None:
             return {}
-        score += np.log(total + 1e-9)
-        score = np.exp(score - score.max())
-        score /= score.sum()
-        best = np.argsort(-score, kind="stable")[:LIKELY]
-        return {int(c): round(float(score[c]), 4) for c in best if score[c] >= LIKELY_LEAST}
+        odds = score + np.log(total + 1e-9)
+        shares = np.exp(odds - odds.max())
+        shares = shares / shares.sum()
+        best = np.argsort(-shares, kind="stable")[:LIKELY]
+        return {int(c): round(float(shares[c]), 4) for c in best if shares[c] >= LIKELY_LEAST}
 
 
 def _single(key: str) -> str:

@@ -123,7 +123,9 @@ def _near(match: re.Match[str]) -> PriceSpan | None:
 
 
 def _near_money(match: re.Match[str]) -> PriceSpan | None:
-    return _near(match) if _money(match, "a") else None
+    # 三元 and 一元 begin names of things (三元催化器); who means money writes digits or more of it.
+    named = not match["na"][:1].isascii() and (_value(match, "a") or 0) < 10
+    return _near(match) if _money(match, "a") and not named else None
 
 
 _RULES = (

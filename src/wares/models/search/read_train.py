@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise
 from math import log
 from pathlib import Path
@@ -29,6 +31,10 @@ from wares.models.search.units import sizes_in
 TITLE_CHARS = 1000
 VALUE_SHARE = 0.5
 """So many of the products whose title has the word of an attribute's value must carry the value."""
+VALUE_KEY = 0.8
+"""So many of those who carry the value must carry it under the same key."""
+VALUE_PRODUCTS = 500
+"""A value that no title names must be carried by one of so many products."""
 VALUE_LENGTH = 30
 PROPOSALS = "synonyms.json"
 MOST_PROPOSALS = 1000
@@ -298,11 +304,13 @@ def _save_values(folder: Path, shelf: Shelf, read: _Read, brand_words: set[str])
         for form in _named(row, times, longest) - {w for name in named for w in (name, *name.split())}:
             in_titles[form] += 1
             carried[form] += form in cells
-    kept = {
-        form: max(found.items(), key=lambda item: (item[1], item[0]))[0]
-        for form, found in sorted(times.items())
-        if carried[form] >= VALUE_SHARE * in_titles[form]
-    }
+    enough = len(shelf.titles) / VALUE_PRODUCTS
+    kept: dict[str, tuple[str, str]] = {}
+    for form, found in sorted(times.items()):
+        best, most = max(found.items(), key=lambda item: (item[1], item[0]))
+        known = carried[form] >= VALUE_SHARE * in_titles[form] and (in_titles[form] or most >= enough)
+        if known and most >= VALUE_KEY * sum(found.values()):
+            kept[form] = best
     StringTable.of(list(kept)).save(folder, "values")
     StringTable.of([key for key, _ in kept.values()]).save(folder, "value_key")
     StringTable.of([cell for _, cell in kept.values()]).save(folder, "value_cell")
@@ -362,6 +370,21 @@ def _save_spelling(folder: Path, words: list[str], counts: Counter[str]) -> None
     _save_sounds(folder, words, counts)
 
 
+@lru_cache(1)
+def _readings() -> tuple[list[str], Callable[[str], str]]:
+    """The commonest sound of each character from U+4E00 on, and the sound of words that a dictionary of phrases has, without tones."""
+    from pypinyin.constants import PHRASES_DICT, PINYIN_DICT
+
+    def plain(sound: str) -> str:
+        # ü is typed v.
+        apart = unicodedata.normalize("NFD", sound).replace("u\u0308", "v")
+        bare = "".join(ch for ch in apart if not unicodedata.combining(ch))
+        return bare if bare.isascii() and bare.isalpha() else ""
+
+    table = [plain(PINYIN_DICT.get(code, "").split(",")[0]) for code in range(FIRST_HAN, LAST_HAN + 1)]
+    return table, lambda word: "".join(plain(one[0]) for one in PHRASES_DICT.get(word, ()))
+
+
 def _save_sounds(folder: Path, words: list[str], counts: Counter[str]) -> None:
     """The sound of each Chinese word, where there are any; of several that sound alike the commonest."""
     han = [
@@ -370,22 +393,17 @@ def _save_sounds(folder: Path, words: list[str], counts: Counter[str]) -> None:
     table: list[str] = []
     best: dict[str, int] = {}
     if han:
-        from pypinyin import lazy_pinyin
-
-        table = [
-            sound if (sound := lazy_pinyin(chr(code))[0]).isascii() else ""
-            for code in range(FIRST_HAN, LAST_HAN + 1)
-        ]
+        table, phrase = _readings()
         for row, word in han:
             at = [ord(ch) - FIRST_HAN for ch in word]
-            by_char = "".join(table[i] if 0 <= i < len(table) else "?" for i in at)
+            by_char = [table[i] if 0 <= i < len(table) else "" for i in at]
             # A character with several sounds is found by the one in this word and by its commonest one.
-            for sound in {by_char, "".join(lazy_pinyin(word))}:
-                if sound.isascii() and sound.isalpha():
-                    old = best.get(sound, -1)
-                    if old < 0 or counts[word] > counts[words[old]]:
-                        best[sound] = row
+            for sound in {"".join(by_char) if all(by_char) else "", phrase(word)} - {""}:
+                old = best.get(sound, -1)
+                if old < 0 or counts[word] > counts[words[old]]:
+                    best[sound] = row
     StringTable.of(table).save(folder, "char_sound")
-    StringTable.of(list(best)).save(folder, "sounds")
-    sound_word: NDArray[np.int32] = np.array(list(best.values()), np.int32)
+    names = sorted(best)
+    StringTable.of(names).save(folder, "sounds")
+    sound_word: NDArray[np.int32] = np.array([best[name] for name in names], np.int32)
     save_arrays(folder, sound_word=sound_word)

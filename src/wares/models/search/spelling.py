@@ -3,7 +3,7 @@
 A word that the catalogue has is never changed, nor one with a digit in it, nor one that is part of a brand. Latin words are found
 by their deletions (SymSpell: W. Garbe, 2012): two words at a distance d in the sense of optimal string alignment agree after at
 most d deletions in each; a word of up to seven letters may have one mistake, a longer one two. Chinese that no word of the catalogue covers is
-compared by its sound without tones, and letters that spell the sound of Chinese words are read as these words.
+compared by its sound without tones where the words beside it speak for that, and letters that spell the sound of Chinese words are read as these words.
 
 Arrays of the artefact: ``delete_hash (d,) uint32`` ascending with ``delete_word (d,) int32``, the row of the word; ``sounds``
 (strings) with ``sound_word (s,) int32``; ``char_sound`` (strings), the sound of each character from U+4E00 on.
@@ -12,7 +12,6 @@ Arrays of the artefact: ``delete_hash (d,) uint32`` ascending with ``delete_word
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
 from functools import lru_cache
 from itertools import combinations
 from math import log10
@@ -36,6 +35,9 @@ MOST_SOUND = 6
 """Characters of the longest Chinese word that is looked for by sound."""
 COMMON = 3
 """In so many texts a word must be to stand in for one with another first letter, or two mistakes away."""
+
+SHORT, SURE = 6, 15
+"""A shorter word is as often a strange name as a mistake: then the word beside must speak for it, or so many texts."""
 
 
 def deletions(word: str) -> set[int]:
@@ -90,6 +92,8 @@ class Speller:
             beside = (before and self.lexicon.pair(before, other)) or (
                 after and self.lexicon.pair(other, after)
             )
+            if len(word) < SHORT and not beside and count < SURE:
+                continue
             cost = distance + 0.6 * strange - (0.5 if beside else 0.0) - 0.1 * log10(1 + count)
             if (cost, other) < (least, best):
                 best, least = other, cost
@@ -145,20 +149,18 @@ class Speller:
             out += self._char_sound[at]
         return out
 
-    def han(self, run: str) -> Iterator[tuple[str, str]]:
-        """For a run of Chinese that the catalogue's words do not cover: (what stands there, the word that sounds alike)."""
-        if not len(self._sounds) or len(run) < 2:
-            return
-        at = 0
-        while at < len(run) - 1:
-            for length in range(min(MOST_SOUND, len(run) - at), 1, -1):
-                piece = run[at : at + length]
-                if self.lexicon.row(piece) >= 0:
-                    break
-                word = self._sounding(self.sound(piece))
-                if word and len(word) == length:
-                    yield piece, word
-                    break
-            else:
-                length = 1
-            at += length
+    def han(self, piece: str, before: str, after: str, *, whole: bool) -> str:
+        """The word that was meant by Chinese characters, of the same sound and with half of the characters or more alike.
+
+        One sound is written in many ways and most strange words are names, so what stands beside must speak for it: the catalogue
+        has the word next to `before` or `after`; or, where the piece is the `whole` query, has it often.
+        """
+        if not len(self._sounds) or not 2 <= len(piece) <= MOST_SOUND or self.lexicon.row(piece) >= 0:
+            return ""
+        if piece in self.lexicon.forms:
+            return ""
+        word = self._sounding(self.sound(piece))
+        if len(word) != len(piece) or 2 * sum(a == b for a, b in zip(word, piece, strict=True)) < len(piece):
+            return ""
+        beside = (before and self.lexicon.pair(before, word)) or (after and self.lexicon.pair(word, after))
+        return word if beside or (whole and self.lexicon.count(word) >= COMMON) else ""
