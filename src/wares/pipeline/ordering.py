@@ -5,7 +5,7 @@ Time parts the log: rates of behaviour come from before what is graded, and what
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ MOST = 600
 ASKED = 1000
 """Texts that are told to people who look after search."""
 DEEP = 100
-"""Candidates of a text."""
+"""Candidates of a text that are learned from, best first."""
 DAY = 86_400
 POPULAR_DAYS = 28.0
 TAIL = 0.2
@@ -129,9 +129,7 @@ class Retrieval:
         self.searcher.search(text, 1)
         if not self._seen:
             return None
-        asked, candidates = self._seen[-1]
-        parts = {name: part[:DEEP] for name, part in candidates.parts.items()}
-        return asked, Candidates(candidates.rows[:DEEP], parts)
+        return self._seen[-1]
 
 
 class Facts:
@@ -159,24 +157,25 @@ class Facts:
 
 
 def _lists(
-    texts: Sequence[str], judged: Judgements, retrieval: Retrieval, features: Features
+    number: Mapping[str, int], judged: Judgements, retrieval: Retrieval, features: Features
 ) -> Lists | None:
-    """Candidates of the graded texts with their grades; None where none of what is graded was found."""
+    """The best candidates of graded texts with their grades, texts named by `number`; None where none of what is graded was found."""
     table, grades, sizes, base, query = [], [], list[int](), [], list[int]()
-    for number, text in enumerate(texts):
+    for text in [text for text in number if text in judged.grades][:MOST]:
         found = retrieval.of(text)
         if found is None:
             continue
         asked, candidates = found
         wanted = judged.grades[text]
-        graded = np.array([wanted.get(int(row), 0.0) for row in candidates.rows])
+        graded = np.array([wanted.get(int(row), 0.0) for row in candidates.rows[:DEEP]])
         if not graded.any():
             continue
-        table.append(features.of(asked, candidates))
+        # Of all candidates and then cut, so that they are what serving sees.
+        table.append(features.of(asked, candidates)[:DEEP])
         grades.append(graded)
-        base.append(impersonal(candidates))
-        sizes.append(len(candidates))
-        query.append(number)
+        base.append(impersonal(candidates)[:DEEP])
+        sizes.append(len(graded))
+        query.append(number[text])
     if not sizes:
         return None
     return Lists(
@@ -214,9 +213,7 @@ def build_order(context: Context, folder: Path, tick: Tick) -> Any:
 
     def lists(part: Sequence[Search], known: Features) -> Lists | None:
         sessions = sessions_of(part, lambda text: number.get(text, -1))
-        judged = judge(part, sessions, texts, model)
-        asked = [text for text in texts if text in judged.grades][:MOST]
-        return _lists(asked, judged, retrieval, known)
+        return _lists(number, judge(part, sessions, texts, model), retrieval, known)
 
     learn = lists(taught, features(past, taught[0].at))
     tick(4, 10)

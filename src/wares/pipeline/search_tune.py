@@ -40,25 +40,28 @@ def context_of(shop: Workspace) -> Context:
 
 
 class Trial:
-    """Quality of a setting on some texts."""
+    """Quality of a setting on some texts. `spread` are the settings beside the fields' weights, with their bounds: not the share of
+    meaning where the fusion was learned, which then says it."""
 
     def __init__(self, retrieval: Retrieval, grades: Mapping[str, Mapping[int, float]]) -> None:
         self.searcher, self.grades = retrieval.searcher, grades
         # Neither trees nor rules: it is retrieval that is tuned.
         self.searcher.order = None
-        self.first = deepcopy({name: self.searcher.config[name] for name in (*SPREAD, "boosts")})
+        learned = self.searcher.learned is not None
+        self.spread = {n: bounds for n, bounds in SPREAD.items() if not (learned and n == "vector_weight")}
+        self.first: dict[str, Any] = deepcopy({n: self.searcher.config[n] for n in (*self.spread, "boosts")})
+
+    def _set(self, setting: Mapping[str, Any]) -> None:
+        self.searcher.config.update({name: setting[name] for name in self.spread})
+        self.searcher.queries.boosts.update(setting["boosts"])
 
     def quality(self, setting: Mapping[str, Any], texts: list[str]) -> NDArray[np.float64]:
         """NDCG@10 of each text ``(t,)``."""
-        config = self.searcher.config
-        config.update({name: setting[name] for name in SPREAD})
-        # In place: what the searcher made at first holds the same dictionary.
-        config["boosts"].update(setting["boosts"])
+        self._set(setting)
         try:
             return np.array([ndcg(self.searcher.search(t, DEPTH).rows, self.grades[t]) for t in texts])
         finally:
-            config.update({name: self.first[name] for name in SPREAD})
-            config["boosts"].update(self.first["boosts"])
+            self._set(self.first)
 
 
 def tune_search(
@@ -90,12 +93,14 @@ def tune_search(
     first = float(trial.quality(trial.first, halves[0]).mean())
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
-    start = {name: float(trial.first[name]) for name in SPREAD}
+    start = {name: float(trial.first[name]) for name in trial.spread}
     start |= {f"boost_{name}": float(value) for name, value in trial.first["boosts"].items()}
     study.enqueue_trial({n: float(np.clip(v, *SPREAD.get(n, BOOSTS))) for n, v in start.items()})
 
     def judged(one: optuna.Trial) -> float:
-        setting: dict[str, Any] = {name: one.suggest_float(name, *bounds) for name, bounds in SPREAD.items()}
+        setting: dict[str, Any] = {
+            name: one.suggest_float(name, *bounds) for name, bounds in trial.spread.items()
+        }
         setting["boosts"] = {
             name: one.suggest_float(f"boost_{name}", *BOOSTS, log=True) for name in trial.first["boosts"]
         }
@@ -103,7 +108,7 @@ def tune_search(
         return float(trial.quality(setting, halves[0]).mean())
 
     study.optimize(judged, timeout=max(seconds - (time.monotonic() - began), 0.1))
-    best = {name: round(float(study.best_params[name]), 3) for name in SPREAD}
+    best = {name: round(float(study.best_params[name]), 3) for name in trial.spread}
     boosts = {name: round(float(study.best_params[f"boost_{name}"]), 3) for name in trial.first["boosts"]}
     progress("prove")
     before = trial.quality(trial.first, halves[1])
@@ -121,4 +126,4 @@ def tune_search(
 def as_toml(setting: Mapping[str, Any]) -> str:
     """A setting as it stands in ``wares.toml``."""
     boosts = ", ".join(f"{name} = {value}" for name, value in setting["boosts"].items())
-    return "\n".join(["[search]", *(f"{name} = {setting[name]}" for name in SPREAD), f"boosts = {{ {boosts} }}"])  # fmt: skip
+    return "\n".join(["[search]", *(f"{name} = {setting[name]}" for name in SPREAD if name in setting), f"boosts = {{ {boosts} }}"])  # fmt: skip
