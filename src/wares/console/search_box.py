@@ -86,7 +86,7 @@ class SearchBox:
 
     def _show(self, found: list[Suggestion]) -> None:
         self.found, self.active = found, -1
-        self.box.props(f"aria-expanded={'true' if found else 'false'} aria-activedescendant=")
+        self.box.props(f"aria-expanded={'true' if found else 'false'}", remove="aria-activedescendant")
         self.list.set_visibility(bool(found))
         self.list.clear()
         self.rows: list[ui.element] = []
@@ -114,7 +114,10 @@ class SearchBox:
             on = place == self.active
             row.props(f"aria-selected={'true' if on else 'false'}")
             row.classes("on") if on else row.classes(remove="on")
-        self.box.props(f"aria-activedescendant={f'idea-{self.active}' if self.active >= 0 else ''}")
+        if self.active >= 0:
+            self.box.props(f"aria-activedescendant=idea-{self.active}")
+        else:
+            self.box.props(remove="aria-activedescendant")
 
     async def _enter(self) -> None:
         self.entered = time.monotonic()
