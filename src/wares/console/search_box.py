@@ -59,7 +59,8 @@ class SearchBox:
         self.box.on("keydown.enter", self._enter)
         self.box.on("keydown.down.prevent", lambda: self._move(1))
         self.box.on("keydown.up.prevent", lambda: self._move(-1))
-        self.box.on("keydown.escape", self.close)
+        # A browser empties a search box on Escape; here it folds the list.
+        self.box.on("keydown.escape.prevent", self.close)
         self.box.on("blur", self.close)
         self.close()
 
