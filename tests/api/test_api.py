@@ -26,7 +26,13 @@ def test_reading(client):
     assert page["hits"][0]["product"]["title"] == "red desk lamp"
     assert page["hits"][0]["why"]
     assert page["facets"]["category"]
-    assert client.get("/v1/suggest", params={"q": "desk"}).json()["suggestions"]
+    found = client.get("/v1/suggest", params={"q": "desk", "user": "u001"}).json()
+    assert "desk lamp" in found["suggestions"]
+    one = next(item for item in found["items"] if item["text"] == "desk lamp")
+    assert one == {"text": "desk lamp", "kind": "phrase", "category": "Lamps", "highlight": [[0, 4]]}
+    inside = client.get("/v1/suggest", params={"q": "p", "category": "Garden"}).json()["items"]
+    assert {item["category"] for item in inside} == {"Garden"}
+    assert client.get("/v1/suggest", params={"q": "\x00' OR 1=1 --"}).json()["items"] == []
     assert len(client.get("/v1/recommend", params={"user": "u001", "k": 5}).json()["hits"]) == 5
     assert client.get("/v1/similar/p0000", params={"weights": "text:1,behaviour:2"}).json()["hits"]
     product = client.get("/v1/products/p0000").json()

@@ -63,6 +63,7 @@ def test_proposals_by_keyboard(page):
     page.locator(".idea").get_by_text("紫砂", exact=False).first.wait_for()
     page.keyboard.press("Escape")
     page.locator(".idea").first.wait_for(state="detached")
+    assert box(page).input_value() == "zisha"
 
 
 def test_a_correction_can_be_refused(page):

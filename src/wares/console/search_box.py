@@ -59,7 +59,8 @@ class SearchBox:
         self.box.on("keydown.enter", self._enter)
         self.box.on("keydown.down.prevent", lambda: self._move(1))
         self.box.on("keydown.up.prevent", lambda: self._move(-1))
-        self.box.on("keydown.escape", self.close)
+        # A browser empties a search box on Escape; here it folds the list.
+        self.box.on("keydown.escape.prevent", self.close)
         self.box.on("blur", self.close)
         self.close()
 
@@ -86,7 +87,7 @@ class SearchBox:
 
     def _show(self, found: list[Suggestion]) -> None:
         self.found, self.active = found, -1
-        self.box.props(f"aria-expanded={'true' if found else 'false'} aria-activedescendant=")
+        self.box.props(f"aria-expanded={'true' if found else 'false'}", remove="aria-activedescendant")
         self.list.set_visibility(bool(found))
         self.list.clear()
         self.rows: list[ui.element] = []
@@ -114,7 +115,10 @@ class SearchBox:
             on = place == self.active
             row.props(f"aria-selected={'true' if on else 'false'}")
             row.classes("on") if on else row.classes(remove="on")
-        self.box.props(f"aria-activedescendant={f'idea-{self.active}' if self.active >= 0 else ''}")
+        if self.active >= 0:
+            self.box.props(f"aria-activedescendant=idea-{self.active}")
+        else:
+            self.box.props(remove="aria-activedescendant")
 
     async def _enter(self) -> None:
         self.entered = time.monotonic()

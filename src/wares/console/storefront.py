@@ -41,7 +41,9 @@ def register() -> None:
             page.build()
             await ui.context.client.connected()
             # On a telephone the products come first and the filters wait folded.
-            page.open = int(await ui.run_javascript("window.innerWidth", timeout=10)) >= 760
+            width = await ui.run_javascript("window.innerWidth", timeout=10)
+            # A visitor who has left by now has no window.
+            page.open = width is None or int(width) >= 760
             await page.refresh()
 
     @ui.page("/for-you")
