@@ -15,11 +15,10 @@ from wares.core.synonyms import SynonymBook
 from wares.features.catalogue import Catalogue
 from wares.models.search.asked import Read
 from wares.models.search.infer import Arrange, Order, Searcher
-from wares.models.search.order_infer import KIND as ORDER
-from wares.models.search.order_infer import Order as LearnedOrder
 from wares.models.search.tuned import KIND
 from wares.models.similar.around import Surroundings
 from wares.models.similar.infer import Similar
+from wares.serve.ordering import open_order
 from wares.serve.reading import open_reader
 from wares.serve.rules import Merchandiser
 
@@ -38,11 +37,9 @@ NO_HOOKS = Hooks()
 def hooks_of(bundle: Path, catalogue: Catalogue, state: State | None) -> Hooks:
     """Those of a bundle, with the synonyms and rules that people keep in the `state`."""
     reader = open_reader(bundle, SynonymBook(state).curated if state is not None else None)
-    # A bundle of an earlier version has none.
-    order = LearnedOrder(bundle / ORDER, catalogue) if (bundle / ORDER).is_dir() else None
     return Hooks(
         None if reader is None else reader.read,
-        order if order is not None and order.works else None,
+        open_order(bundle, catalogue),
         None if state is None else Merchandiser(RuleBook(state), catalogue).arrange,
     )
 

@@ -413,7 +413,12 @@ def _within(asked: Asked, filters: Filters) -> Asked:
 def _arranged(
     rows: Rows, arranged: Rows, scores: Part, parts: dict[str, Part]
 ) -> tuple[Rows, Part, dict[str, Part]]:
-    """Scores and parts for a list that rules made of `rows`; what they put in has none."""
+    """Scores and parts for a list that rules made of `rows`; what they put in has no parts.
+
+    Scores are given out anew from the top, so that a list merged into this one later does not undo what was pinned or buried.
+    """
+    if np.array_equal(rows, arranged):
+        return rows, scores, parts
     order = np.argsort(rows, kind="stable")
     at = np.minimum(np.searchsorted(rows[order], arranged), max(len(rows) - 1, 0))
     if not len(rows):
@@ -422,7 +427,8 @@ def _arranged(
     known = rows[order][at] == arranged
     place = order[at]
     out = {name: np.where(known, part[place], 0).astype(np.float32) for name, part in parts.items()}
-    return arranged, np.where(known, scores[place], 0).astype(np.float32), out
+    given = np.where(known, scores[place], 0).astype(np.float32)
+    return arranged, np.sort(given)[::-1], out
 
 
 def _seeds(rows: NDArray[Any], scores: NDArray[np.float32]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
