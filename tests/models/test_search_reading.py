@@ -16,6 +16,7 @@ from wares.models.search.highlight import highlights
 from wares.models.search.pages import check_page, make_cursor, read_cursor
 from wares.models.search.relax import steps
 from wares.models.search.schema import product_numbers
+from wares.models.search.words import runs
 
 ROWS = [
     ("h1", "Sony WH-1000XM4 wireless headphones black", "Sony", "Audio > Headphones", "", 249.0),
@@ -228,3 +229,15 @@ def test_typos_are_mended_only_without_a_reader(searcher):
     assert found.corrected == {"headpohnes": "headphones"}
     assert not found.relaxed
     assert not searcher.search("wireless headpohnes", 3, mend=False).corrected
+
+
+def test_a_phrase_of_several_words_that_says_the_same_is_found(searcher):
+    """`also` may name a run of words; what says the same stands in place of the whole run."""
+    assert runs(["big", "power", "bank"], {"power bank": ("charger",), "big": ("large",)}) == [
+        (0, 1, ()),
+        (1, 3, ("charger",)),
+    ]
+    asked = Asked("zqx vbn", ("zqx", "vbn"), also={"zqx vbn": ("shoes",)})
+    found = searcher.search("zqx vbn", 10, asked=asked)
+    assert set(ids(searcher, found)) >= {"s1", "s2", "s3"}
+    assert found.relaxed == ""

@@ -141,12 +141,21 @@ class WordQueries:
         mended: dict[str, str] = {} if corrected is None else corrected
         words = asked.words
         open_end = not asked.text.endswith(" ")
-        parts = [
-            self.word(
-                w, asked.also.get(w, ()), last=open_end and i == len(words) - 1, mend=mend, corrected=mended
-            )
-            for i, w in enumerate(words)
-        ]
+        parts: list[Any] = []
+        for first, end, said in runs(words, asked.also):
+            each = [
+                self.word(
+                    words[i], asked.also.get(words[i], ()), last=open_end and i == len(words) - 1, mend=mend, corrected=mended
+                )
+                for i in range(first, end)
+            ]  # fmt: skip
+            others = [q for phrase in said if (q := self._said(phrase, ALSO)) is not None]
+            if not others:
+                parts += each
+                continue
+            if None not in each:
+                others.insert(0, query.boolean_query([(occur.Must, one) for one in each]))
+            parts.append(others[0] if len(others) == 1 else query.disjunction_max_query(others, 0.1))
         known = [part for part in parts if part is not None]
         named = self.named(asked.text)
         narrow = [*limits, *self.not_these(asked), *self.attributes(asked)]
@@ -166,3 +175,23 @@ class WordQueries:
         else:
             core = query.boolean_query([(occur.Should, q) for q in named])
         return query.boolean_query([(occur.Must, core), *narrow]) if narrow else core
+
+
+def runs(words: Sequence[str], also: Mapping[str, Sequence[str]]) -> list[tuple[int, int, tuple[str, ...]]]:
+    """Words in runs ``(first, end, what says the same as the run)``: the longest phrases of several words that `also` knows, and
+    the words between one by one, with nothing."""
+    longest = max((len(phrase.split()) for phrase in also), default=1)
+    longest = max(longest, max((len(phrase) for phrase in also if " " not in phrase and not phrase.isascii()), default=1))  # fmt: skip
+    out: list[tuple[int, int, tuple[str, ...]]] = []
+    first = 0
+    while first < len(words):
+        end, said = first + 1, ()
+        for n in range(min(longest, len(words) - first), 1, -1):
+            run = words[first : first + n]
+            found = (*also.get(" ".join(run), ()), *also.get("".join(run), ()))
+            if found:
+                end, said = first + n, found
+                break
+        out.append((first, end, said))
+        first = end
+    return out
