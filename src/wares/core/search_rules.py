@@ -323,5 +323,7 @@ def _row(rule: Rule) -> dict[str, Any]:
 
 
 def _rule(row: dict[str, Any]) -> Rule:
-    days = {name: date.fromisoformat(row[name]) if row[name] else None for name in ("starts", "ends")}
-    return Rule(**(row | days))
+    values = dict(row)
+    for name in ("starts", "ends"):
+        values[name] = date.fromisoformat(row[name]) if row[name] else None
+    return Rule(**values)

@@ -51,7 +51,7 @@ class Suggesting:
         if not typed:
             return []
         if self._fresh[0] != version:
-            self._fresh = (version, [_entry(n) for n in reversed(new.values()) if n.product.available])
+            self._fresh = (version, [_entry(n) for n in list(new.values())[::-1] if n.product.available])
         found: list[Suggestion] = []
         sound = sound_of(typed)
         for text, places, path in self._fresh[1]:
