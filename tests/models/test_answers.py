@@ -33,7 +33,9 @@ def test_typos_are_mended_and_said(ranker):
 
 def test_chinese_is_segmented(ranker):
     assert surface_words("紫砂茶壶500ml")[-2:] == ["500", "ml"]
-    assert all("紫砂茶壶" in title for title in titles(ranker.search("紫砂 茶壶", k=3).hits))
+    hits = ranker.search("紫砂 茶壶", k=3, language="zh").hits
+    assert all("紫砂茶壶" in title for title in titles(hits))
+    assert all("紫砂" in hit.why.text for hit in hits)
 
 
 def test_meaning_finds_what_words_miss(ranker):

@@ -651,7 +651,8 @@ class Ranker:
         if word > 0:
             text = self._text_of(row)
             asked = highlighted_words(found.asked, found.corrected) or surface_words(query)
-            matched = [w for w in asked if f" {stem(w) or w}" in text]
+            # A Chinese word has no space before it.
+            matched = [w for w in asked if (f" {stem(w) or w}" if w.isascii() else w.lower()) in text]
             if matched:
                 return reason("words", language, words=" · ".join(f"“{w}”" for w in matched[:5]))
         if word <= 0 and near <= 0 and self.searcher.alike:
