@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from wares.cli import clicks as cli_clicks
 from wares.cli import main as cli_main
+from wares.cli import tools
 from wares.core.errors import QueryError
 from wares.evaluate.click_files import read_sessions
 from wares.evaluate.clicks import evaluate_planted
@@ -113,7 +114,8 @@ def test_a_file_is_evaluated_by_the_command(tmp_path):
     write_sessions(tmp_path / "sessions.csv.gz")
     rows = [f"{q}-{i},{'thing ' + str(q) if not i else 'other'} piece {i}," for q in range(4) for i in range(6)]  # fmt: skip
     (tmp_path / "products.csv").write_text("\n".join(["upc,name,manufacturer", *rows]))
-    cli_clicks.register(cli_main.app)
+    for module in (tools, cli_clicks):
+        module.register(cli_main.app)
 
     def cli(*words):
         return CliRunner().invoke(cli_main.app, ["evaluate", "clicks", *map(str, words)])

@@ -70,8 +70,8 @@ def test_searches_of_one_text_are_drawn_together():
 
 
 def test_an_ambiguous_query_shows_its_meanings():
-    category = np.array([0] * 12 + [1] * 6, np.int32)
-    scores = np.concatenate([np.linspace(1, 0.9, 12), np.linspace(0.89, 0.85, 6)]).astype(np.float32)
+    category = np.array([0] * 5 + [1] * 6 + [0] * 7, np.int32)
+    scores = np.linspace(1, 0.85, 18).astype(np.float32)
     order = np.arange(18)
     found = various(order, scores, category, 0.8)
     assert sorted(found) == list(range(18))
