@@ -193,9 +193,9 @@ def test_large_requests_and_overload(copy_of_built):
         shelf = client.app.state.shelf
         slow = shelf.ranker.search
 
-        def held(*args):
+        def held(*args, **named):
             gate.wait(5)
-            return slow(*args)
+            return slow(*args, **named)
 
         shelf.ranker.search = held
         waiting = threading.Thread(target=lambda: client.get("/v1/search?q=a"))

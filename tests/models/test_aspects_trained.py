@@ -56,7 +56,7 @@ def options(tiny, **more):
     from wares.models.sentiment.aspect_states_train import StatesOptions
 
     return StatesOptions(
-        tiny, **{"minutes": 0.5, "epochs": 6, "most": 24, "threads": 1, "rate": 3e-3, **more}
+        tiny, **{"minutes": 3.0, "epochs": 6, "most": 24, "threads": 1, "rate": 3e-3, **more}
     )
 
 

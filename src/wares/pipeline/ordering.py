@@ -114,7 +114,7 @@ class Retrieval:
         mood = float(tuned.get("mood", {}).get("share", 0.0))
         self.searcher = Searcher(
             done["search"], catalogue, encode, Surroundings(Similar(done["similar"])), float(tuned.get("alike", 0.0)),
-            load_array(done["search_tuned"], "moods") if mood > 0 else None, mood, read=Reader(done[SEARCH_READER]),
+            load_array(done["search_tuned"], "moods") if mood > 0 else None, mood, read=Reader(done[SEARCH_READER]).read,
             learned=tuned.get("fusion", {}).get("weights") or None, order=self._keep,
         )  # fmt: skip
         self._seen: list[tuple[Asked, Candidates]] = []
