@@ -122,7 +122,8 @@ def test_without_lists_clicks_are_counted_and_that_is_said(clicked):
     for one in found:
         one.shown = []
     texts = common_texts(found)
-    sessions = sessions_of(found, texts.index)
+    number = {text: at for at, text in enumerate(texts)}
+    sessions = sessions_of(found, lambda text: number.get(text, -1))
     model, told = choose_model(sessions, 7)
     assert (model, told, len(sessions)) == (COUNTS, {}, 0)
     judged = judge(found, sessions, texts, model)
