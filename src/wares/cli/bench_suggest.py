@@ -19,8 +19,10 @@ from wares.cli.main import Json
 from wares.cli.tools import bench_app
 from wares.core.arrays import seal
 from wares.core.machine import peak_rss
+from wares.core.text import has_han
+from wares.models.search.analysis import lower
 from wares.models.search.suggest import KIND, Suggester
-from wares.models.search.suggest_text import folded, is_chinese, typed_form
+from wares.models.search.suggest_text import typed_form
 from wares.models.search.suggest_train import write
 
 K = 8
@@ -118,7 +120,7 @@ def generate(n: int, rng: np.random.Generator) -> list[str]:
 
     syllables = [a + b for a in ONSETS for b in RHYMES]
     english = sorted({"".join(rng.choice(syllables, 2 + int(rng.integers(2)))) for _ in range(30_000)})
-    chinese = sorted(word for word in phrases_dict if len(word) == 2 and all(map(is_chinese, word)))
+    chinese = sorted(word for word in phrases_dict if len(word) == 2 and all(map(has_han, word)))
     out: dict[str, None] = {}
     for words, seam in ((english, " "), (chinese, "")):
         # A few words are in very many phrases, as in a shop.
@@ -141,9 +143,9 @@ def keyed(
     """(whole text as it is typed, phrase that is meant) by the way of typing; targets are drawn by weight."""
     share = 1.0 / np.arange(1, len(texts) + 1) ** 0.5
     drawn = [texts[i] for i in rng.choice(len(texts), min(len(texts), 20 * targets), p=share / share.sum())]
-    english = [text for text in drawn if not is_chinese(text)]
+    english = [text for text in drawn if not has_han(text)]
     several = [text for text in english if " " in text]
-    chinese = [text for text in drawn if is_chinese(text) and len(text) > 2]
+    chinese = [text for text in drawn if has_han(text) and len(text) > 2]
     sound = suggester.reading
     return {
         "beginning": [(text, text) for text in [*english[: targets // 2], *chinese[: targets // 2]]],
@@ -246,4 +248,4 @@ def _tantivy(texts: list[str], folder: Path) -> Propose:
 
 
 def _spaced(text: str) -> str:
-    return "".join(f" {ch} " if is_chinese(ch) else ch for ch in folded(text))
+    return "".join(f" {ch} " if has_han(ch) else ch for ch in lower(text))

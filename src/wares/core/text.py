@@ -9,9 +9,17 @@ from collections.abc import Mapping
 from string import Formatter
 from typing import Any
 
+HAN = "㐀-䶿一-鿿豈-﫿"
+"""Chinese characters, for a class of a regular expression."""
+_HAN = re.compile(f"[{HAN}]")
 _TAG = re.compile(r"<[^<>]{0,2000}>")
 _SPACE = re.compile(r"\s+")
 _EDGE = " ,;·|/-."
+
+
+def has_han(text: str) -> bool:
+    """Whether there is a Chinese character in a text."""
+    return _HAN.search(text) is not None
 
 
 def plain(text: str, limit: int = 20_000) -> str:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from wares.models.search.analysis import lower
 from wares.models.search.read_infer import STOP
-from wares.models.search.read_tokens import lower, normal, tokens
+from wares.models.search.read_tokens import normal, tokens
 from wares.models.search.units import quantities
 
 KINDS = ("clean", "typo", "two typos", "joined words", "word drop", "synonym", "unit", "mixed language")

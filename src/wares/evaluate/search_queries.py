@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from wares.core.errors import SourceError
+from wares.core.text import has_han
 from wares.models.search.asked import Asked
 from wares.models.search.read_infer import Reader
-from wares.models.search.read_tokens import has_han
 from wares.models.search.read_train import Shelf, fit_reader
 
 FIELDS = (

@@ -17,12 +17,12 @@ from wares.core.errors import QueryError
 from wares.evaluate.readers import read_columns
 from wares.evaluate.search_mistakes import KINDS, Mistaken, mistaken_queries
 from wares.evaluate.search_shop import make_searcher
-from wares.models.search.analysis import ANALYZER, analyzer, prepare, stem, surface_words
+from wares.models.search.analysis import ANALYZER, analyzer, lower, prepare, stem, surface_words
 from wares.models.search.asked import Asked
 from wares.models.search.infer import Searcher
 from wares.models.search.read_infer import Reader
 from wares.models.search.read_lexicon import size_key
-from wares.models.search.read_tokens import lower, normal, tokens
+from wares.models.search.read_tokens import normal, tokens
 from wares.models.search.read_train import Shelf, fit_reader
 from wares.models.search.units import quantities, sizes_in
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wares.core.errors import QueryError
+from wares.core.text import has_han
 from wares.evaluate.metrics import bootstrap
 from wares.evaluate.sentiment import SentimentTask, evaluate_sentiment, read_texts
 from wares.evaluate.sentiment_files import labelled
@@ -19,7 +20,7 @@ from wares.models.sentiment.labelled import LabelledTexts
 from wares.models.sentiment.languages import language_of
 from wares.models.sentiment.neutral import DIALECT, GENDER, swapped
 from wares.models.sentiment.noise import CHANGES
-from wares.models.sentiment.prepare import is_chinese, prepared
+from wares.models.sentiment.prepare import prepared
 
 RESAMPLES = 1000
 MOST = 2000
@@ -139,7 +140,7 @@ def _others(texts: Sequence[str], seed: int) -> dict[str, tuple[list[str], list[
         way: ([], []) for way in ("names: introduced", "names: spoken of")
     }
     for text in texts:
-        chinese = is_chinese(text)
+        chinese = has_han(text)
         names = NAMES_ZH if chinese else NAMES_EN
         ways = (
             ("我叫{}。{}", "{}推荐我买的。{}")

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from wares.core import columns as c
 from wares.features.catalogue import Catalogue
 from wares.features.encoder import TextEncoder
+from wares.models.search.analysis import lower
 from wares.models.search.read_infer import KIND
-from wares.models.search.read_tokens import lower, normal, tokens
+from wares.models.search.read_tokens import normal, tokens
 from wares.models.search.read_train import Shelf, fit_reader
 from wares.models.search.synonyms_train import learn_synonyms
 from wares.pipeline.plan import Context, Step, Tick

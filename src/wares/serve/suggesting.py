@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from wares.core.errors import QueryError
+from wares.models.search.analysis import lower
 from wares.models.search.suggest import Suggester, Suggestion
 from wares.models.search.suggest_phrases import name_of
-from wares.models.search.suggest_text import folded, parts, sound_of, typed_form
+from wares.models.search.suggest_text import parts, sound_of, typed_form
 from wares.serve.online import NewProduct
 
 NEW_PLACES = 2
@@ -39,8 +40,8 @@ class Suggesting:
         out = self.suggester.suggest(text, k, affinity, category) if self.suggester is not None else []
         if not new:
             return out
-        there = {folded(one.text) for one in out}
-        fresh = [one for one in self._new(typed_form(text), category, new, version) if folded(one.text) not in there]  # fmt: skip
+        there = {lower(one.text) for one in out}
+        fresh = [one for one in self._new(typed_form(text), category, new, version) if lower(one.text) not in there]  # fmt: skip
         places = max(k - len(out), min(NEW_PLACES, k))
         return [*out[: k - min(places, len(fresh))], *fresh[:places]]
 
@@ -57,7 +58,7 @@ class Suggesting:
         for text, places, path in self._fresh[1]:
             if category and path != category and not path.startswith(f"{category} >"):
                 continue
-            low = folded(text)
+            low = lower(text)
             at = next((at for at in places if low.startswith(typed, at)), -1)
             if at >= 0:
                 found.append(Suggestion(text, "product", path, ((at, at + len(typed)),)))
@@ -70,7 +71,7 @@ class Suggesting:
 
 def _entry(new: NewProduct) -> tuple[str, tuple[int, ...], str]:
     text = name_of("product", new.product.title)
-    return text, tuple(at for _, at in parts(folded(text))), new.product.category
+    return text, tuple(at for _, at in parts(lower(text))), new.product.category
 
 
 def check_text(text: str, most: int = 1000) -> None:

@@ -9,9 +9,10 @@ from functools import lru_cache
 import rjieba
 import tantivy
 
+from wares.core.text import has_han
+
 ANALYZER = "wares"
 MAX_TOKENS = 24
-_CJK = re.compile(r"[㐀-䶿一-鿿豈-﫿]")
 _SEAM = re.compile(r"(?<=\d)(?=[^\W\d_])|(?<=[^\W\d_])(?=\d)")
 
 
@@ -53,14 +54,17 @@ def stem(word: str) -> str:
     return found[0] if found else ""
 
 
-def has_han(text: str) -> bool:
-    """Whether there is a Chinese character in a text."""
-    return _CJK.search(text) is not None
+def lower(text: str) -> str:
+    """Lower case, of the same length, so that places in one are places in the other."""
+    low = text.lower()
+    return (
+        low if len(low) == len(text) else "".join(ch.lower() if len(ch.lower()) == 1 else ch for ch in text)
+    )
 
 
 def prepare(text: str) -> str:
     """Full-width forms narrowed, Chinese segmented, ``500ml`` parted into ``500 ml``: text for the analyser."""
     text = unicodedata.normalize("NFKC", text)
-    if _CJK.search(text):
+    if has_han(text):
         text = " ".join(rjieba.cut_for_search(text))
     return _SEAM.sub(" ", text) if any(ch.isdigit() for ch in text) else text

@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 
 from wares.core.arrays import load_array, save_arrays
 from wares.core.strings import StringTable
-from wares.models.search.analysis import analyzer, has_han, prepare
+from wares.core.text import has_han
+from wares.models.search.analysis import analyzer, prepare
 from wares.models.search.asked import Size
 
 PARTS = ("titled", "cover", "said", "phrase", "numbers", "clash", "size")
 MOST = 60
+"""Words kept of a product."""
 K1, B = 0.6, 0.4
 """BM25 of titles: repetition and length say less of them than of pages (the word index has 1.2 and .75, which tantivy fixes)."""
-"""Words kept of a product."""
 _UNITS: dict[str, tuple[tuple[str, float], ...]] = {
     "g": (("g", 1.0), ("kg", 1e3), ("mg", 1e-3), ("oz", 28.349523), ("lb", 453.59237), ("克", 1.0), ("公斤", 1e3)),
     "ml": (("ml", 1.0), ("l", 1e3), ("cl", 10.0), ("liter", 1e3), ("oz", 29.57353), ("升", 1e3), ("毫升", 1.0)),

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
+from wares.core.text import has_han
 from wares.models.search.analysis import stem
 from wares.models.search.asked import Asked
 
 Span = tuple[int, int]
 _WORDS = re.compile(r"[^\W\d_]+|\d+")
-_HAN = re.compile(r"[㐀-䶿一-鿿豈-﫿]")
 
 
 def highlighted_words(asked: Asked | None, corrected: Mapping[str, str]) -> list[str]:
@@ -38,7 +38,7 @@ def highlights(text: str, words: Iterable[str]) -> list[Span]:
     plain, whole = set[str](), list[str]()
     for word in words:
         folded = unicodedata.normalize("NFKC", word).casefold()
-        if _HAN.search(folded):
+        if has_han(folded):
             whole.append(folded)
         else:
             plain.update(filter(None, (_stem(part) for part in _WORDS.findall(folded))))
@@ -50,7 +50,7 @@ def highlights(text: str, words: Iterable[str]) -> list[Span]:
         while at >= 0:
             spans.append((at, at + len(word)))
             at = lower.find(word, at + len(word))
-    return _joined(spans)
+    return joined(spans)
 
 
 @lru_cache(50_000)
@@ -58,7 +58,8 @@ def _stem(word: str) -> str:
     return stem(word) or word
 
 
-def _joined(spans: Sequence[Span]) -> list[Span]:
+def joined(spans: Iterable[Span]) -> list[Span]:
+    """Spans in order, those that overlap or touch as one."""
     out: list[Span] = []
     for start, end in sorted(spans):
         if out and start <= out[-1][1]:

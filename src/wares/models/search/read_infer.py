@@ -14,11 +14,13 @@ from pathlib import Path
 from wares.core.arrays import open_artifact
 from wares.core.strings import StringTable
 from wares.core.synonyms import Curated
+from wares.core.text import has_han
+from wares.models.search.analysis import lower
 from wares.models.search.asked import Asked, Size
 from wares.models.search.read_lexicon import Lexicon, name_key
 from wares.models.search.read_negation import negations, product_words
 from wares.models.search.read_price import price_spans
-from wares.models.search.read_tokens import MASK, Token, has_han, language, lower, normal, tokens
+from wares.models.search.read_tokens import MASK, Token, language, normal, tokens
 from wares.models.search.spelling import Speller
 from wares.models.search.units import quantities
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import rjieba
 
+from wares.core.text import HAN, has_han
+
 MAX_CHARS = 400
 """Of a query; nobody asks for more, and what stands behind is left out."""
 MASK = "\x01"
 """Stands where structure was taken out; it ends a phrase."""
-_HAN = "㐀-䶿一-鿿豈-﫿"
-_TOKEN = re.compile(rf"[{_HAN}]+|[^\W_{_HAN}]+(?:[-'’.+&/][^\W_{_HAN}]+)*")
-_IS_HAN = re.compile(rf"[{_HAN}]")
+_TOKEN = re.compile(rf"[{HAN}]+|[^\W_{HAN}]+(?:[-'’.+&/][^\W_{HAN}]+)*")
 _SPACE = re.compile(r"\s+")
 _MARKS = re.compile(r"[^\w]+|_")
 
@@ -38,14 +38,6 @@ def normal(text: str, limit: int = MAX_CHARS) -> str:
     return _SPACE.sub(" ", text).strip()[:limit]
 
 
-def lower(text: str) -> str:
-    """Lower case with every character at its place."""
-    low = text.lower()
-    return (
-        low if len(low) == len(text) else "".join(ch.lower() if len(ch.lower()) == 1 else ch for ch in text)
-    )
-
-
 def fold(word: str) -> str:
     """A word without accents, apostrophes and marks, with single spaces: the key by which names are compared."""
     if not word.isascii():
@@ -53,17 +45,12 @@ def fold(word: str) -> str:
     return " ".join(_MARKS.sub(" ", word.replace("'", "").replace("’", "")).split())
 
 
-def has_han(text: str) -> bool:
-    """Whether there is Chinese in a text."""
-    return _IS_HAN.search(text) is not None
-
-
 def tokens(text: str) -> list[Token]:
     """The words of a lower-case text in order; ``wh-1000xm5`` and ``gore-tex`` are one, Chinese is segmented."""
     out: list[Token] = []
     for match in _TOKEN.finditer(text):
         start, run = match.start(), match.group()
-        if not _IS_HAN.match(run):
+        if not has_han(run[0]):
             out.append(Token(start, match.end(), run, False))
             continue
         for piece in rjieba.cut(run) if len(run) > 1 else (run,):
@@ -85,7 +72,7 @@ def language(text: str) -> str:
 _SCRIPTS = tuple(
     (code, re.compile(pattern))
     for code, pattern in (
-        ("ja", "[\u3040-\u30ff]"), ("ko", "[\uac00-\ud7af]"), ("zh", f"[{_HAN}]"), ("ar", "[\u0600-\u06ff]"), ("he", "[\u0590-\u05ff]"),
+        ("ja", "[\u3040-\u30ff]"), ("ko", "[\uac00-\ud7af]"), ("zh", f"[{HAN}]"), ("ar", "[\u0600-\u06ff]"), ("he", "[\u0590-\u05ff]"),
         ("ru", "[\u0400-\u04ff]"), ("el", "[\u0370-\u03ff]"), ("th", "[\u0e00-\u0e7f]"), ("hi", "[\u0900-\u097f]"),
     )
 )  # fmt: skip

@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 from wares.core.arrays import save_arrays, seal
 from wares.core.files import write_json
 from wares.core.strings import StringTable
+from wares.core.text import has_han
 from wares.features.catalogue import Catalogue
-from wares.models.search.analysis import stem
+from wares.models.search.analysis import lower, stem
 from wares.models.search.read_infer import KIND
 from wares.models.search.read_lexicon import DOUBT, name_key, pair_key, size_key
-from wares.models.search.read_tokens import Token, fold, has_han, lower, normal, tokens
+from wares.models.search.read_tokens import Token, fold, normal, tokens
 from wares.models.search.spelling import FIRST_HAN, LAST_HAN, LONGEST, SHORTEST, deletions
 from wares.models.search.synonyms_train import Pair, proven
 from wares.models.search.units import sizes_in

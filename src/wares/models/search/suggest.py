@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from wares.core.arrays import load_array, open_artifact
 from wares.core.strings import StringTable
-from wares.models.search.analysis import stem
-from wares.models.search.suggest_text import Sounds, folded, is_chinese, parts, sound_of, tokens, typed_form
+from wares.core.text import has_han
+from wares.models.search.analysis import lower, stem
+from wares.models.search.suggest_text import Sounds, parts, sound_of, tokens, typed_form
 from wares.models.search.suggest_trie import Near, Trie
 
 KIND = "suggest"
@@ -155,7 +156,7 @@ class Suggester:
             out.append(one)
             if len(out) == k:
                 break
-        if out and scopes and not within and len(typed) + is_chinese(typed) > 1:
+        if out and scopes and not within and len(typed) + has_han(typed) > 1:
             out[1:1] = self._scopes(typed, order, ways, affinity or {}, scopes)
         return out[:k]
 
@@ -164,7 +165,7 @@ class Suggester:
     def _key(self, place: int) -> str:
         """The phrase of a start, from its character on."""
         phrase = self.phrases[int(self.arrays["start_phrase"][place])]
-        return folded(phrase)[int(self.arrays["start_offset"][place]) :]
+        return lower(phrase)[int(self.arrays["start_offset"][place]) :]
 
     def _range(
         self, name: str, span: tuple[int, int], ways: dict[int, _Way], pool: int, less: float, mistakes: int
@@ -187,7 +188,7 @@ class Suggester:
 
     def _heard(self, typed: str, ways: dict[int, _Way], pool: int) -> None:
         """By sound: pinyin in full or its initials; Chinese that sounds the same, when the characters are no phrase."""
-        chinese = is_chinese(typed)
+        chinese = has_han(typed)
         if not len(self.sounds) or (chinese and len(ways) >= ENOUGH):
             return
         sound = self.reading.of(typed) if chinese else sound_of(typed)
@@ -339,7 +340,7 @@ class Suggester:
 
 def _completed(phrase: str, offset: int, typed: int) -> str:
     """A phrase from a character on, up to the end of the word that was being typed."""
-    low = folded(phrase)
+    low = lower(phrase)
     ends = [at + len(word) for word, at in parts(low) if at >= offset]
     end = next((end for end in ends if end >= offset + typed), len(low))
     return low[offset:end]
@@ -347,7 +348,7 @@ def _completed(phrase: str, offset: int, typed: int) -> str:
 
 def _marks(text: str, asked: list[str]) -> list[tuple[int, int]]:
     """Where typed words begin a word of a text; those that meet are one."""
-    low = folded(text)
+    low = lower(text)
     found: list[tuple[int, int]] = []
     for word in asked:
         at = next((at for _, at in parts(low) if low.startswith(word, at)), -1)

@@ -7,7 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from wares.models.search.suggest_text import folded, shown, tokens
+from wares.models.search.analysis import lower
+from wares.models.search.suggest_text import shown, tokens
 
 LONGEST = 60
 VISIT = 0.5
@@ -32,7 +33,7 @@ class Past:
 
 def normal(text: str) -> str:
     """The form in which queries are the same; never the form in which one person wrote it."""
-    return folded(shown(text))
+    return lower(shown(text))
 
 
 def personal(text: str) -> bool:

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from wares.core.text import has_han
 from wares.features.catalogue import Catalogue
-from wares.models.search.suggest_text import folded, is_chinese, joined, parts, shown
+from wares.models.search.analysis import lower
+from wares.models.search.suggest_text import joined, parts, shown
 
 SHORTEST, LONGEST = 2, 60
 CHINESE_LONGEST = 24
@@ -52,7 +54,7 @@ def name_of(column: str, cell: str) -> str:
     if column != "product":
         return text
     head = next((part.strip() for part in _SEAM.split(text) if part.strip()), "")
-    most = CHINESE_LONGEST if is_chinese(head) else LONGEST
+    most = CHINESE_LONGEST if has_han(head) else LONGEST
     if len(head) <= most:
         return head
     end = max((at + len(word) for word, at in parts(head) if at + len(word) <= most), default=0)
@@ -102,7 +104,7 @@ class Book:
 
     def add(self, text: str, kind: str, weight: float, category: int) -> None:
         """Add weight to a phrase; its category is that of its heaviest source."""
-        phrase = self._phrases.setdefault(folded(text), Phrase(text))
+        phrase = self._phrases.setdefault(lower(text), Phrase(text))
         phrase.weight += weight
         phrase.by_kind[kind] = phrase.by_kind.get(kind, 0.0) + weight
         self.total += weight
@@ -118,7 +120,7 @@ class Book:
 
     def weight(self, text: str) -> float:
         """The weight of a phrase; 0 where there is none."""
-        found = self._phrases.get(folded(text))
+        found = self._phrases.get(lower(text))
         return found.weight if found is not None else 0.0
 
     def names(self, kind: str) -> list[Phrase]:
@@ -142,7 +144,7 @@ def sequences(catalogue: Catalogue, book: Book) -> Iterator[tuple[str, float, in
     weights: dict[tuple[str, ...], float] = {}
     places: dict[tuple[str, ...], dict[int, float]] = {}
     for name in book.names("product")[:NAMES]:
-        words = [word for word, _ in parts(folded(name.text))]
+        words = [word for word, _ in parts(lower(name.text))]
         for size in range(1, SEQUENCE + 1):
             for i in range(len(words) - size + 1):
                 some = tuple(words[i : i + size])

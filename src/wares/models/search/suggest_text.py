@@ -9,21 +9,16 @@ from collections.abc import Sequence
 import rjieba
 
 from wares.core.strings import StringTable
-from wares.models.search.analysis import prepare
+from wares.core.text import HAN, has_han
+from wares.models.search.analysis import lower, prepare
 
 TYPED = 80
 STARTS = 6
 """A phrase is found from each of its first so many words on."""
 
-_CJK = re.compile(r"[㐀-䶿一-鿿豈-﫿]")
 _WORD = re.compile(r"[^\W_]+")
 _SOUND_SEAM = re.compile(r"[\s'’·\-]+")
-_PARTS = re.compile(r"[㐀-䶿一-鿿豈-﫿]+|[^㐀-䶿一-鿿豈-﫿\W_]+")
-
-
-def is_chinese(text: str) -> bool:
-    """Whether a text has a Chinese character."""
-    return _CJK.search(text) is not None
+_PARTS = re.compile(rf"[{HAN}]+|[^{HAN}\W_]+")
 
 
 def shown(text: str) -> str:
@@ -32,17 +27,9 @@ def shown(text: str) -> str:
     return " ".join("".join(ch if ch.isprintable() else " " for ch in text).split())
 
 
-def folded(text: str) -> str:
-    """Lower case, of the same length, so that places in one are places in the other."""
-    low = text.lower()
-    return (
-        low if len(low) == len(text) else "".join(ch.lower() if len(ch.lower()) == 1 else ch for ch in text)
-    )
-
-
 def typed_form(text: str) -> str:
     """What was typed so far, to compare with phrases: at most 80 characters."""
-    return folded(shown(text[: 4 * TYPED]))[:TYPED].strip()
+    return lower(shown(text[: 4 * TYPED]))[:TYPED].strip()
 
 
 def parts(text: str) -> list[tuple[str, int]]:
@@ -50,7 +37,7 @@ def parts(text: str) -> list[tuple[str, int]]:
     out: list[tuple[str, int]] = []
     for found in _PARTS.finditer(text):
         word, at = found.group(), found.start()
-        if not is_chinese(word):
+        if not has_han(word):
             out.append((word, at))
             continue
         for piece in rjieba.cut(word):
@@ -61,8 +48,8 @@ def parts(text: str) -> list[tuple[str, int]]:
 
 def tokens(text: str) -> list[str]:
     """Distinct words to look up, without order: Chinese also by the words within words, ``500ml`` as one and as two."""
-    low = folded(text)
-    whole = [word for word in _WORD.findall(low) if not is_chinese(word)]
+    low = lower(text)
+    whole = [word for word in _WORD.findall(low) if not has_han(word)]
     return list(dict.fromkeys([*whole, *_WORD.findall(prepare(low))]))
 
 
@@ -77,12 +64,12 @@ class Sounds:
 
     def of(self, text: str) -> str:
         """A text as it sounds, without spaces; what is not Chinese stays."""
-        return _SOUND_SEAM.sub("", "".join(self.readings.get(ch, ch) for ch in folded(text)))
+        return _SOUND_SEAM.sub("", "".join(self.readings.get(ch, ch) for ch in lower(text)))
 
     def initials(self, text: str) -> str:
         """The first letter of each character, words of letters whole."""
         return _SOUND_SEAM.sub(
-            "", "".join(self.readings[ch][0] if ch in self.readings else ch for ch in folded(text))
+            "", "".join(self.readings[ch][0] if ch in self.readings else ch for ch in lower(text))
         )
 
     def span(self, phrase: str, begin: int, typed: str) -> tuple[int, int]:
@@ -90,7 +77,7 @@ class Sounds:
         for whole in (True, False):
             at, left = begin, typed
             while left and at < len(phrase):
-                ch = folded(phrase[at])
+                ch = lower(phrase[at])
                 said = self.all.get(ch, (ch,))
                 said = said if whole or ch not in self.all else tuple(s[0] for s in said)
                 if _SOUND_SEAM.fullmatch(ch):
@@ -115,5 +102,5 @@ def joined(words: Sequence[str]) -> str:
     """Words as one phrase: a space only between two that are not Chinese."""
     out = ""
     for word in words:
-        out += (" " if out and not (is_chinese(out[-1]) and is_chinese(word[0])) else "") + word
+        out += (" " if out and not (has_han(out[-1]) and has_han(word[0])) else "") + word
     return out

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 
 from wares.core.arrays import save_arrays, seal
 from wares.core.strings import StringTable
+from wares.core.text import has_han
 from wares.features.catalogue import Catalogue
+from wares.models.search.analysis import lower
 from wares.models.search.suggest import KIND, KINDS, peaks
 from wares.models.search.suggest_past import Past, shareable
 from wares.models.search.suggest_phrases import Book, sequences
-from wares.models.search.suggest_text import STARTS, folded, is_chinese, parts, tokens
+from wares.models.search.suggest_text import STARTS, parts, tokens
 from wares.models.search.suggest_trie import Trie
 
 MOST = 300_000
@@ -92,13 +94,13 @@ def write(
     sounds: list[tuple[str, int, int]] = []
     held: list[list[str]] = []
     for number, text in enumerate(texts):
-        low = folded(text)
+        low = lower(text)
         words = parts(low)
         starts += [(low[at:], number, at) for _, at in words[:STARTS]]
-        spoken = [speak(word) for word, _ in words] if is_chinese(low) else []
+        spoken = [speak(word) for word, _ in words] if has_han(low) else []
         if spoken:
             sounds += _sounds(words, spoken, number)
-        mine = dict.fromkeys([*tokens(low), *("".join(s) for (w, _), s in zip(words, spoken, strict=False) if is_chinese(w))])  # fmt: skip
+        mine = dict.fromkeys([*tokens(low), *("".join(s) for (w, _), s in zip(words, spoken, strict=False) if has_han(w))])  # fmt: skip
         held.append(list(mine))
         if number % 5000 == 0:
             progress(number, len(texts))
@@ -107,7 +109,7 @@ def write(
     StringTable.of(texts).save(folder, "phrases")
     StringTable.of(category_names).save(folder, "categories")
     StringTable.of([key for key, _, _ in sounds]).save(folder, "sounds")
-    readings = speak.characters({ch for text in texts for ch in text if is_chinese(ch)})
+    readings = speak.characters({ch for text in texts for ch in text if has_han(ch)})
     StringTable.of(readings.keys()).save(folder, "characters")
     StringTable.of(readings.values()).save(folder, "readings")
     n_words = _write_words(folder, held)
@@ -160,11 +162,11 @@ def _sounds(
     out: list[tuple[str, int, int]] = []
     for i, (_, at) in enumerate(words[:STARTS]):
         rest = spoken[i:]
-        if not any(is_chinese(word) for word, _ in words[i:]):
+        if not any(has_han(word) for word, _ in words[i:]):
             break
         out.append(("".join(s for some in rest for s in some), number, at))
         first = "".join(
-            s if not is_chinese(word) else s[0]
+            s if not has_han(word) else s[0]
             for (word, _), some in zip(words[i:], rest, strict=True)
             for s in some
         )
@@ -187,7 +189,7 @@ class _Speaker:
         return self._word(word)
 
     def _spoken(self, word: str) -> tuple[str, ...]:
-        if not is_chinese(word):
+        if not has_han(word):
             return (word,)
         return tuple(s for s in self._read(word, errors="ignore") if s)
 

@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wares.models.search.analysis import stem
+from wares.core.text import has_han
+from wares.models.search.analysis import lower, stem
 from wares.models.search.read_infer import STOP
-from wares.models.search.read_tokens import has_han, lower, normal, tokens
+from wares.models.search.read_tokens import normal, tokens
 
 Encode = Callable[[list[str]], NDArray[np.float32]]
 CLICK_COSINE = 0.5

@@ -18,6 +18,7 @@ import numpy as np
 import rjieba
 from numpy.typing import NDArray
 
+from wares.core.text import has_han
 from wares.models.sentiment.opinion_seed import Clause, clauses_of, seed_phrases
 from wares.models.sentiment.opinion_text import aligned, pieces
 from wares.models.sentiment.opinion_words import (
@@ -31,7 +32,6 @@ from wares.models.sentiment.opinion_words import (
     TERMS,
     WEAKER,
 )
-from wares.models.sentiment.prepare import is_chinese
 
 Encode = Callable[[Sequence[str]], NDArray[np.float32]]
 LEAST_TEXTS = 5
@@ -176,7 +176,7 @@ def _telling(one: _Seen, usual: float) -> float:
 
 def _phrases(said: str) -> list[tuple[str, bool, list[str]]]:
     """(phrase, whether it looks like a noun here, words beside it) of a clause."""
-    return _chinese_phrases(said) if is_chinese(said) else _english_phrases(said)
+    return _chinese_phrases(said) if has_han(said) else _english_phrases(said)
 
 
 def _english_phrases(said: str) -> list[tuple[str, bool, list[str]]]:
@@ -216,11 +216,7 @@ def _chinese_phrases(said: str) -> list[tuple[str, bool, list[str]]]:
             ):
                 continue
             phrase = "".join(word for word, _ in some)
-            if (
-                not 2 <= len(phrase) <= 8
-                or phrase in _known()
-                or not all(is_chinese(word) for word, _ in some)
-            ):
+            if not 2 <= len(phrase) <= 8 or phrase in _known() or not all(has_han(word) for word, _ in some):
                 continue
             out.append((phrase, True, [w for w in beside if w not in phrase]))
     return out
@@ -282,7 +278,7 @@ def _clustered(category: str, phrases: Sequence[str], seen: dict[str, _Seen], en
 
 def _contains(a: str, b: str) -> bool:
     """Whether one phrase is the other with a word more."""
-    if is_chinese(a) or is_chinese(b):
+    if has_han(a) or has_han(b):
         return len(a) != len(b) and (a in b or b in a)
     left, right = set(a.split()), set(b.split())
     return left < right or right < left
@@ -309,7 +305,7 @@ def _nearest(phrases: Sequence[str], vectors: NDArray[np.float32], encode: Encod
     for i, phrase in enumerate(phrases):
         for aspect, terms in TERMS.items():
             if any(
-                (_contains(phrase, term) if not is_chinese(term) else len(term) > 1 and term in phrase)
+                (_contains(phrase, term) if not has_han(term) else len(term) > 1 and term in phrase)
                 for term in terms
             ):
                 out[i] = aspect

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from wares.core.arrays import open_artifact
+from wares.core.text import HAN
 from wares.features.sessions import open_session, open_tokenizer
 from wares.models.sentiment.opinion_text import aligned
 
@@ -20,9 +21,8 @@ KIND = "aspect-states"
 BATCH_TOKENS = 4096
 MOST_AGAIN = 120
 """Characters of an aspect that are read once more after the sentence."""
-_CJK = "㐀-䶿一-鿿豈-﫿"
-_APART = re.compile(rf"(?<=[{_CJK}]) (?=[{_CJK}])")
-_TOGETHER = re.compile(rf"[{_CJK}][{_CJK}]")
+_APART = re.compile(rf"(?<=[{HAN}]) (?=[{HAN}])")
+_TOGETHER = re.compile(rf"[{HAN}][{HAN}]")
 Floats = NDArray[np.float32]
 Span = tuple[int, int]
 

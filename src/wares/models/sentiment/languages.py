@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from wares.core.text import HAN
+
 ZH, EN, MIXED, OTHER, NONE = "zh", "en", "mixed", "other", ""
 LANGUAGES = (ZH, EN, MIXED, OTHER, NONE)
 LONGEST = 2000
@@ -17,7 +19,7 @@ def _words(text: str) -> list[str]:
     return text.split()
 
 
-_HAN = re.compile(r"[㐀-䶿一-鿿豈-﫿]")
+_HAN = re.compile(f"[{HAN}]")
 _KANA_HANGUL = re.compile(r"[぀-ヿ가-힯]")
 _LATIN = re.compile(r"[A-Za-zÀ-ɏ]+(?:['’][A-Za-z]+)?")
 _LETTER = re.compile(r"[^\W\d_]")

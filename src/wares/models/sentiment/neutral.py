@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from wares.models.sentiment.prepare import is_chinese, prepared
+from wares.core.text import has_han
+from wares.models.sentiment.prepare import prepared
 
 GENDER = (
     ("he", "she"), ("his", "her"), ("him", "her"), ("himself", "herself"), ("husband", "wife"), ("boyfriend", "girlfriend"), ("son", "daughter"),
@@ -37,8 +38,8 @@ _INTRODUCED = re.compile(
 
 def _other(there: dict[str, str]) -> tuple[re.Pattern[str], Callable[[re.Match[str]], str]]:
     """A pattern of the words (English ones whole) and what each becomes, with its capital."""
-    han = sorted((w for w in there if is_chinese(w)), key=lambda w: (-len(w), w))
-    spoken = sorted((w for w in there if not is_chinese(w)), key=lambda w: (-len(w), w))
+    han = sorted((w for w in there if has_han(w)), key=lambda w: (-len(w), w))
+    spoken = sorted((w for w in there if not has_han(w)), key=lambda w: (-len(w), w))
     parts = [f"(?<![A-Za-z'’])(?:{'|'.join(map(re.escape, spoken))})(?![A-Za-z'’])"] if spoken else []
 
     def other(match: re.Match[str]) -> str:

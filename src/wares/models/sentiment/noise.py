@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from wares.core.text import has_han
 from wares.models.sentiment.labelled import LabelledTexts
 from wares.models.sentiment.neutral import GENDER, swapped
-from wares.models.sentiment.prepare import is_chinese
 
 WORD_SLIPS, HAN_SLIPS = 0.1, 0.05
 """Shares of English words of four letters or more, and of Chinese characters, with a slip."""
@@ -65,12 +65,12 @@ def slips(text: str, rng: np.random.Generator) -> str:
         return word[:at] + word[at + 1] + word[at] + word[at + 2 :]
 
     text = _ASCII_WORD.sub(slip, text)
-    if not is_chinese(text):
+    if not has_han(text):
         return text
     out: list[str] = []
     drawn = rng.random(len(text))
     for ch, chance in zip(text, drawn, strict=True):
-        if chance >= HAN_SLIPS or not is_chinese(ch):
+        if chance >= HAN_SLIPS or not has_han(ch):
             out.append(ch)
             continue
         alike = _ALIKE.get(ch, "")
@@ -126,7 +126,7 @@ def storm(text: str, rng: np.random.Generator) -> str:
 
 def mentioned(text: str, rng: np.random.Generator) -> str:
     """Someone's name put before a text, of common surnames and given names."""
-    if is_chinese(text):
+    if has_han(text):
         name = SURNAMES[int(rng.integers(len(SURNAMES)))]
         name += "".join(GIVEN[int(rng.integers(len(GIVEN)))] for _ in range(int(rng.integers(1, 3))))
         return MENTIONS_ZH[int(rng.integers(len(MENTIONS_ZH)))].format(name, text)

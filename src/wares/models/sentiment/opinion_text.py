@@ -7,12 +7,13 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from wares.core.text import HAN
+
 MOST = 20_000
 """Characters of a text that are read."""
-_CJK = r"㐀-䶿一-鿿豈-﫿"
 _TAG = re.compile(r"<[^<>]{0,2000}>")
 _PIECE = re.compile(
-    rf"[a-z0-9][a-z0-9'’\-]*|[{_CJK}]|[.!?;。！？；…\n~～]+|[,，、:：()（）]|[\U0001F300-\U0001FAFF☀-➿]"
+    rf"[a-z0-9][a-z0-9'’\-]*|[{HAN}]|[.!?;。！？；…\n~～]+|[,，、:：()（）]|[\U0001F300-\U0001FAFF☀-➿]"
 )
 _SENTENCE = re.compile(r"[^.!?;。！？；…\n]+(?:[.!?;。！？；…\n]+|$)")
 _STOP = frozenset(".!?;。！？；…\n")

@@ -12,7 +12,7 @@ import numpy as np
 import rjieba
 from numpy.typing import NDArray
 
-from wares.core.text import plain
+from wares.core.text import has_han, plain
 
 BITS = 20
 BUCKETS = 1 << BITS
@@ -21,7 +21,6 @@ HEAD, TAIL = 3000, 1000
 LETTERS = (1, 4)
 """Lengths of the character n-grams of Chinese."""
 LATIN_LETTERS = (2, 5)
-_CJK = re.compile(r"[㐀-䶿一-鿿豈-﫿]")
 _TOKEN = re.compile(r"[^\W_]+(?:['’][^\W_]+)*|[^\w\s]")
 _LONG_RUN = re.compile(r"(.)\1{3,}", re.DOTALL)
 _REPEATS = re.compile(r"(.{2,8}?)\1{3,}", re.DOTALL)
@@ -39,14 +38,9 @@ def prepared(text: str) -> str:
     return _REPEATS.sub(r"\1\1\1", text).strip()
 
 
-def is_chinese(text: str) -> bool:
-    """Whether a text holds Chinese characters."""
-    return _CJK.search(text) is not None
-
-
 def words_of(text: str) -> list[str]:
     """Words and marks of a prepared text, in order; Chinese is segmented."""
-    if is_chinese(text):
+    if has_han(text):
         return [word for word in rjieba.cut(text) if not word.isspace()]
     return _TOKEN.findall(text)
 
@@ -56,7 +50,7 @@ def grams(text: str) -> set[str]:
     words = words_of(text)
     out = {f"w{word}" for word in words}
     out.update(f"w{a}\x1f{b}" for a, b in itertools.pairwise(words))
-    low, high = LETTERS if is_chinese(text) else LATIN_LETTERS
+    low, high = LETTERS if has_han(text) else LATIN_LETTERS
     whole = f" {text} "
     for n in range(low, high + 1):
         out.update(f"c{whole[i : i + n]}" for i in range(len(whole) - n + 1))
