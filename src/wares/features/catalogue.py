@@ -33,6 +33,11 @@ TEXTS = (
 )
 
 
+def below(category: str, above: str) -> bool:
+    """Whether a category is another or lies below it."""
+    return category == above or category.startswith(f"{above} >")
+
+
 def price_units(price: Decimal | None) -> int:
     """A price in ten-thousandths, as stored; -1 for none."""
     return NO_PRICE if price is None else int((price * PRICE_SCALE).to_integral_value())

@@ -18,7 +18,7 @@ from wares.core.files import write_atomic, write_json
 from wares.core.people import People
 from wares.data.sources import read_whole
 from wares.data.types import STRING, to_type
-from wares.features.catalogue import Catalogue
+from wares.features.catalogue import Catalogue, below
 from wares.features.interactions import Interactions
 from wares.features.interactions_build import DAY, EventLog
 from wares.models.price.audience import DURABLE, Neighbours, Shoppers, Weights, learn, reasons
@@ -124,11 +124,7 @@ def items_of(catalogue: Catalogue, wanted: Wanted) -> NDArray[np.int64]:
         )
     if wanted.category:
         names = list(catalogue.columns[c.CATEGORY])
-        rows = [
-            i
-            for i, name in enumerate(names)
-            if name == wanted.category or name.startswith(f"{wanted.category} >")
-        ]
+        rows = [i for i, name in enumerate(names) if below(name, wanted.category)]
         if not rows:
             raise NotFound(
                 f"there is no category {wanted.category!r}",

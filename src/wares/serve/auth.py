@@ -83,6 +83,15 @@ class Gate:
             self._read = time.monotonic()
         return self._keys
 
+    def caller(self, header: str | None, scope: str) -> str:
+        """Who asks, for histories: the key, or ``api`` where none is needed.
+
+        Raises:
+            NotAuthenticated, AccessDenied: as `check`.
+        """
+        key = self.check(header, scope)
+        return f"key {key}" if key else "api"
+
     def role(self, header: str | None, default: str) -> tuple[str, str]:
         """Who reads data, as (key id, role): the role that the key is bound to, or `default`.
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wares.core.nouns import Hit
+from wares.features.catalogue import below
 from wares.models.recommend.infer import History
 from wares.serve.online import NewProduct
 from wares.serve.reasons import reason
@@ -32,11 +33,6 @@ class Rules:
         """Whether a new product may come."""
         inside = not self.category or below(product.category, self.category)
         return bool(product.available) and product.product_id not in self.hidden and inside
-
-
-def below(category: str, above: str) -> bool:
-    """Whether a category is another or lies below it."""
-    return category == above or category.startswith(f"{above} >")
 
 
 def places_for(new_places: int, k: int) -> int:

@@ -168,15 +168,9 @@ def routes(
         authorization: Annotated[str | None, Header(include_in_schema=False)] = None,
     ) -> Response:
         now = ranker()
-        who = _caller(gate, authorization)
+        who = gate.caller(authorization, "write")
         row = await run_in_threadpool(
             alerts.decide, alert_id, decision.state, who, datetime.now(UTC), decision.note
         )
         history = await run_in_threadpool(alerts.history, alert_id)
         return json_response({**alert_json(row, now.moods, now.catalogue), "history": history})
-
-
-def _caller(gate: Gate, authorization: str | None) -> str:
-    """Who the key belongs to, for the history."""
-    key = gate.check(authorization, "write")
-    return f"key {key}" if key else "api"

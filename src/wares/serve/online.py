@@ -21,6 +21,7 @@ from wares.core.nouns import Product
 from wares.core.people import People
 from wares.core.sessions import Links, links_after, session_users
 from wares.core.state import State
+from wares.features.catalogue import below
 from wares.models.search.analysis import stem, surface_words
 from wares.models.search.asked import Asked
 from wares.models.search.infer import Filters
@@ -193,9 +194,7 @@ def passes(product: Product, filters: Filters) -> bool:
         return False
     if filters.size and product.size not in filters.size:
         return False
-    if filters.category and not any(
-        product.category == f or product.category.startswith(f"{f} >") for f in filters.category
-    ):
+    if filters.category and not any(below(product.category, f) for f in filters.category):
         return False
     if filters.price_min is not None and (product.price is None or float(product.price) < filters.price_min):
         return False

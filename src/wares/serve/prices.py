@@ -13,7 +13,7 @@ from fastapi import Path as PathParam
 from fastapi.responses import Response
 
 from wares.core.errors import NotFound
-from wares.features.catalogue import Catalogue
+from wares.features.catalogue import Catalogue, below
 from wares.models.price.emerging_infer import Emerging, Riser, riser_words
 from wares.models.price.infer import PriceAnomaly, PriceBook, PriceRange
 from wares.models.price.words import evidence_words, kind_words, verdict_words
@@ -171,7 +171,7 @@ def risers_json(
     within = None
     if category:
         names = list(catalogue.columns["category"])
-        within = np.array([name == category or name.startswith(f"{category} >") for name in names], bool)
+        within = np.array([below(name, category) for name in names], bool)
     days = found.days
     weeks = ((days[2] - days[1]) / 7, (days[1] - days[0]) / 7) if days else (0.0, 0.0)
     products = [

@@ -24,7 +24,7 @@ from wares.core.people import People as Registered
 from wares.core.sessions import link
 from wares.core.state import State
 from wares.core.text import fill, plain, template_parts
-from wares.features.catalogue import Catalogue
+from wares.features.catalogue import Catalogue, below
 from wares.features.encoder import TextEncoder
 from wares.features.interactions import KIND as INTERACTIONS
 from wares.features.interactions import Interactions
@@ -46,7 +46,7 @@ from wares.models.sentiment.uses import MoodUses
 from wares.models.similar.infer import Similar
 from wares.models.similar.match_infer import Matcher
 from wares.serve.alike import Alike
-from wares.serve.fresh import Rules, below, likest, places_for, put_in
+from wares.serve.fresh import Rules, likest, places_for, put_in
 from wares.serve.graph_reasons import graph_reason, telling
 from wares.serve.mood_words import with_mood
 from wares.serve.online import Deed, NewProduct, Online, matching

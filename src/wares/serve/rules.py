@@ -98,10 +98,6 @@ def routes(
 ) -> None:
     """Put the routes onto the application; `may` gives the dependency that checks the key for a scope."""
 
-    def who(authorization: str | None) -> str:
-        key = gate.check(authorization, "curate")
-        return f"key {key}" if key else "api"
-
     @app.get("/v1/rules", tags=["curate"], summary="Merchandising rules, and who changed them", dependencies=[may("curate")], responses=errors)  # fmt: skip
     async def rules(
         history: Annotated[int, Query(ge=0, le=1000, description="How many changes, newest first.")] = 0,
@@ -115,7 +111,7 @@ def routes(
         rule: RuleIn, authorization: Annotated[str | None, Header(include_in_schema=False)] = None
     ) -> Response:
         made = await run_in_threadpool(
-            book.add, Rule(**rule.model_dump()), who(authorization), datetime.now(UTC)
+            book.add, Rule(**rule.model_dump()), gate.caller(authorization, "curate"), datetime.now(UTC)
         )
         return json_response(made.to_json(), 201)
 
@@ -125,5 +121,7 @@ def routes(
         note: Annotated[str, Query(max_length=LONGEST, description="Why.")] = "",
         authorization: Annotated[str | None, Header(include_in_schema=False)] = None,
     ) -> Response:
-        gone = await run_in_threadpool(book.remove, rule_id, who(authorization), datetime.now(UTC), note)
+        gone = await run_in_threadpool(
+            book.remove, rule_id, gate.caller(authorization, "curate"), datetime.now(UTC), note
+        )
         return json_response({"removed": gone.to_json()})

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from wares.core.errors import QueryError
+from wares.features.catalogue import below
 from wares.models.search.analysis import lower
 from wares.models.search.suggest import Suggester, Suggestion
 from wares.models.search.suggest_phrases import name_of
@@ -56,7 +57,7 @@ class Suggesting:
         found: list[Suggestion] = []
         sound = sound_of(typed)
         for text, places, path in self._fresh[1]:
-            if category and path != category and not path.startswith(f"{category} >"):
+            if category and not below(path, category):
                 continue
             low = lower(text)
             at = next((at for at in places if low.startswith(typed, at)), -1)

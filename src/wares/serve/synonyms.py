@@ -82,10 +82,6 @@ def routes(
 ) -> None:
     """Put the routes onto the application; `may` gives the dependency that checks the key for a scope."""
 
-    def who(authorization: str | None) -> str:
-        key = gate.check(authorization, "curate")
-        return f"key {key}" if key else "api"
-
     @app.get("/v1/synonyms", tags=["curate"], summary="Phrases that say the same in search", dependencies=[may("curate")], responses=errors)  # fmt: skip
     async def synonyms(
         proposals: Annotated[int, Query(ge=0, le=1000, description="How many pairs to propose.")] = 0,
@@ -97,7 +93,7 @@ def routes(
     async def add(
         pair: SynonymIn, authorization: Annotated[str | None, Header(include_in_schema=False)] = None
     ) -> Response:
-        by, now = who(authorization), datetime.now(UTC)
+        by, now = gate.caller(authorization, "curate"), datetime.now(UTC)
         put = book.add if pair.state == "kept" else book.refuse
         made = await run_in_threadpool(lambda: put(pair.phrase, pair.also, by, now, both=pair.both))
         return json_response({"synonyms": [one.to_json() for one in made]}, 201)
@@ -108,5 +104,7 @@ def routes(
         also: Annotated[str, Query(min_length=1, max_length=LONGEST)],
         authorization: Annotated[str | None, Header(include_in_schema=False)] = None,
     ) -> Response:
-        gone = await run_in_threadpool(book.remove, phrase, also, who(authorization), datetime.now(UTC))
+        gone = await run_in_threadpool(
+            book.remove, phrase, also, gate.caller(authorization, "curate"), datetime.now(UTC)
+        )
         return json_response({"removed": [one.to_json() for one in gone]})

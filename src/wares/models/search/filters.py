@@ -11,7 +11,7 @@ import numpy as np
 import tantivy
 from numpy.typing import NDArray
 
-from wares.features.catalogue import PRICE_SCALE, Catalogue
+from wares.features.catalogue import PRICE_SCALE, Catalogue, below
 from wares.models.search.asked import Asked
 
 Codes = NDArray[np.int32]
@@ -133,9 +133,7 @@ class Names:
 
     def _below(self, names: tuple[str, ...]) -> Codes:
         """Categories that are one of `names`, or lie below one."""
-        found = (
-            i for i, c in enumerate(self.categories) if any(c == f or c.startswith(f"{f} >") for f in names)
-        )
+        found = (i for i, c in enumerate(self.categories) if any(below(c, f) for f in names))
         return np.fromiter(found, np.int32)
 
     def _named(self, names: tuple[str, ...]) -> Codes:
@@ -145,8 +143,7 @@ class Names:
         found = [
             i
             for i, (name, parts) in enumerate(self._parts)
-            if parts & folded
-            or any((low := name.casefold()) == path or low.startswith(f"{path} >") for path in paths)
+            if parts & folded or any(below(name.casefold(), path) for path in paths)
         ]
         return np.array(found, np.int32)
 

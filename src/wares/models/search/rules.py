@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wares.core.search_rules import BAN, BOOST, BURY, EXACT, PIN, Rule, normal_query
-from wares.features.catalogue import Catalogue
+from wares.features.catalogue import Catalogue, below
 from wares.models.search.analysis import stem, surface_words
 
 
@@ -26,11 +26,6 @@ class Ruled:
     source: NDArray[np.int64]
     why: dict[int, Rule] = field(default_factory=dict[int, Rule])
     banned: int = 0
-
-
-def below(category: str, path: str) -> bool:
-    """Whether a category is `path` or lies below it."""
-    return category == path or category.startswith(f"{path} >")
 
 
 def meant(rules: Sequence[Rule], query: str, categories: Sequence[str] = ()) -> list[Rule]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from wares.core.arrays import load_array, open_artifact
 from wares.core.strings import StringTable
 from wares.core.text import has_han
+from wares.features.catalogue import below
 from wares.models.search.analysis import lower, stem
 from wares.models.search.suggest_text import Sounds, parts, sound_of, tokens, typed_form
 from wares.models.search.suggest_trie import Near, Trie
@@ -281,11 +282,7 @@ class Suggester:
         return [phrase for _, phrase in sorted(ranked)]
 
     def _below(self, category: str) -> set[int]:
-        return {
-            code
-            for code, name in enumerate(self.categories)
-            if name == category or name.startswith(f"{category} >")
-        }
+        return {code for code, name in enumerate(self.categories) if below(name, category)}
 
     def _path(self, code: int) -> str:
         return self.categories[code] if code >= 0 else ""
