@@ -5,8 +5,6 @@ Rules lie in the state database, so that they count at once and without a build;
 
 from __future__ import annotations
 
-import threading
-import time
 import unicodedata
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -16,6 +14,7 @@ import sqlalchemy as sa
 
 from wares.core.audit import Audit
 from wares.core.errors import NotFound, QueryError
+from wares.core.lately import Lately
 from wares.core.state import State, stamp
 
 PIN, BURY, BOOST, BAN = "pin", "bury", "boost", "ban"
@@ -27,8 +26,8 @@ LARGEST_PLACE, LARGEST_FACTOR = 100, 100.0
 LONGEST = 200
 MOST = 5000
 """Rules that may stand at once; each is looked at for every search."""
-FRESH = 0.5
-"""Seconds for which a server believes what it read last."""
+_PLAIN = ("action", "target", "value", "query", "match", "category", "amount", "note", "who", "created")
+_DAYS = ("starts", "ends")
 
 _metadata = sa.MetaData()
 search_rules = sa.Table(
@@ -123,21 +122,8 @@ class Rule:
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
-        names = (
-            "id",
-            "action",
-            "target",
-            "value",
-            "query",
-            "match",
-            "category",
-            "amount",
-            "note",
-            "who",
-            "created",
-        )
-        days = {name: None if (day := getattr(self, name)) is None else str(day) for name in ("starts", "ends")}  # fmt: skip
-        return {name: getattr(self, name) for name in names} | days | {"words": self.words()}
+        days = {name: None if (day := getattr(self, name)) is None else str(day) for name in _DAYS}
+        return {name: getattr(self, name) for name in ("id", *_PLAIN)} | days | {"words": self.words()}
 
 
 def parse_day(text: str, parameter: str) -> date | None:
@@ -216,8 +202,7 @@ class RuleBook:
     def __init__(self, state: State, audit: Audit | None = None) -> None:
         self.state, self.audit = state, audit
         state.ensure(search_rules, search_rule_history)
-        self._lock = threading.Lock()
-        self._read: tuple[float, tuple[Rule, ...]] | None = None
+        self._lately = Lately(lambda: tuple(self.all()))
 
     def all(self) -> list[Rule]:
         """Every rule that stands, oldest first, those of other days too."""
@@ -227,13 +212,8 @@ class RuleBook:
 
     def active(self, now: datetime) -> tuple[Rule, ...]:
         """The rules that count now, oldest first; read from the database at most every half second."""
-        with self._lock:
-            clock = time.monotonic()
-            if self._read is None or clock - self._read[0] > FRESH:
-                self._read = clock, tuple(self.all())
-            rules = self._read[1]
         day = now.date()
-        return tuple(rule for rule in rules if rule.active(day)) if rules else ()
+        return tuple(rule for rule in self._lately.get() if rule.active(day))
 
     def add(self, rule: Rule, who: str, now: datetime) -> Rule:
         """Put a rule down, on disk when it returns.
@@ -244,7 +224,7 @@ class RuleBook:
         rule = replace(checked(rule), who=who[:LONGEST], created=stamp(now))
         values = _row(rule)
         t = search_rules.c
-        same = [t[name] == values[name] for name in ("action", "target", "value", "query", "match", "category", "amount", "starts", "ends")]  # fmt: skip
+        same = [t[name] == values[name] for name in (*_PLAIN, *_DAYS) if name not in ("note", "who", "created")]  # fmt: skip
         with self.state.engine.begin() as connection:
             found = connection.execute(sa.select(t.id).where(*same)).scalar()
             if found is not None:
@@ -298,32 +278,19 @@ class RuleBook:
         connection.execute(search_rule_history.insert(), values)
 
     def _told(self, rule: Rule, deed: str, who: str) -> None:
-        with self._lock:
-            self._read = None
+        self._lately.forget()
         if self.audit is not None:
             self.audit.record(who, f"search_rule.{deed}", f"rule {rule.id}", {"words": rule.words()})
 
 
 def _row(rule: Rule) -> dict[str, Any]:
-    names = (
-        "action",
-        "target",
-        "value",
-        "query",
-        "match",
-        "category",
-        "amount",
-        "note",
-        "who",
-        "created",
-    )
-    return {name: getattr(rule, name) for name in names} | {
-        name: "" if (day := getattr(rule, name)) is None else day.isoformat() for name in ("starts", "ends")
+    return {name: getattr(rule, name) for name in _PLAIN} | {
+        name: "" if (day := getattr(rule, name)) is None else day.isoformat() for name in _DAYS
     }
 
 
 def _rule(row: dict[str, Any]) -> Rule:
     values = dict(row)
-    for name in ("starts", "ends"):
+    for name in _DAYS:
         values[name] = date.fromisoformat(row[name]) if row[name] else None
     return Rule(**values)

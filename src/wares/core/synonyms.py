@@ -5,8 +5,6 @@ They lie in the state database, so that they count at once and without a build; 
 
 from __future__ import annotations
 
-import threading
-import time
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -17,6 +15,7 @@ import sqlalchemy as sa
 
 from wares.core.audit import Audit
 from wares.core.errors import NotFound, QueryError
+from wares.core.lately import Lately
 from wares.core.state import State, stamp
 
 KEPT, REFUSED = "kept", "refused"
@@ -24,8 +23,6 @@ LONGEST = 80
 MOST = 20_000
 A_PHRASE = 20
 """So many other phrases may say the same as one: each is looked for in every search."""
-FRESH = 0.5
-"""Seconds for which a server believes what it read last."""
 
 _metadata = sa.MetaData()
 search_synonyms = sa.Table(
@@ -99,8 +96,7 @@ class SynonymBook:
     def __init__(self, state: State, audit: Audit | None = None) -> None:
         self.state, self.audit = state, audit
         state.ensure(search_synonyms, search_synonym_history)
-        self._lock = threading.Lock()
-        self._read: tuple[float, Curated] | None = None
+        self._lately = Lately(self._curated)
 
     def all(self) -> list[Synonym]:
         """Everything that stands, by phrase."""
@@ -111,15 +107,14 @@ class SynonymBook:
 
     def curated(self) -> Curated:
         """What counts now; read from the database at most every half second."""
-        with self._lock:
-            clock = time.monotonic()
-            if self._read is None or clock - self._read[0] > FRESH:
-                sides: dict[str, dict[str, tuple[str, ...]]] = {KEPT: {}, REFUSED: {}}
-                for one in self.all():
-                    side = sides.setdefault(one.state, {})
-                    side[one.phrase] = (*side.get(one.phrase, ()), one.also)
-                self._read = clock, Curated(sides[KEPT], sides[REFUSED])
-            return self._read[1]
+        return self._lately.get()
+
+    def _curated(self) -> Curated:
+        sides: dict[str, dict[str, tuple[str, ...]]] = {KEPT: {}, REFUSED: {}}
+        for one in self.all():
+            side = sides.setdefault(one.state, {})
+            side[one.phrase] = (*side.get(one.phrase, ()), one.also)
+        return Curated(sides[KEPT], sides[REFUSED])
 
     def add(self, phrase: str, also: str, who: str, now: datetime, *, both: bool = True) -> list[Synonym]:
         """Let two phrases say the same, the first in place of the second too unless `both` is false. On disk when it returns.
@@ -148,8 +143,7 @@ class SynonymBook:
         here = sa.or_(sa.and_(t.phrase == one, t.also == other), sa.and_(t.phrase == other, t.also == one))
         with self.state.engine.begin() as connection:
             gone = [
-                Synonym(**row)
-                for row in connection.execute(sa.select(search_synonyms).where(here)).mappings()
+                _synonym(row) for row in connection.execute(sa.select(search_synonyms).where(here)).mappings()
             ]
             if gone:
                 connection.execute(search_synonyms.delete().where(here))
@@ -215,8 +209,7 @@ class SynonymBook:
         connection.execute(search_synonym_history.insert(), values)
 
     def _told(self, deed: str, made: list[Synonym], who: str) -> None:
-        with self._lock:
-            self._read = None
+        self._lately.forget()
         if self.audit is not None:
             self.audit.record(
                 who, f"search_synonym.{deed}", made[0].phrase, {"pairs": [[s.phrase, s.also] for s in made]}

@@ -22,7 +22,7 @@ from wares.data.engine import Engine
 from wares.features.catalogue import TEXTS, Catalogue
 from wares.features.pairs import Builder, PairSet, split_nodes
 from wares.graph.behaviour import Pairs
-from wares.pipeline import graphing
+from wares.pipeline import graphing, last
 from wares.pipeline.adapted import FOLDER, set_live
 from wares.pipeline.plan import Context
 
@@ -43,17 +43,12 @@ def context_of(shop: Workspace) -> Context:
     Raises:
         NotFitted: when nothing is built yet.
     """
-    from wares.pipeline import plan
-    from wares.pipeline.steps import STEPS
-
-    plan.STEP_KINDS.update({step.name: step.kind for step in STEPS})
-    latest = shop._latest()
-    done = {name: shop.root / path for name, path in latest["done"].items()}
-    versions = dict(latest["versions"])
+    context = last.context_of(shop)
+    versions = dict(context.versions)
     for table in (c.QUERIES, c.REVIEWS):
         if table not in versions and shop.store.exists(table):
             versions[table] = shop.store.version(table)
-    return Context(shop.root, shop.config, shop.store, versions, done)
+    return replace(context, versions=versions)
 
 
 def recipe_of(config: Encoder, seed: int, **changes: Any) -> Recipe:

@@ -23,8 +23,8 @@ from wares.features.interactions import Interactions
 from wares.features.interactions_build import DAY, EventLog
 from wares.models.price.audience import DURABLE, Neighbours, Shoppers, Weights, learn, reasons
 from wares.models.recommend.closed_form import Columns, ItemKnn, to_matrix
-from wares.pipeline import plan
 from wares.pipeline.graphing import event_log
+from wares.pipeline.last import context_of
 from wares.pipeline.plan import Context
 
 if TYPE_CHECKING:
@@ -43,20 +43,6 @@ class Wanted:
     product: str = ""
     category: str = ""
     coupon: Path | None = None
-
-
-def context_of(shop: Workspace) -> Context:
-    """The last build, to be read.
-
-    Raises:
-        NotFitted: when nothing is built.
-    """
-    from wares.pipeline.steps import STEPS
-
-    plan.STEP_KINDS.update({step.name: step.kind for step in STEPS})
-    latest = shop._latest()
-    done = {name: shop.root / place for name, place in latest["done"].items()}
-    return Context(shop.root, shop.config, shop.store, latest["versions"], done)
 
 
 def log_of(context: Context) -> EventLog:

@@ -20,6 +20,7 @@ from wares.features.catalogue_build import fused_names
 from wares.models.price import elasticity_train
 from wares.models.price.elasticity_panel import WEEK, Panel, panel_of
 from wares.pipeline.graphing import event_log
+from wares.pipeline.last import context_of
 from wares.pipeline.plan import Context, Tick
 
 if TYPE_CHECKING:
@@ -182,18 +183,13 @@ def evaluate_shop(shop: Workspace, command: str, progress: Callable[[str], None]
         NotFitted: when nothing is built.
     """
     from wares.evaluate.elasticity import shop_report
-    from wares.pipeline import plan
-    from wares.pipeline.steps import STEPS
 
     begun = time.perf_counter()
-    plan.STEP_KINDS.update({step.name: step.kind for step in STEPS})
-    latest = shop._latest()
-    done = {name: shop.root / place for name, place in latest["done"].items()}
-    context = Context(shop.root, shop.config, shop.store, latest["versions"], done)
+    context = context_of(shop)
     progress("weeks")
     panel, bought = panel_now(context)
     progress("estimate")
-    category_of = np.asarray(load_array(done["catalogue"], "category_of"))
+    category_of = np.asarray(load_array(context.done["catalogue"], "category_of"))
     found = elasticity_train.find(
         panel, category_of, shop.config.shop.seed, shop.config.build.threads or 1, bought
     )

@@ -20,9 +20,9 @@ from wares.models.recommend.infer import Recommender
 from wares.models.recommend.train import history_of
 from wares.models.search.tuned import KIND as SEARCH_TUNED
 from wares.models.sentiment.readings import Readings
+from wares.pipeline.last import context_of
 from wares.pipeline.mood_side import READINGS, mood_side
-from wares.pipeline.plan import Context
-from wares.pipeline.steps import STEPS, alike_of, catalog_of, event_log, graph_of, split_times, tuned_params
+from wares.pipeline.steps import alike_of, catalog_of, event_log, graph_of, split_times, tuned_params
 
 if TYPE_CHECKING:
     from wares.pipeline.workspace import Workspace
@@ -41,15 +41,11 @@ def evaluate_shop(
     Raises:
         NotFitted: when nothing is built, or there are no events over time.
     """
-    from wares.pipeline import plan
-
     begun = time.perf_counter()
-    plan.STEP_KINDS.update({step.name: step.kind for step in STEPS})
-    latest = shop._latest()
-    done = {name: shop.root / place for name, place in latest["done"].items()}
+    context = context_of(shop)
+    done = context.done
     if READINGS not in done:
         raise NotFitted("the last build knows nothing of moods", mend="Run `wares build`")
-    context = Context(shop.root, shop.config, shop.store, latest["versions"], done)
     log = event_log(context)
     times = split_times(log, shop.config.evaluate.test_days) if log is not None else None
     if log is None or times is None:
@@ -105,7 +101,7 @@ def evaluate_shop(
         "ndcg@10 without": round(float(values[False][told].mean()), 5) if len(gain) else None,
         "ndcg@10 with": round(float(values[True][told].mean()), 5) if len(gain) else None,
         "gain": round(float(gain.mean()), 5) if len(gain) else None, "interval": [round(low, 5), round(high, 5)], "helps": bool(low > 0),
-        "versions": {t: latest["versions"].get(t) for t in (c.PRODUCTS, c.EVENTS, c.REVIEWS)},
+        "versions": {t: context.versions.get(t) for t in (c.PRODUCTS, c.EVENTS, c.REVIEWS)},
         "seconds": round(time.perf_counter() - begun, 1), "peak_rss_mb": round(peak_rss() / 2**20, 1),
     }  # fmt: skip
 

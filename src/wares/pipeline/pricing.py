@@ -22,6 +22,7 @@ from wares.data.engine import Engine
 from wares.evaluate.prices import Case
 from wares.models.price import train as price
 from wares.models.price.observations import Goods, Prices, daily, packs_of, read_prices
+from wares.pipeline.last import context_of
 from wares.pipeline.plan import Context, Tick
 
 if TYPE_CHECKING:
@@ -154,13 +155,7 @@ def case_of(shop: Workspace) -> Case:
     Raises:
         NotFitted: when nothing is built.
     """
-    from wares.pipeline import plan
-    from wares.pipeline.steps import STEPS
-
-    plan.STEP_KINDS.update({step.name: step.kind for step in STEPS})
-    latest = shop._latest()
-    done = {name: shop.root / place for name, place in latest["done"].items()}
-    context = Context(shop.root, shop.config, shop.store, latest["versions"], done)
+    context = context_of(shop)
     return Case(
         shop.config.shop.name,
         prices_of(context),

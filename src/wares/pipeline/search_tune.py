@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from wares.core.errors import ModelError
 from wares.models.search.order_train import FEWEST, interval
 from wares.models.search.tuned import ndcg
-from wares.pipeline import plan
+from wares.pipeline.last import context_of
 from wares.pipeline.ordering import Retrieval, examples_of, open_catalogue
-from wares.pipeline.plan import Context
 from wares.pipeline.workspace import Workspace
 
 MOST = 300
@@ -23,20 +22,6 @@ MOST = 300
 DEPTH = 10
 SPREAD = {"vector_weight": (0.0, 0.95), "min_cosine": (0.0, 0.6)}
 BOOSTS = (0.1, 8.0)
-
-
-def context_of(shop: Workspace) -> Context:
-    """The last build, to be read.
-
-    Raises:
-        NotFitted: when nothing is built.
-    """
-    from wares.pipeline.steps import STEPS
-
-    plan.STEP_KINDS.update({step.name: step.kind for step in STEPS})
-    latest = shop._latest()
-    done = {name: shop.root / place for name, place in latest["done"].items()}
-    return Context(shop.root, shop.config, shop.store, latest["versions"], done)
 
 
 class Trial:

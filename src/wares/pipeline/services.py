@@ -24,9 +24,10 @@ from wares.features.interactions_build import DAY, EventLog
 from wares.models.recommend import train as recommend
 from wares.models.recommend.infer import Recommender
 from wares.models.recommend.segments_train import taken
+from wares.pipeline.last import context_of
 from wares.pipeline.mood_side import mood_side
 from wares.pipeline.plan import Context
-from wares.pipeline.steps import STEPS, alike_of, catalog_of, event_log, graph_of, split_times, tuned_params
+from wares.pipeline.steps import alike_of, catalog_of, event_log, graph_of, split_times, tuned_params
 
 if TYPE_CHECKING:
     from wares.pipeline.workspace import Workspace
@@ -35,12 +36,7 @@ Say = Callable[[str], None]
 
 
 def _context(shop: Workspace) -> tuple[Context, EventLog, tuple[int, int, int], dict[str, Any]]:
-    from wares.pipeline import plan
-
-    plan.STEP_KINDS.update({step.name: step.kind for step in STEPS})
-    latest = shop._latest()
-    done = {n: shop.root / p for n, p in latest["done"].items()}
-    context = Context(shop.root, shop.config, shop.store, latest["versions"], done)
+    context = context_of(shop)
     log = event_log(context)
     times = split_times(log, shop.config.evaluate.test_days) if log is not None else None
     if log is None or times is None:
@@ -50,7 +46,7 @@ def _context(shop: Workspace) -> tuple[Context, EventLog, tuple[int, int, int], 
         )
     facts = {
         "shop": shop.config.shop.name,
-        "versions": {t: latest["versions"].get(t) for t in (c.PRODUCTS, c.EVENTS)},
+        "versions": {t: context.versions.get(t) for t in (c.PRODUCTS, c.EVENTS)},
     }
     return context, log, times, facts
 

@@ -39,10 +39,10 @@ class Merchandiser:
         allowed: Callable[[int], bool] = lambda _: True,
     ) -> Ruled:
         """The ordered list ``rows (n,)``, ``scores (n,)`` of a query, asked within `categories`, under today's rules."""
-        rules = self.book.active(self.clock.now())
-        return apply_rules(
-            meant(rules, query, categories) if rules else (), rows, scores, self.goods, allowed
-        )
+        return apply_rules(self._meant(query, categories), rows, scores, self.goods, allowed)
+
+    def _meant(self, query: str, categories: Sequence[str]) -> list[Rule]:
+        return meant(self.book.active(self.clock.now()), query, categories)
 
     def arrange(
         self,
@@ -55,9 +55,12 @@ class Merchandiser:
 
         Without `scores` a boost works on those of the places, 1 / log2(place + 1).
         """
+        rules = self._meant(asked.text, asked.categories)
+        if not rules:
+            return rows
         if scores is None:
             scores = (1 / np.log2(np.arange(2, len(rows) + 2))).astype(np.float32)
-        return self(asked.text, asked.categories, rows, scores, allowed).rows
+        return apply_rules(rules, rows, scores, self.goods, allowed).rows
 
 
 Short = Annotated[Text, Field(max_length=LONGEST)]

@@ -30,7 +30,7 @@ class Ruled:
 
 def meant(rules: Sequence[Rule], query: str, categories: Sequence[str] = ()) -> list[Rule]:
     """The rules that are for a query, asked within some categories (by filter or by what was read out of the query)."""
-    asked, words = normal_query(query), list[str]()
+    asked, words = normal_query(query), frozenset[str]()
     out: list[Rule] = []
     for rule in rules:
         if rule.category and not any(below(category, rule.category) for category in categories):
@@ -38,11 +38,17 @@ def meant(rules: Sequence[Rule], query: str, categories: Sequence[str] = ()) -> 
         if rule.query and rule.match == EXACT and rule.query != asked:
             continue
         if rule.query and rule.match != EXACT:
-            words = words or [stem(word) for word in surface_words(asked)]
-            if not all(stem(word) in words for word in surface_words(rule.query)):
+            words = words or _said(asked)
+            if not _said(rule.query) <= words:
                 continue
         out.append(rule)
     return out
+
+
+@lru_cache(10_000)
+def _said(query: str) -> frozenset[str]:
+    # What has no stem counts too: a rule for a query of nothing else must not be for all.
+    return frozenset(stem(word) for word in surface_words(query))
 
 
 class Goods:
