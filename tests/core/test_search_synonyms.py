@@ -45,7 +45,7 @@ def test_another_process_sees_it_within_the_freshness(state):
     one, other = SynonymBook(state), SynonymBook(state)
     assert one.curated().kept == {}
     other.add("couch", "sofa", "ann", NOW)
-    one._read = None
+    one._lately.forget()
     assert one.curated().kept["couch"] == ("sofa",)
 
 

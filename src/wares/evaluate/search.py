@@ -16,6 +16,7 @@ from wares.models.search.forward import tokens_of
 from wares.models.search.fuse import reciprocal_ranks, with_learned
 from wares.models.search.fuse_train import Fusion, Judged, learn_fusion
 from wares.models.search.infer import Searcher
+from wares.models.search.tuned import gain
 
 NAMES = ("ndcg@10", "mrr", "recall@10", "recall@100", "zero")
 DEPTH = 100
@@ -39,11 +40,9 @@ def measures(rows: Sequence[int] | Rows, wanted: Mapping[int, float]) -> tuple[f
     """`NAMES` of one list: gains are grades (Järvelin & Kekäläinen 2002), the reciprocal rank looks 100 places deep."""
     found = [int(r) for r in rows[:DEPTH]]
     gains = np.array([wanted.get(r, 0.0) for r in found])
-    best = np.sort(np.fromiter(wanted.values(), float))[::-1][:10]
-    discount = 1 / np.log2(np.arange(2, 12))
     hits = np.flatnonzero(gains > 0)
     return (
-        float((gains[:10] * discount[: len(gains[:10])]).sum() / (best * discount[: len(best)]).sum()),
+        gain(gains, np.fromiter(wanted.values(), float), 10),
         1.0 / (1 + float(hits[0])) if len(hits) else 0.0,
         float((gains[:10] > 0).sum() / len(wanted)),
         float((gains > 0).sum() / len(wanted)),

@@ -14,6 +14,7 @@ import numpy as np
 
 from wares.core.errors import SourceError
 from wares.core.text import has_han
+from wares.evaluate.metrics import bootstrap
 from wares.models.search.asked import Asked
 from wares.models.search.read_infer import Reader
 from wares.models.search.read_train import Shelf, fit_reader
@@ -138,8 +139,7 @@ def evaluate_queries(path: Path, seed: int = 0) -> dict[str, Any]:
             want = {name: query.right.get(name) for name in wrong}
             faults.append({"query": query.text, "got": got, "right": want})
     exact = np.array([ok for found in by_language.values() for ok in found], float)
-    draws = np.random.default_rng(seed).integers(0, len(exact), (RESAMPLES, len(exact)))
-    low, high = np.quantile(exact[draws].mean(1), (0.025, 0.975))
+    low, high = bootstrap(exact, RESAMPLES, seed)
     return {
         "file": path.name,
         "queries": len(queries),

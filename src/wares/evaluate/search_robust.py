@@ -14,6 +14,7 @@ import numpy as np
 import tantivy
 
 from wares.core.errors import QueryError
+from wares.evaluate.metrics import bootstrap
 from wares.evaluate.readers import read_columns
 from wares.evaluate.search_mistakes import KINDS, Mistaken, mistaken_queries
 from wares.evaluate.search_shop import make_searcher
@@ -208,16 +209,15 @@ def _figures(queries: list[Mistaken], recall: dict[str, list[float]], kind: str,
     if not len(at):
         return {"queries": 0}
     values = {name: np.asarray(v)[at] for name, v in recall.items()}
-    draws = np.random.default_rng(seed).integers(0, len(at), (RESAMPLES, len(at)))
     out: dict[str, Any] = {
         "queries": len(at),
         **{name: round(float(v.mean()), 4) for name, v in values.items()},
     }
     for name in ("read", "search"):
         apart = values[name] - values["fuzzy"]
-        low, high = np.quantile(apart[draws].mean(1), (0.025, 0.975))
+        low, high = bootstrap(apart, RESAMPLES, seed)
         out[f"{name}_gain"] = round(float(apart.mean()), 4)
-        out[f"{name}_interval"] = [round(float(low), 4), round(float(high), 4)]
+        out[f"{name}_interval"] = [round(low, 4), round(high, 4)]
     return out
 
 

@@ -133,19 +133,24 @@ def paired(
     seed: int,
     resamples: int = 1000,
 ) -> dict[str, Any]:
-    """Mean difference and its 95 % percentile interval, units resampled whole (cluster bootstrap; Cameron et al. 2008)."""
+    """Mean difference and its interval as `cluster_interval` has it, rounded."""
     if not len(ours):
         return {"mean": 0.0, "interval": [0.0, 0.0]}
+    low, high = cluster_interval(ours - theirs, unit, seed, resamples)
+    return {"mean": round(float((ours - theirs).mean()), 4), "interval": [round(low, 4), round(high, 4)]}
+
+
+def cluster_interval(
+    values: NDArray[np.float64], unit: NDArray[Any], seed: int, resamples: int
+) -> tuple[float, float]:
+    """95 % percentile interval of the mean of `values` ``(n,)``, units resampled whole (cluster bootstrap; Cameron et al. 2008)."""
     _, at = np.unique(unit, return_inverse=True)
-    sums = np.bincount(at, weights=ours - theirs)
-    counts = np.bincount(at).astype(np.float64)
+    at = at.reshape(-1)
+    sums, counts = np.bincount(at, weights=values), np.bincount(at).astype(np.float64)
     rng = np.random.default_rng(seed)
     found = np.empty(resamples)
     for i in range(resamples):
         drawn = rng.integers(0, len(sums), len(sums))
         found[i] = sums[drawn].sum() / counts[drawn].sum()
     low, high = np.quantile(found, [0.025, 0.975])
-    return {
-        "mean": round(float((ours - theirs).mean()), 4),
-        "interval": [round(float(low), 4), round(float(high), 4)],
-    }
+    return float(low), float(high)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,20 +14,19 @@ from wares.core import columns as c
 from wares.core.strings import StringTable
 from wares.data.engine import Engine
 from wares.features.catalogue import Catalogue
-from wares.features.encoder import TextEncoder
 from wares.features.interactions_build import EventLog
 from wares.models.search.infer import Searcher
 from wares.models.sentiment.readings import Readings
 from wares.models.sentiment.satisfaction import DEEPER, SHOWN, Asked
 from wares.models.sentiment.uses import normal
 from wares.pipeline.plan import Context
+from wares.pipeline.search_log import by_search, rows_of
+from wares.pipeline.searching import query_encoder
 
 MOST = 1000
 """Search texts that are looked at: those asked most often."""
 PAUSE = 600
 """Seconds within which another text means that the first one did not do."""
-SAME = 1800
-"""Seconds within which the same text of the same visitor is one search."""
 BUYS = 7 * 86_400
 RETURNS = 60 * 86_400
 
@@ -52,7 +50,7 @@ def query_log(
     Rows of one visitor with one text within half an hour are one search. Purchases within a week of a click, and their returns
     within sixty days, count for it. What a text returns is what the search of this build returns.
     """
-    rows, remarks = _rows(context), _remarks(readings)
+    rows, remarks = rows_of(context), _remarks(readings)
     if not rows and not remarks:
         return [], False, False
     searches = _searches(rows, catalogue)
@@ -83,39 +81,14 @@ def _remarks(readings: Readings) -> dict[str, tuple[int, float]]:
     return {text: (len(some), float(np.mean(some))) for text, some in moods.items() if text}
 
 
-def _rows(context: Context) -> list[dict[str, Any]]:
-    files = context.files(c.QUERIES)
-    if files is None:
-        return []
-    with Engine(context.config.build.memory_gb / 2, scratch=context.scratch) as engine:
-        rows = engine.parquet(files)
-        chosen = rows.select(
-            text=rows[c.TEXT], user=rows[c.USER_ID], session=rows[c.SESSION_ID], product=rows[c.PRODUCT_ID],
-            at=rows[c.AT].truncate("s").epoch_seconds(),
-        )  # fmt: skip
-        return engine.arrow(chosen.order_by(["at", "user", "session", "text", "product"])).to_pylist()
-
-
 def _searches(rows: list[dict[str, Any]], catalogue: Catalogue) -> list[_Search]:
     """Searches in the order of time, with the text that the same visitor tried next."""
     out: list[_Search] = []
-    last: dict[str, _Search] = {}
-    for row in rows:
-        text = normal(str(row["text"] or ""))
-        if not text:
-            continue
-        who = str(row["user"] or "") or (f"~{row['session']}" if row["session"] else "")
-        at = -1 if row["at"] is None else int(row["at"])
-        before = last.get(who) if who else None
-        if before is not None and before.text == text and 0 <= at - before.at <= SAME:
-            one = before
-        else:
-            one = _Search(who, text, at)
+    for row, one, before in by_search(rows, normal, _Search):
+        if before is not one:
             out.append(one)
-            if before is not None and at >= 0 and 0 <= at - before.at <= PAUSE:
-                before.next = text
-            if who:
-                last[who] = one
+            if before is not None and one.at >= 0 and 0 <= one.at - before.at <= PAUSE:
+                before.next = one.text
         product = catalogue.row(str(row["product"])) if row["product"] else -1
         if product >= 0:
             one.clicks.append(product)
@@ -126,7 +99,7 @@ def searched(context: Context, spans: Sequence[tuple[int, int]], n: int) -> list
     """How many visitors found each product by a search and clicked it ``(n,)``, within each span of days since 1970; a visitor
     counts once a week for a product."""
     out = [np.zeros(n, np.int64) for _ in spans]
-    rows = _rows(context)
+    rows = rows_of(context)
     if not rows:
         return out
     place = {name: row for row, name in enumerate(StringTable.load(context.done["catalogue"], c.PRODUCT_ID))}
@@ -191,13 +164,7 @@ def _shown(
     context: Context, catalogue: Catalogue, texts: list[str]
 ) -> dict[str, tuple[list[int], list[int]]]:
     """What each text returns: the first page, and what lies behind it."""
-    encoder = TextEncoder(context.done["encoder"], context.config.build.threads or 1)
-
-    @lru_cache(maxsize=MOST)
-    def encode(text: str) -> NDArray[np.float32]:
-        return np.asarray(encoder.encode([text], "query")[0], np.float32)
-
-    searcher = Searcher(context.done["search"], catalogue, encode)
+    searcher = Searcher(context.done["search"], catalogue, query_encoder(context, MOST))
     out: dict[str, tuple[list[int], list[int]]] = {}
     for text in texts:
         rows = searcher.search(text, SHOWN + DEEPER).rows.tolist()

@@ -18,20 +18,20 @@ from wares.core.errors import ModelError
 from wares.core.search_rules import normal_query
 from wares.core.strings import StringTable
 from wares.features.catalogue import Catalogue
-from wares.features.encoder import TextEncoder
 from wares.features.interactions import KIND as INTERACTIONS
 from wares.features.interactions import Interactions
 from wares.features.trees_build import save_trees
 from wares.models.search.asked import Asked
 from wares.models.search.asked_log import write_asked
 from wares.models.search.candidates import Candidates
+from wares.models.search.found import Found
 from wares.models.search.infer import Searcher
 from wares.models.search.judge import FEWEST_SHOWN, Judgements, Rates, choose_model, common_texts, judge
 from wares.models.search.order_infer import KIND as ORDER
 from wares.models.search.order_infer import PERSONAL, Features, impersonal
 from wares.models.search.order_train import FEWEST, Gate, Lists, gate, grow
 from wares.models.search.read_infer import Reader
-from wares.models.search.tuned import KIND as TUNED
+from wares.models.search.tuned import Shares
 from wares.models.sentiment.readings import Readings
 from wares.models.sentiment.satisfaction import product_moods
 from wares.models.similar.around import Surroundings
@@ -41,6 +41,7 @@ from wares.pipeline.plan import Context, Tick
 from wares.pipeline.reading import READINGS
 from wares.pipeline.search_log import Search, searches, sessions_of, windows
 from wares.pipeline.search_reading import SEARCH_READER
+from wares.pipeline.searching import query_encoder
 
 JUDGEMENTS = "search_judgements"
 SHARES = (0.5, 0.25, 0.25)
@@ -58,7 +59,8 @@ FACTS = ("log_taken", "days_known", "mood", "texts_said")
 ORDER_MODULES = (
     "wares.models.search.judge", "wares.models.search.clicks", "wares.models.search.order_train", "wares.models.search.order_infer",
     "wares.models.search.spread", "wares.models.search.asked_log", "wares.models.search.infer", "wares.models.search.fuse", "wares.models.search.read_infer", "wares.models.similar.around", "wares.features.trees", "wares.features.trees_build",
-    "wares.models.sentiment.satisfaction", "wares.pipeline.search_log", "wares.pipeline.ordering",
+    "wares.models.sentiment.satisfaction", "wares.models.search.tuned", "wares.features.retrieval", "wares.pipeline.search_log",
+    "wares.pipeline.ordering",
 )  # fmt: skip
 JUDGE_MODULES = ("wares.models.search.judge", "wares.models.search.clicks", "wares.pipeline.search_log", "wares.pipeline.ordering")  # fmt: skip
 
@@ -104,32 +106,26 @@ class Retrieval:
 
     def __init__(self, context: Context, catalogue: Catalogue) -> None:
         done = context.done
-        encoder = TextEncoder(done["encoder"], context.config.build.threads or 1)
-
-        @lru_cache(maxsize=2 * MOST)
-        def encode(text: str) -> NDArray[np.float32]:
-            return np.asarray(encoder.encode([text], "query")[0], np.float32)
-
-        tuned = open_artifact(done["search_tuned"], TUNED)["tuned"]
-        mood = float(tuned.get("mood", {}).get("share", 0.0))
+        tuned = Shares.read(done["search_tuned"])
         self.searcher = Searcher(
-            done["search"], catalogue, encode, Surroundings(Similar(done["similar"])), float(tuned.get("alike", 0.0)),
-            load_array(done["search_tuned"], "moods") if mood > 0 else None, mood, read=Reader(done[SEARCH_READER]).read,
-            learned=tuned.get("fusion", {}).get("weights") or None, order=self._keep,
+            done["search"], catalogue, query_encoder(context, 2 * MOST), Surroundings(Similar(done["similar"])), tuned.alike,
+            tuned.moods, tuned.mood, read=Reader(done[SEARCH_READER]).read, learned=tuned.learned, order=self._keep,
         )  # fmt: skip
         self._seen: list[tuple[Asked, Candidates]] = []
-        self.of = lru_cache(maxsize=4 * MOST)(self._of)
+        self.answer = lru_cache(maxsize=4 * MOST)(self._answer)
 
     def _keep(self, asked: Asked, candidates: Candidates, _: Any = None) -> NDArray[np.float32]:
         self._seen.append((asked, candidates))
         return impersonal(candidates)
 
-    def _of(self, text: str) -> tuple[Asked, Candidates] | None:
+    def of(self, text: str) -> tuple[Asked, Candidates] | None:
+        """The query as it was read, with its candidates; None where there are none."""
+        return self.answer(text)[1]
+
+    def _answer(self, text: str) -> tuple[Found, tuple[Asked, Candidates] | None]:
         self._seen.clear()
-        self.searcher.search(text, 1)
-        if not self._seen:
-            return None
-        return self._seen[-1]
+        found = self.searcher.search(text, 1)
+        return found, self._seen[-1] if self._seen else None
 
 
 class Facts:
@@ -260,7 +256,7 @@ def _asked(
             counts[at][1] += bool(one.clicked)
             counts[at][2] += one.nothing
     for text, row in zip(texts, counts, strict=True):
-        answer = retrieval.searcher.search(text, 1)
+        answer, _ = retrieval.answer(text)
         row[3] = 0 if answer.relaxed else min(int(answer.total), 2**31 - 1)
     return list(texts), counts
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -56,21 +56,9 @@ def ids_in(cell: str | None) -> list[str]:
 def searches(context: Context, catalogue: Catalogue) -> list[Search]:
     """All searches of the table ``queries``, oldest first. Rows of one visitor with one text within half an hour are one."""
     found: list[Search] = []
-    last: dict[str, Search] = {}
-    for row in _rows(context):
-        text = normal_query(str(row["text"] or ""))
-        if not text:
-            continue
-        who = str(row["user"] or "") or (f"~{row['session']}" if row["session"] else "")
-        at = -1 if row["at"] is None else int(row["at"])
-        before = last.get(who) if who else None
-        if before is not None and before.text == text and 0 <= at - before.at <= SAME:
-            one = before
-        else:
-            one = Search(who, text, at)
+    for row, one, before in by_search(rows_of(context), normal_query, Search):
+        if before is not one:
             found.append(one)
-            if who:
-                last[who] = one
         shown = [r for r in (catalogue.row(i) for i in ids_in(row["shown"])) if r >= 0]
         one.shown = one.shown or list(dict.fromkeys(shown))
         one.nothing = one.nothing or str(row["shown"] or "").strip() == "[]"
@@ -83,7 +71,39 @@ def searches(context: Context, catalogue: Catalogue) -> list[Search]:
     return found
 
 
-def _rows(context: Context) -> list[dict[str, Any]]:
+class _Asked(Protocol):
+    who: str
+    text: str
+    at: int
+
+
+One = TypeVar("One", bound=_Asked)
+
+
+def by_search(
+    rows: Iterable[Mapping[str, Any]], normal: Callable[[str], str], begin: Callable[[str, str, int], One]
+) -> Iterator[tuple[Mapping[str, Any], One, One | None]]:
+    """Each row of a text with the search that it belongs to and its visitor's search before that row, which is the same one where
+    the row says more of it. `begin` makes a search of (who, text in its `normal` form, Unix seconds or -1)."""
+    last: dict[str, One] = {}
+    for row in rows:
+        text = normal(str(row["text"] or ""))
+        if not text:
+            continue
+        who = str(row["user"] or "") or (f"~{row['session']}" if row["session"] else "")
+        at = -1 if row["at"] is None else int(row["at"])
+        before = last.get(who) if who else None
+        if before is not None and before.text == text and 0 <= at - before.at <= SAME:
+            yield row, before, before
+            continue
+        one = begin(who, text, at)
+        if who:
+            last[who] = one
+        yield row, one, before
+
+
+def rows_of(context: Context) -> list[dict[str, Any]]:
+    """The rows of the table ``queries``, oldest first: text, user, session, product, at, shown, clicks."""
     files = context.files(c.QUERIES)
     if files is None:
         return []

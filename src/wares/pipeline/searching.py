@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -39,12 +40,7 @@ def build_tuned(context: Context, folder: Path, tick: Tick) -> Any:
     if not clicked:
         nothing = Fusion(reason="no clicked queries").facts()
         return seal(folder, KIND, tuned=Tuned(0.0, "no clicked queries").facts() | {"fusion": nothing})
-    encoder = TextEncoder(context.done["encoder"], context.config.build.threads or 1)
-
-    @lru_cache(maxsize=2 * MOST)
-    def encode(text: str) -> NDArray[np.float32]:
-        return np.asarray(encoder.encode([text], "query")[0], np.float32)
-
+    encode = query_encoder(context, 2 * MOST)
     moods = product_mood(context)
     searcher = Searcher(
         context.done["search"], catalogue, encode, Surroundings(Similar(context.done["similar"])), moods=moods
@@ -76,6 +72,17 @@ def build_tuned(context: Context, folder: Path, tick: Tick) -> Any:
         mood = {"share": 0.0, "reason": "nothing is said of any product"}
     save_arrays(folder, moods=moods)
     return seal(folder, KIND, tuned=replace(tuned, mood=mood).facts() | {"fusion": fusion.facts()})
+
+
+def query_encoder(context: Context, most: int) -> Callable[[str], NDArray[np.float32]]:
+    """The vector of a query by the build's encoder ``(dim,)``; the last `most` are remembered."""
+    encoder = TextEncoder(context.done["encoder"], context.config.build.threads or 1)
+
+    @lru_cache(maxsize=most)
+    def encode(text: str) -> NDArray[np.float32]:
+        return np.asarray(encoder.encode([text], "query")[0], np.float32)
+
+    return encode
 
 
 def _fusion(searcher: Searcher, clicked: dict[str, dict[int, float]], seed: int) -> Fusion:

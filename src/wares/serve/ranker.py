@@ -33,8 +33,7 @@ from wares.models.price.elasticity import Elasticities
 from wares.models.price.emerging_infer import Emerging
 from wares.models.price.infer import PriceBook
 from wares.models.recommend.infer import SIGNALS, History, Recommender
-from wares.models.search.analysis import stem, surface_words
-from wares.models.search.asked import Asked
+from wares.models.search.analysis import as_typed, stem, surface_words
 from wares.models.search.highlight import highlighted_words, highlights
 from wares.models.search.infer import Filters, Found
 from wares.models.search.pages import FURTHEST, check_page, make_cursor, read_cursor
@@ -583,9 +582,7 @@ class Ranker:
         offset = read_cursor(cursor, question) if cursor else offset
         check_page(offset, sort, group)
         self.refresh()
-        asked = (
-            Asked(query[:2000], tuple(surface_words(query))) if verbatim else self.searcher.understand(query)
-        )
+        asked = as_typed(query) if verbatim else self.searcher.understand(query)
         by_relevance = sort in ("", "relevance")
         new = matching(self._new(), query, filters, self._query_vector, self.searcher.config, asked) if by_relevance else []  # fmt: skip
         # New products lie over the list of the bundle: with j of them, j fewer places come from it.

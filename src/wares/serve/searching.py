@@ -8,14 +8,13 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
-from wares.core.arrays import load_array, open_artifact
 from wares.core.search_rules import RuleBook
 from wares.core.state import State
 from wares.core.synonyms import SynonymBook
 from wares.features.catalogue import Catalogue
 from wares.models.search.asked import Read
 from wares.models.search.infer import Arrange, Order, Searcher
-from wares.models.search.tuned import KIND
+from wares.models.search.tuned import KIND, Shares
 from wares.models.similar.around import Surroundings
 from wares.models.similar.infer import Similar
 from wares.serve.ordering import open_order
@@ -52,21 +51,17 @@ def open_searcher(
     hooks: Hooks = Hooks(),
 ) -> Searcher:
     """The search of a bundle; its parts, likeness to the best hits and moods count as much as the shop's clicks have shown to help."""
-    tuned = bundle / "search_tuned"
-    # A bundle of an earlier version has none.
-    found = open_artifact(tuned, KIND)["tuned"] if tuned.is_dir() else {}
-    mood = float(found.get("mood", {}).get("share", 0.0))
-    moods = load_array(tuned, "moods") if mood > 0 else None
+    tuned = Shares.read(bundle / KIND)
     return Searcher(
         bundle / "search",
         catalogue,
         encode,
         Surroundings(similar),
-        float(found.get("alike", 0.0)),
-        moods,
-        mood,
+        tuned.alike,
+        tuned.moods,
+        tuned.mood,
         read=hooks.read,
-        learned=found.get("fusion", {}).get("weights") or None,
+        learned=tuned.learned,
         order=hooks.order,
         rules=hooks.rules,
     )

@@ -10,6 +10,7 @@ import rjieba
 import tantivy
 
 from wares.core.text import has_han
+from wares.models.search.asked import Asked
 
 ANALYZER = "wares"
 MAX_TOKENS = 24
@@ -45,6 +46,11 @@ def surface_words(text: str, limit: int = MAX_TOKENS) -> list[str]:
     text = prepare(text.encode("utf-8", "ignore").decode("utf-8")[:4000])
     words = list(dict.fromkeys(_stop_words().analyze(text)))
     return (words or list(dict.fromkeys(text.lower().split())))[:limit]
+
+
+def as_typed(text: str) -> Asked:
+    """A query of which nothing was read: all of it is words."""
+    return Asked(text[:2000], tuple(surface_words(text)))
 
 
 @lru_cache(100_000)

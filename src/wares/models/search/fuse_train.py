@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wares.models.search.fuse import LEARNED, fused
+from wares.models.search.tuned import gain, interval
 
 FEWEST = 40
 """Judged queries in each half below which nothing can be told."""
@@ -18,7 +19,6 @@ PAIRS = 60
 RIDGE = 1e-3
 DOWN = ("clash",)
 """Parts that can only count against; all others only for."""
-RESAMPLES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +98,7 @@ def learn_weights(queries: Sequence[Judged], seed: int) -> dict[str, float]:
 def ndcg_of(query: Judged, weights: dict[str, float], depth: int = 10) -> float:
     """NDCG of the candidates ordered by weights; ties stand as they stood."""
     order = np.argsort(-fused(query.parts, weights), kind="stable")[:depth]
-    discount = 1 / np.log2(np.arange(2, depth + 2))
-    got, best = query.gains[order], np.sort(query.best)[::-1][:depth]
-    ideal = float((best * discount[: len(best)]).sum())
-    return float((got * discount[: len(got)]).sum()) / ideal if ideal > 0 else 0.0
+    return gain(query.gains[order], query.best, depth) if (query.best > 0).any() else 0.0
 
 
 def learn_fusion(queries: Sequence[Judged], before: dict[str, float], seed: int) -> Fusion:
@@ -116,9 +113,7 @@ def learn_fusion(queries: Sequence[Judged], before: dict[str, float], seed: int)
     kept = {name: value for name, value in before.items() if name not in LEARNED}
     without = np.array([ndcg_of(q, before) for q in halves[1]])
     having = np.array([ndcg_of(q, kept | learned) for q in halves[1]])
-    apart = having - without
-    draws = np.random.default_rng(seed + 1).integers(0, len(apart), (RESAMPLES, len(apart)))
-    low, high = (float(v) for v in np.quantile(apart[draws].mean(1), (0.025, 0.975)))
+    low, high = interval(having - without, np.random.default_rng(seed + 1))
     figures = (len(queries), float(without.mean()), float(having.mean()), (low, high))
     if low <= 0:
         return Fusion({}, "not proven on the other half", *figures)

@@ -20,7 +20,7 @@ from usearch.index import Index
 from wares.core.arrays import load_array, open_artifact
 from wares.core.strings import StringTable
 from wares.features.catalogue import Catalogue
-from wares.models.search.analysis import ANALYZER, analyzer, surface_words
+from wares.models.search.analysis import ANALYZER, analyzer, as_typed, surface_words
 from wares.models.search.asked import Asked, Read
 from wares.models.search.candidates import Candidates
 from wares.models.search.facets import facet
@@ -119,7 +119,7 @@ class Searcher(Reaching):
 
     def understand(self, text: str) -> Asked:
         """What was typed, read; without a reader all of it is words."""
-        return self.read(text) if self.read is not None else Asked(text[:2000], tuple(surface_words(text)))
+        return self.read(text) if self.read is not None else as_typed(text)
 
     # -- answers ---------------------------------------------------------------------------------------------
 

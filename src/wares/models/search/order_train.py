@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wares.core.errors import ModelError
+from wares.features.retrieval import cluster_interval
+from wares.models.search.tuned import gain
 
 DEPTH = 10
 RESAMPLES = 2000
@@ -90,15 +92,8 @@ def grow(lists: Lists, seed: int, threads: int = 1, shape: Shape | None = None) 
 
 
 def ndcg(scores: NDArray[Any], grades: NDArray[Any], depth: int = DEPTH) -> float:
-    """NDCG of products sorted by score, ties to the first, with grades as gains (Järvelin, Kekäläinen 2002); NaN where none is
-    graded above 0."""
-    best = np.sort(grades)[::-1][:depth]
-    discount = 1 / np.log2(np.arange(2, len(best) + 2))
-    ideal = float((best * discount).sum())
-    if ideal <= 0:
-        return float("nan")
-    got = grades[np.argsort(-scores, kind="stable")[:depth]]
-    return float((got * discount).sum() / ideal)
+    """NDCG of products sorted by score, ties to the first, with grades as gains; NaN where none is graded above 0."""
+    return gain(grades[np.argsort(-scores, kind="stable")[:depth]], grades, depth)
 
 
 def quality(lists: Lists, scores: NDArray[Any], depth: int = DEPTH) -> NDArray[np.float64]:
@@ -115,18 +110,7 @@ def quality(lists: Lists, scores: NDArray[Any], depth: int = DEPTH) -> NDArray[n
 def interval(apart: NDArray[np.float64], group: NDArray[Any], seed: int) -> tuple[float, float]:
     """95 % interval of a mean by resampling groups whole, as searches of one text are not independent."""
     known = ~np.isnan(apart)
-    apart, (_, at) = apart[known], np.unique(group[known], return_inverse=True)
-    if not len(apart):
-        return 0.0, 0.0
-    n = int(at.max()) + 1
-    sums, counts = np.bincount(at.reshape(-1), apart, n), np.bincount(at.reshape(-1), minlength=n)
-    rng = np.random.default_rng(seed)
-    means = np.empty(RESAMPLES)
-    for number in range(RESAMPLES):
-        draw = rng.integers(0, n, n)
-        means[number] = sums[draw].sum() / counts[draw].sum()
-    low, high = np.quantile(means, (0.025, 0.975))
-    return float(low), float(high)
+    return cluster_interval(apart[known], group[known], seed, RESAMPLES) if known.any() else (0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from wares.core.strings import StringTable
 from wares.core.text import has_han
 from wares.features.catalogue import below
 from wares.models.search.analysis import lower, stem
+from wares.models.search.highlight import joined
 from wares.models.search.suggest_text import Sounds, parts, sound_of, tokens, typed_form
 from wares.models.search.suggest_trie import Near, Trie
 
@@ -351,10 +352,4 @@ def _marks(text: str, asked: list[str]) -> list[tuple[int, int]]:
         at = next((at for _, at in parts(low) if low.startswith(word, at)), -1)
         if at >= 0:
             found.append((at, at + len(word)))
-    out: list[tuple[int, int]] = []
-    for begin, end in sorted(found):
-        if out and begin <= out[-1][1]:
-            out[-1] = (out[-1][0], max(end, out[-1][1]))
-        else:
-            out.append((begin, end))
-    return out
+    return joined(found)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from wares.core.arrays import load_array, open_artifact
 
 KIND = "search_tuned"
 GRID = (0.1, 0.2, 0.4)
@@ -53,12 +56,49 @@ class Tuned:
         return asdict(self)
 
 
-def ndcg(rows: NDArray[Any], clicks: Mapping[int, float], depth: int = DEPTH) -> float:
-    """NDCG of a list with graded clicks as gains (Järvelin, Kekäläinen 2002)."""
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """What a build found to help, as `wares.models.search.infer.Searcher` takes it: the shares of likeness and of moods, these
+    ``(n_items,)``, and the weights of parts; None for what did not."""
+
+    alike: float = 0.0
+    mood: float = 0.0
+    moods: NDArray[Any] | None = None
+    learned: dict[str, float] | None = None
+
+    @classmethod
+    def read(cls, folder: Path) -> Shares:
+        """Those of the artefact in `folder`; nothing of what a bundle of an earlier version has not."""
+        found = open_artifact(folder, KIND)["tuned"] if folder.is_dir() else {}
+        mood = float(found.get("mood", {}).get("share", 0.0))
+        return cls(
+            float(found.get("alike", 0.0)),
+            mood,
+            load_array(folder, "moods") if mood > 0 else None,
+            found.get("fusion", {}).get("weights") or None,
+        )
+
+
+def gain(got: NDArray[Any], worths: NDArray[Any], depth: int = DEPTH) -> float:
+    """NDCG of a list whose hits are worth `got`, best place first, where `worths` are all there is to find (Järvelin, Kekäläinen
+    2002); NaN where nothing is worth anything."""
     discount = 1 / np.log2(np.arange(2, depth + 2))
+    got, best = got[:depth], np.sort(worths)[::-1][:depth]
+    ideal = float((best * discount[: len(best)]).sum())
+    return float((got * discount[: len(got)]).sum()) / ideal if ideal > 0 else float("nan")
+
+
+def ndcg(rows: NDArray[Any], clicks: Mapping[int, float], depth: int = DEPTH) -> float:
+    """NDCG of a list with graded clicks as gains."""
     got = np.array([clicks.get(int(row), 0.0) for row in rows[:depth]])
-    best = np.sort(np.fromiter(clicks.values(), float))[::-1][:depth]
-    return float((got * discount[: len(got)]).sum() / (best * discount[: len(best)]).sum())
+    return gain(got, np.fromiter(clicks.values(), float), depth)
+
+
+def interval(apart: NDArray[np.float64], rng: np.random.Generator) -> tuple[float, float]:
+    """95 % interval of the mean of paired differences ``(n,)``: bootstrap over queries."""
+    draws = rng.integers(0, len(apart), (RESAMPLES, len(apart)))
+    low, high = (float(v) for v in np.quantile(apart[draws].mean(1), (0.025, 0.975)))
+    return low, high
 
 
 def choose(
@@ -89,8 +129,7 @@ def choose(
         return Tuned(0.0, "no share was better", len(names), float(first), means[share])
     without, having = quality(halves[1], 0.0), quality(halves[1], share)
     apart = having - without
-    draws = rng.integers(0, len(apart), (RESAMPLES, len(apart)))
-    low, high = (float(v) for v in np.quantile(apart[draws].mean(1), (0.025, 0.975)))
+    low, high = interval(apart, rng)
     kept = share if low > 0 else 0.0
     reason = "" if kept else "not proven on the other half"
     return Tuned(kept, reason, len(names), float(without.mean()), float(having.mean()), (low, high))
