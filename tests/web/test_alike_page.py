@@ -2,12 +2,10 @@ from __future__ import annotations
 
 import pytest
 from tests.conftest import running_server
-from tests.web.test_console import CHROMIUM, no_sideways_scroll, page
+from tests.web.browsing import MARKS, no_sideways_scroll
+from tests.web.test_console import page
 
-pytestmark = [
-    pytest.mark.web,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH: apt-get install chromium"),
-]
+pytestmark = MARKS
 __all__ = ["page"]
 
 

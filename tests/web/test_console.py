@@ -1,15 +1,10 @@
 from __future__ import annotations
 
-import shutil
-
 import pytest
 from tests.conftest import running_server
+from tests.web.browsing import MARKS, no_sideways_scroll, opened
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = [
-    pytest.mark.web,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH: apt-get install chromium"),
-]
+pytestmark = MARKS
 
 
 @pytest.fixture(scope="module")
@@ -21,24 +16,8 @@ def site(built):
 
 @pytest.fixture(params=[1280, 390])
 def page(request, site):
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        browser = play.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-        )
-        found = browser.new_page(viewport={"width": request.param, "height": 800})
-        errors: list[str] = []
-        found.on("pageerror", lambda error: errors.append(str(error)))
-        found.set_default_timeout(20_000)
+    with opened(request.param) as found:
         yield found
-        browser.close()
-        assert errors == []
-
-
-def no_sideways_scroll(page):
-    return page.evaluate("document.documentElement.scrollWidth <= window.innerWidth + 1")
 
 
 def test_storefront(page, site):

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 from tests.conftest import running_server
-from tests.web.test_console import CHROMIUM, no_sideways_scroll, page
+from tests.web.browsing import CHROMIUM, no_sideways_scroll
+from tests.web.test_console import page
 
 import wares
 from wares.console import expected as here

@@ -2,16 +2,13 @@ from __future__ import annotations
 
 import pytest
 from tests.conftest import copy_workspace, running_server
-from tests.web.test_console import CHROMIUM, no_sideways_scroll
+from tests.web.browsing import MARKS, no_sideways_scroll, opened
 
 from wares.data.labels import LabelBook, Queue, disputes
 from wares.data.labels.files import add_rows
 from wares.pipeline.workspace import open_workspace
 
-pytestmark = [
-    pytest.mark.web,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH: apt-get install chromium"),
-]
+pytestmark = MARKS
 
 TEXTS = (
     "很好用，就是有点贵 👍",
@@ -43,20 +40,8 @@ def site(shop):
 
 @pytest.fixture
 def page(site):
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        browser = play.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-        )
-        found = browser.new_page(viewport={"width": 390, "height": 800})
-        errors: list[str] = []
-        found.on("pageerror", lambda error: errors.append(str(error)))
-        found.set_default_timeout(20_000)
+    with opened(390) as found:
         yield found
-        browser.close()
-        assert errors == []
 
 
 def test_a_person_labels_by_keyboard_alone_and_settles_what_is_disputed(page, site, shop):

@@ -1,15 +1,10 @@
 from __future__ import annotations
 
-import shutil
-
 import pytest
 from tests.conftest import running_server
+from tests.web.browsing import MARKS, no_sideways_scroll, opened
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = [
-    pytest.mark.web,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH: apt-get install chromium"),
-]
+pytestmark = MARKS
 
 
 @pytest.fixture(scope="module")
@@ -20,36 +15,20 @@ def site(built):
 
 @pytest.fixture(params=[1280, 390])
 def page(request, site):
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        browser = play.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-        )
-        found = browser.new_page(viewport={"width": request.param, "height": 800})
-        errors: list[str] = []
-        found.on("pageerror", lambda error: errors.append(str(error)))
-        found.set_default_timeout(60_000)
+    with opened(request.param, 60_000) as found:
         found.goto(site)
         found.locator("a.card").first.wait_for()
         yield found
-        browser.close()
-        assert errors == []
 
 
 def box(page):
     return page.locator("input[type=search]")
 
 
-def fits(page):
-    return page.evaluate("document.documentElement.scrollWidth <= window.innerWidth + 1")
-
-
 def test_proposals_by_keyboard(page):
     box(page).fill("des")
     page.locator(".idea").first.wait_for()
-    assert fits(page)
+    assert no_sideways_scroll(page)
     assert page.locator(".idea b").first.inner_text() == "des"
     assert page.locator("[role=combobox]").first.get_attribute("aria-expanded") == "true"
     page.keyboard.press("ArrowDown")
@@ -74,7 +53,7 @@ def test_a_correction_can_be_refused(page):
     page.get_by_text("Showing results for “desk lamp”").wait_for()
     page.get_by_role("button", name="Search instead for “desk lmap”").click()
     page.get_by_text("Results for exactly “desk lmap”").wait_for()
-    assert fits(page)
+    assert no_sideways_scroll(page)
 
 
 def test_structure_is_told_and_taken_away(page):
@@ -87,7 +66,7 @@ def test_structure_is_told_and_taken_away(page):
     page.get_by_role("button", name="Remove “under 20”").click()
     page.get_by_text("Price: under 20").wait_for(state="detached")
     page.wait_for_function("document.querySelector('input[type=search]').value === 'lamp'")
-    assert fits(page)
+    assert no_sideways_scroll(page)
 
 
 def test_order_and_nothing_found(page):
@@ -103,7 +82,7 @@ def test_order_and_nothing_found(page):
     box(page).fill("qqqq")
     page.keyboard.press("Enter")
     page.get_by_text("Nothing found for “qqqq”.").wait_for()
-    assert fits(page)
+    assert no_sideways_scroll(page)
 
 
 def test_in_chinese(page):
@@ -113,4 +92,4 @@ def test_in_chinese(page):
     page.keyboard.press("Enter")
     page.get_by_text("价格: 20元以内").wait_for()
     page.get_by_text("相关度").first.wait_for()
-    assert fits(page)
+    assert no_sideways_scroll(page)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tests.conftest import copy_workspace, running_server
 from tests.data.test_fusion_run import write_products
-from tests.web.test_console import CHROMIUM, no_sideways_scroll
+from tests.web.browsing import ARGUMENTS, CHROMIUM, MARKS, no_sideways_scroll
 
 from wares.console import app, frame, words
 from wares.data.labels import LabelBook, Queue
@@ -17,10 +17,7 @@ from wares.data.quality.release import open_counts
 from wares.pipeline.workspace import open_workspace
 from wares.testing.faults import FAULTS, read
 
-pytestmark = [
-    pytest.mark.web,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH: apt-get install chromium"),
-]
+pytestmark = MARKS
 
 PAGES = {
     "/workshop": ("Waiting for you", "待办事项"),
@@ -113,10 +110,7 @@ def browser():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as play:
-        found = play.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-        )
+        found = play.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield found
         found.close()
 

@@ -26,7 +26,15 @@ from wares.models.search.asked_log import write_asked
 from wares.models.search.candidates import Candidates
 from wares.models.search.found import Found
 from wares.models.search.infer import Searcher
-from wares.models.search.judge import FEWEST_SHOWN, Judgements, Rates, choose_model, common_texts, judge
+from wares.models.search.judge import (
+    FEWEST_SHOWN,
+    Judgements,
+    Rates,
+    choose_model,
+    common_texts,
+    examined_of,
+    judge,
+)
 from wares.models.search.order_infer import KIND as ORDER
 from wares.models.search.order_infer import PERSONAL, Features, impersonal
 from wares.models.search.order_train import FEWEST, Gate, Lists, gate, grow
@@ -202,10 +210,8 @@ def build_order(context: Context, folder: Path, tick: Tick) -> Any:
 
     def features(seen: Sequence[Search], until: int) -> Features:
         sessions = sessions_of(seen, lambda text: number.get(text, -1))
-        examined = judge(seen, sessions, texts, model).examined
-        return Features(
-            catalogue, names, facts.before(until), FACTS, Rates.of(seen, sessions, texts, examined, n)
-        )
+        rates = Rates.of(seen, sessions, texts, examined_of(sessions), n)
+        return Features(catalogue, names, facts.before(until), FACTS, rates)
 
     def lists(part: Sequence[Search], known: Features) -> Lists | None:
         sessions = sessions_of(part, lambda text: number.get(text, -1))

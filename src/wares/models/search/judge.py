@@ -109,8 +109,16 @@ def judge(
         "model": model, "log_likelihood": {k: round(v, 4) for k, v in (told or {}).items()}, "searches": len(searches), "with_lists": len(sessions),
         "texts": len(grades), "pairs": sum(len(by) for by in grades.values()),
     }  # fmt: skip
-    examined = pbm(sessions).examined if len(sessions) else np.zeros(0)
+    # Where the model is this one, it was fitted already.
+    examined = (
+        fitted.examined if fitted is not None and model == "pbm" and len(sessions) else examined_of(sessions)
+    )
     return Judgements(grades, facts, examined)
+
+
+def examined_of(sessions: Sessions) -> NDArray[np.float64]:
+    """How often each place is looked at ``(places,)``; empty where no list was recorded."""
+    return pbm(sessions).examined if len(sessions) else np.zeros(0)
 
 
 class Rates:
