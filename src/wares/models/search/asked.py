@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+LONGEST_PHRASE = 3
+"""Words of the longest phrase in ``Asked.also``."""
+
 
 @dataclass(frozen=True, slots=True)
 class Size:

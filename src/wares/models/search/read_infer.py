@@ -16,7 +16,7 @@ from wares.core.strings import StringTable
 from wares.core.synonyms import Curated
 from wares.core.text import has_han
 from wares.models.search.analysis import lower
-from wares.models.search.asked import Asked, Size
+from wares.models.search.asked import LONGEST_PHRASE, Asked, Size
 from wares.models.search.read_lexicon import Lexicon, name_key
 from wares.models.search.read_negation import negations, product_words
 from wares.models.search.read_price import price_spans
@@ -26,8 +26,6 @@ from wares.models.search.units import quantities
 
 KIND = "search_reader"
 MAX_WORDS = 24
-LONGEST_PHRASE = 3
-"""Words of the longest phrase that has synonyms."""
 _SMALL = "a an and are as at be but by for if in into is it no not of on or such that the their then there these they this to was will with any anything something please"
 STOP = frozenset(
     (*_SMALL.split(), *["的", "又", "了", "吗", "呢", "吧", "啊", "和", "与", "或", "或者", "跟"])

@@ -9,7 +9,7 @@ from typing import Any
 import tantivy
 
 from wares.models.search.analysis import stem
-from wares.models.search.asked import Asked
+from wares.models.search.asked import LONGEST_PHRASE, Asked
 from wares.models.search.forward import tokens_of
 from wares.models.search.schema import ATTRIBUTES, EXACT, FIELDS, NUMBERS, product_numbers, title_key
 
@@ -180,13 +180,11 @@ class WordQueries:
 def runs(words: Sequence[str], also: Mapping[str, Sequence[str]]) -> list[tuple[int, int, tuple[str, ...]]]:
     """Words in runs ``(first, end, what says the same as the run)``: the longest phrases of several words that `also` knows, and
     the words between one by one, with nothing."""
-    longest = max((len(phrase.split()) for phrase in also), default=1)
-    longest = max(longest, max((len(phrase) for phrase in also if " " not in phrase and not phrase.isascii()), default=1))  # fmt: skip
     out: list[tuple[int, int, tuple[str, ...]]] = []
     first = 0
     while first < len(words):
         end, said = first + 1, ()
-        for n in range(min(longest, len(words) - first), 1, -1):
+        for n in range(min(LONGEST_PHRASE, len(words) - first), 1, -1):
             run = words[first : first + n]
             found = (*also.get(" ".join(run), ()), *also.get("".join(run), ()))
             if found:
